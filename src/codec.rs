@@ -1,0 +1,1 @@
+//! Compressions, both ways. Pure functions over bytes in memory.

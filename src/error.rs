@@ -1,0 +1,100 @@
+//! The one error type: what went wrong, where, and whose fault it is.
+
+use std::fmt;
+
+/// Whose fault an [`Error`] is. Callers branch on this; the command line turns it into its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request contradicts itself, or something must be said first (exit code 2).
+    Usage,
+    /// The bytes break their own format (exit code 3).
+    Format,
+    /// The bytes are valid, but use a feature that cogclip does not read (exit code 4).
+    Unsupported,
+    /// Reading or writing failed, after all retries (exit code 5).
+    Io,
+    /// A bound of [`crate::Limits`] would be exceeded (exit code 6).
+    Limit,
+    /// The source changed while it was read (exit code 7).
+    Changed,
+    /// The cutline and the raster have no pixel in common (exit code 8).
+    NoOverlap,
+    /// The destination exists and may not be replaced (exit code 9).
+    Exists,
+}
+
+/// What went wrong: one sentence that says what was found, where, and what to do.
+///
+/// `Display` prints this level only; [`std::error::Error::source`] is the next one.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident => $kind:ident;)*) => {
+        $($(#[$doc])* pub fn $name(message: impl Into<String>) -> Self {
+            Self { kind: ErrorKind::$kind, message: message.into(), source: None }
+        })*
+    };
+}
+
+impl Error {
+    constructors! {
+        /// An [`ErrorKind::Usage`] error.
+        usage => Usage;
+        /// An [`ErrorKind::Format`] error.
+        format => Format;
+        /// An [`ErrorKind::Unsupported`] error.
+        unsupported => Unsupported;
+        /// An [`ErrorKind::Io`] error.
+        io => Io;
+        /// An [`ErrorKind::Limit`] error.
+        limit => Limit;
+        /// An [`ErrorKind::Changed`] error.
+        changed => Changed;
+        /// An [`ErrorKind::NoOverlap`] error.
+        no_overlap => NoOverlap;
+        /// An [`ErrorKind::Exists`] error.
+        exists => Exists;
+    }
+
+    /// The same error with `source` as its cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The same error, its message led by the place where it was found: `at("tile 3,4")` gives
+    /// `tile 3,4: ...`.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,5 @@
+//! Coordinate reference systems.
+
+/// A coordinate reference system.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crs;

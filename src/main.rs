@@ -1,0 +1,3 @@
+//! The `cogclip` command.
+
+fn main() {}

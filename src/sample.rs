@@ -1,0 +1,322 @@
+//! Sample types: the one list of what a pixel's number can be, and vectors of them.
+
+use std::fmt;
+
+/// One number of one pixel, as it lies in memory.
+pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + Sync + 'static {
+    /// Which type this is.
+    const TYPE: SampleType;
+
+    /// Its value, rounded to the nearest `f64` (64-bit integers beyond 2^53 are not exact).
+    fn to_f64(self) -> f64;
+
+    /// The nearest sample to a value: half-way cases of integers go up, as GDAL's averaging rounds, and
+    /// values out of range become the nearest end.
+    fn from_f64_nearest(value: f64) -> Self;
+
+    /// The sample that a text names exactly; `None` when the type cannot hold it.
+    fn parse(text: &str) -> Option<Self>;
+
+    /// The neighbour to step aside to when a computed value happens to be the nodata value.
+    #[must_use]
+    fn neighbour(self) -> Self;
+
+    /// Equal, or both NaN: what "is this pixel nodata" asks.
+    fn same(self, other: Self) -> bool;
+}
+
+macro_rules! impl_sample {
+    (int $variant:ident $ty:ty) => {
+        #[allow(
+            clippy::allow_attributes,
+            clippy::cast_lossless,
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            clippy::float_cmp,
+            clippy::unnecessary_cast,
+            reason = "one macro for all widths; what rounds or saturates is documented on the trait"
+        )]
+        impl Sample for $ty {
+            const TYPE: SampleType = SampleType::$variant;
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            fn from_f64_nearest(value: f64) -> Self {
+                (value + 0.5).floor() as $ty
+            }
+            fn parse(text: &str) -> Option<Self> {
+                let text = text.trim();
+                text.parse::<$ty>().ok().or_else(|| {
+                    let value: f64 = text.parse().ok()?;
+                    let sample = Self::from_f64_nearest(value);
+                    (sample.to_f64() == value && value < <$ty>::MAX.to_f64() + 1.0).then_some(sample)
+                })
+            }
+            fn neighbour(self) -> Self {
+                if self == <$ty>::MAX { self - 1 } else { self + 1 }
+            }
+            fn same(self, other: Self) -> bool {
+                self == other
+            }
+        }
+    };
+    (float $variant:ident $ty:ty) => {
+        #[allow(
+            clippy::allow_attributes,
+            clippy::cast_lossless,
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            clippy::float_cmp,
+            clippy::unnecessary_cast,
+            reason = "one macro for all widths; what rounds or saturates is documented on the trait"
+        )]
+        impl Sample for $ty {
+            const TYPE: SampleType = SampleType::$variant;
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            fn from_f64_nearest(value: f64) -> Self {
+                value as $ty
+            }
+            fn parse(text: &str) -> Option<Self> {
+                let value: f64 = text.trim().parse().ok()?;
+                let sample = Self::from_f64_nearest(value);
+                (sample.is_finite() == value.is_finite()).then_some(sample)
+            }
+            fn neighbour(self) -> Self {
+                if self == <$ty>::MAX || self == <$ty>::INFINITY { self.next_down() } else { self.next_up() }
+            }
+            fn same(self, other: Self) -> bool {
+                self == other || (self.is_nan() && other.is_nan())
+            }
+        }
+    };
+}
+
+macro_rules! sample_types {
+    ($($kind:ident $variant:ident $ty:ty, $bits:literal, $format:literal, $name:literal, $doc:literal;)*) => {
+        /// The type of a sample.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum SampleType {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl SampleType {
+            /// Every type.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Bytes of one sample.
+            #[must_use]
+            pub const fn bytes(self) -> usize {
+                match self { $(Self::$variant => size_of::<$ty>(),)* }
+            }
+
+            /// TIFF's BitsPerSample and SampleFormat (1 unsigned, 2 signed, 3 floating point).
+            #[must_use]
+            pub const fn tiff(self) -> (u16, u16) {
+                match self { $(Self::$variant => ($bits, $format),)* }
+            }
+
+            /// numpy's name: `uint16`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+
+        $(impl_sample!($kind $variant $ty);)*
+
+        /// A vector of samples of one type, in the machine's byte order.
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum Samples {
+            $(#[doc = $doc] $variant(Vec<$ty>),)*
+        }
+
+        impl Samples {
+            /// `len` zeros of a type.
+            #[must_use]
+            pub fn zeroed(sample: SampleType, len: usize) -> Self {
+                match sample { $(SampleType::$variant => Self::$variant(vec![<$ty as bytemuck::Zeroable>::zeroed(); len]),)* }
+            }
+
+            /// Their type.
+            #[must_use]
+            pub fn sample_type(&self) -> SampleType {
+                match self { $(Self::$variant(_) => SampleType::$variant,)* }
+            }
+
+            /// Their number.
+            #[must_use]
+            pub fn len(&self) -> usize {
+                match self { $(Self::$variant(v) => v.len(),)* }
+            }
+
+            /// Whether there are none.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+
+            /// Their bytes, in the machine's byte order.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                match self { $(Self::$variant(v) => bytemuck::cast_slice(v),)* }
+            }
+
+            /// Their bytes, in the machine's byte order.
+            pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+                match self { $(Self::$variant(v) => bytemuck::cast_slice_mut(v),)* }
+            }
+        }
+    };
+}
+
+sample_types! {
+    int U8 u8, 8, 1, "uint8", "8-bit unsigned.";
+    int U16 u16, 16, 1, "uint16", "16-bit unsigned.";
+    int U32 u32, 32, 1, "uint32", "32-bit unsigned.";
+    int U64 u64, 64, 1, "uint64", "64-bit unsigned.";
+    int I8 i8, 8, 2, "int8", "8-bit signed.";
+    int I16 i16, 16, 2, "int16", "16-bit signed.";
+    int I32 i32, 32, 2, "int32", "32-bit signed.";
+    int I64 i64, 64, 2, "int64", "64-bit signed.";
+    float F32 f32, 32, 3, "float32", "IEEE 754 single precision.";
+    float F64 f64, 64, 3, "float64", "IEEE 754 double precision.";
+}
+
+/// Runs an expression with a name bound to the Rust type of a [`SampleType`]:
+/// `with_sample_type!(kind, T => go::<T>(bytes))`.
+macro_rules! with_sample_type {
+    ($value:expr, $t:ident => $body:expr) => {
+        match $value {
+            $crate::sample::SampleType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::sample::SampleType::U16 => {
+                type $t = u16;
+                $body
+            }
+            $crate::sample::SampleType::U32 => {
+                type $t = u32;
+                $body
+            }
+            $crate::sample::SampleType::U64 => {
+                type $t = u64;
+                $body
+            }
+            $crate::sample::SampleType::I8 => {
+                type $t = i8;
+                $body
+            }
+            $crate::sample::SampleType::I16 => {
+                type $t = i16;
+                $body
+            }
+            $crate::sample::SampleType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::sample::SampleType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::sample::SampleType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::sample::SampleType::F64 => {
+                type $t = f64;
+                $body
+            }
+        }
+    };
+}
+
+/// Runs an expression with a name bound to the vector inside [`Samples`].
+macro_rules! with_samples {
+    ($value:expr, $v:ident => $body:expr) => {
+        match $value {
+            $crate::sample::Samples::U8($v) => $body,
+            $crate::sample::Samples::U16($v) => $body,
+            $crate::sample::Samples::U32($v) => $body,
+            $crate::sample::Samples::U64($v) => $body,
+            $crate::sample::Samples::I8($v) => $body,
+            $crate::sample::Samples::I16($v) => $body,
+            $crate::sample::Samples::I32($v) => $body,
+            $crate::sample::Samples::I64($v) => $body,
+            $crate::sample::Samples::F32($v) => $body,
+            $crate::sample::Samples::F64($v) => $body,
+        }
+    };
+}
+
+pub(crate) use {with_sample_type, with_samples};
+
+/// The value that marks a sample as "no data", as the text of tag 42113 (`GDAL_NODATA`) or of the command
+/// line: a text, because no number type holds all of -9999, NaN and 18446744073709551615.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoData(String);
+
+impl NoData {
+    /// From a text that names a number, `nan` or `inf`; `None` when it names none.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        text.parse::<f64>().ok().map(|_| Self(text.to_owned()))
+    }
+
+    /// The sample it stands for; `None` when the type cannot hold it, so that no pixel can be nodata.
+    #[must_use]
+    pub fn sample<T: Sample>(&self) -> Option<T> {
+        T::parse(&self.0)
+    }
+
+    /// Whether the type can hold it.
+    #[must_use]
+    pub fn fits(&self, sample: SampleType) -> bool {
+        with_sample_type!(sample, T => self.sample::<T>().is_some())
+    }
+
+    /// The text, as it was given.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NoData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodata_is_exact_or_does_not_fit() {
+        let fits = |text: &str, sample| NoData::new(text).is_some_and(|v| v.fits(sample));
+        assert!(
+            fits("255", SampleType::U8) && fits("255.0", SampleType::U8) && fits("2.55e2", SampleType::U8)
+        );
+        assert!(!fits("256", SampleType::U8) && !fits("-1", SampleType::U8) && !fits("0.5", SampleType::U8));
+        assert!(
+            fits("18446744073709551615", SampleType::U64) && !fits("1.8446744073709552e19", SampleType::U64)
+        );
+        assert!(
+            fits("nan", SampleType::F32) && !fits("nan", SampleType::I16) && !fits("1e39", SampleType::F32)
+        );
+        assert!(fits("-3.4028234663852886e+38", SampleType::F32) && NoData::new("none").is_none());
+    }
+
+    #[test]
+    fn rounding_is_half_up_and_saturates() {
+        assert_eq!([2.5, -2.5, 300.0, -300.0].map(i8::from_f64_nearest), [3, -2, 127, -128]);
+    }
+}
