@@ -28,7 +28,6 @@ impl Affine {
 
     /// Whether rows or columns are turned against the world's axes.
     #[must_use]
-    #[expect(clippy::float_cmp, reason = "a rotation term is either written as zero or is there")]
     pub fn is_rotated(&self) -> bool {
         self.0[2] != 0.0 || self.0[4] != 0.0
     }
@@ -55,12 +54,14 @@ impl Affine {
         inverse.iter().all(|v| v.is_finite()).then_some(Self(inverse))
     }
 
-    /// The geotransform of a window whose first pixel is `(col, row)` of this one.
+    /// The geotransform of a window whose first pixel is `(col, row)` of this one, rounded as rasterio's
+    /// `window_transform` rounds it: the last bit decides which pixel a vertex on a pixel's edge belongs to.
     #[must_use]
     pub fn shifted(&self, col: f64, row: f64) -> Self {
-        let [x, y] = self.apply(col, row);
         let g = &self.0;
-        Self([x, g[1], g[2], y, g[4], g[5]])
+        let x = (col * g[1] + row * g[2] + g[0]) - g[0];
+        let y = (col * g[4] + row * g[5] + g[3]) - g[3];
+        Self([g[0] + x, g[1], g[2], g[3] + y, g[4], g[5]])
     }
 
     /// The world's bounds of a rectangle of pixels.

@@ -5,10 +5,26 @@ pub mod limits;
 pub mod sample;
 pub mod grid;
 pub mod geo;
+pub mod observe;
 pub mod tiff;
 pub mod tile;
 pub mod codec;
+pub mod predictor;
 pub mod cutline;
+pub mod mask;
+pub mod options;
+pub mod source;
+pub mod header;
+pub mod plan;
+pub mod fetch;
+pub mod decode;
+pub mod compose;
+pub mod encode;
+pub mod sink;
+pub mod clip;
+pub mod validate;
+#[cfg(feature = "cli")]
+pub mod cli;
 
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;

@@ -1,3 +1,7 @@
 //! The `cogclip` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cogclip::cli::main()
+}

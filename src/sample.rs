@@ -23,6 +23,15 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
 
     /// Equal, or both NaN: what "is this pixel nodata" asks.
     fn same(self, other: Self) -> bool;
+
+    /// A vector of this type as [`Samples`].
+    fn wrap(samples: Vec<Self>) -> Samples;
+
+    /// The samples as this type; `None` when they are of another.
+    fn unwrap_ref(samples: &Samples) -> Option<&[Self]>;
+
+    /// The samples as this type; none when they are of another.
+    fn unwrap_mut(samples: &mut Samples) -> &mut [Self];
 }
 
 macro_rules! impl_sample {
@@ -39,6 +48,15 @@ macro_rules! impl_sample {
         )]
         impl Sample for $ty {
             const TYPE: SampleType = SampleType::$variant;
+            fn wrap(samples: Vec<Self>) -> Samples {
+                Samples::$variant(samples)
+            }
+            fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
+                if let Samples::$variant(samples) = samples { Some(samples) } else { None }
+            }
+            fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
+                if let Samples::$variant(samples) = samples { samples } else { &mut [] }
+            }
             fn to_f64(self) -> f64 {
                 self as f64
             }
@@ -74,6 +92,15 @@ macro_rules! impl_sample {
         )]
         impl Sample for $ty {
             const TYPE: SampleType = SampleType::$variant;
+            fn wrap(samples: Vec<Self>) -> Samples {
+                Samples::$variant(samples)
+            }
+            fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
+                if let Samples::$variant(samples) = samples { Some(samples) } else { None }
+            }
+            fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
+                if let Samples::$variant(samples) = samples { samples } else { &mut [] }
+            }
             fn to_f64(self) -> f64 {
                 self as f64
             }
@@ -186,6 +213,20 @@ sample_types! {
     int I64 i64, 64, 2, "int64", "64-bit signed.";
     float F32 f32, 32, 3, "float32", "IEEE 754 single precision.";
     float F64 f64, 64, 3, "float64", "IEEE 754 double precision.";
+}
+
+impl SampleType {
+    /// Whether it is a floating-point type.
+    #[must_use]
+    pub const fn is_float(self) -> bool {
+        self.tiff().1 == 3
+    }
+
+    /// Whether it can be negative.
+    #[must_use]
+    pub const fn is_signed(self) -> bool {
+        self.tiff().1 != 1
+    }
 }
 
 /// Runs an expression with a name bound to the Rust type of a [`SampleType`]:

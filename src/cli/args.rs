@@ -1,0 +1,345 @@
+//! What was typed, and what it means. Defaults come from the library's own `Default`s.
+
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::error::{Error, Result};
+use crate::geo::Bounds;
+use crate::mask::Rule;
+use crate::options::{ClipOptions, MaskStorage, OnEmpty, Resampling};
+use crate::sample::NoData;
+use crate::sink::SinkOptions;
+use crate::source::StoreOptions;
+use crate::tiff::code::{Compression, Predictor};
+
+const EXAMPLES: &str = "\
+Examples:
+  Clip a local raster by a GeoJSON polygon in longitude and latitude:
+    cogclip clip scene.tif field.tif --cutline field.geojson
+
+  From a web server to a bucket, every pixel that the outline touches:
+    cogclip clip https://example.com/dem.tif s3://bucket/dem.tif --cutline area.geojson --all-touched
+
+  A box in UTM coordinates; see what it would fetch, then do it:
+    cogclip plan s3://bucket/B04.tif --bbox 500000,4990000,510000,5000000 --cutline-crs EPSG:32632
+    cogclip clip s3://bucket/B04.tif box.tif --bbox 500000,4990000,510000,5000000 --cutline-crs EPSG:32632
+
+Exit codes: 0 done, 2 usage, 3 the file is malformed, 4 valid but unsupported, 5 input or output failed after
+retries, 6 a limit was exceeded, 7 the source changed while it was read, 8 no overlap, 9 the destination exists.";
+
+/// Clip Cloud Optimized GeoTIFFs by a polygon, bucket to bucket, without GDAL.
+#[derive(Debug, Parser)]
+#[command(name = "cogclip", version, about, after_help = EXAMPLES, max_term_width = 110)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Clip one raster to one cutline
+    #[command(after_help = EXAMPLES)]
+    Clip(Box<ClipCommand>),
+    /// Dry run: print the requests, bytes, tiles and output grid of a clip; fetches only the header
+    Plan(Box<PlanCommand>),
+    /// Print a raster's header
+    Info(InfoCommand),
+    /// Say whether a file is a valid Cloud Optimized GeoTIFF, and why not (exit code 3)
+    Validate(InfoCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page in roff
+    Man,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ClipCommand {
+    /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL
+    pub(super) src: String,
+    /// The output: a path, or a file://, s3://, gs:// or az:// URL
+    pub(super) dst: String,
+    #[command(flatten)]
+    pub(super) cutline: CutlineArgs,
+    #[command(flatten)]
+    pub(super) what: WhatArgs,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Replace DST if it exists
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Print a report as one JSON object on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+    /// No progress and no summary
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PlanCommand {
+    /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL
+    pub(super) src: String,
+    #[command(flatten)]
+    pub(super) cutline: CutlineArgs,
+    #[command(flatten)]
+    pub(super) what: WhatArgs,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct InfoCommand {
+    /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL
+    pub(super) src: String,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Cutline")]
+pub(super) struct CutlineArgs {
+    /// GeoJSON: a path or URL, `-` for standard input, or the text itself
+    #[arg(long, value_name = "CUTLINE", required_unless_present = "bbox", conflicts_with = "bbox")]
+    cutline: Option<String>,
+    /// A box instead: minx,miny,maxx,maxy
+    #[arg(long, value_name = "BOX", allow_hyphen_values = true)]
+    bbox: Option<String>,
+    /// CRS of the cutline: EPSG:n, a PROJ string, or `source` for the raster's own
+    #[arg(long, value_name = "CRS", allow_hyphen_values = true)]
+    pub(super) cutline_crs: Option<String>,
+}
+
+/// Where a cutline comes from.
+pub(super) enum CutlineInput {
+    Bounds(Bounds),
+    Inline(String),
+    StandardInput,
+    Location(String),
+}
+
+impl CutlineArgs {
+    pub(super) fn input(&self) -> Result<CutlineInput> {
+        if let Some(text) = &self.bbox {
+            let numbers: Option<Vec<f64>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+            let Some(&[min_x, min_y, max_x, max_y]) = numbers.as_deref() else {
+                return Err(Error::usage(format!("--bbox {text}: four numbers are expected, minx,miny,maxx,maxy")));
+            };
+            return Ok(CutlineInput::Bounds(Bounds { min_x, min_y, max_x, max_y }));
+        }
+        Ok(match self.cutline.as_deref().unwrap_or_default() {
+            "-" => CutlineInput::StandardInput,
+            text if text.trim_start().starts_with('{') => CutlineInput::Inline(text.to_owned()),
+            uri => CutlineInput::Location(uri.to_owned()),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum MaskArg {
+    Internal,
+    Alpha,
+    Nodata,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CompressArg {
+    Deflate,
+    Lzw,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ResamplingArg {
+    Average,
+    Nearest,
+    Mode,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OnEmptyArg {
+    Error,
+    Skip,
+    Write,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct WhatArgs {
+    /// Also keep every pixel that the outline touches, not only those whose centre is inside
+    #[arg(long, help_heading = "Pixels")]
+    all_touched: bool,
+    /// Keep the pixels outside the cutline instead
+    #[arg(long, help_heading = "Pixels")]
+    invert: bool,
+    /// Keep the source's whole grid, rather than cut it to the cutline's bounds
+    #[arg(long, help_heading = "Pixels")]
+    no_crop: bool,
+    /// Add N pixels on each side of the window
+    #[arg(long, value_name = "N", help_heading = "Pixels")]
+    pad: Option<u32>,
+    /// Widen the window to the source's tile grid
+    #[arg(long, help_heading = "Pixels")]
+    align_tiles: bool,
+    /// Bands to keep, in this order: 4,3,2
+    #[arg(long, value_name = "LIST", value_delimiter = ',', help_heading = "Pixels")]
+    bands: Vec<u16>,
+    /// The output's nodata value [default: the source's; else -9999 for signed and floating-point samples]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true, help_heading = "Pixels")]
+    nodata: Option<String>,
+    /// How masked pixels are told from valid ones [default: as the source does]
+    #[arg(long, value_enum, help_heading = "Pixels")]
+    mask: Option<MaskArg>,
+    /// When the cutline and the raster have no pixel in common [default: error, exit code 8]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Pixels")]
+    on_empty: Option<OnEmptyArg>,
+    /// Side of the output's tiles in pixels [default: 512]
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    blocksize: Option<u32>,
+    /// Compression [default: deflate]
+    #[arg(long, value_enum, value_name = "NAME", help_heading = "Output")]
+    compress: Option<CompressArg>,
+    /// Effort of deflate, 1 to 9 [default: 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9), help_heading = "Output")]
+    level: Option<u8>,
+    /// Predictor: 1 none, 2 horizontal, 3 floating point [default: by the sample type]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=3), help_heading = "Output")]
+    predictor: Option<u16>,
+    /// Write no overviews
+    #[arg(long, help_heading = "Output")]
+    no_overviews: bool,
+    /// How overviews are made [default: average; nearest for a colour table]
+    #[arg(long, value_enum, value_name = "METHOD", help_heading = "Output")]
+    overview_resampling: Option<ResamplingArg>,
+    /// Leave tiles without a pixel of the cutline out of the file
+    #[arg(long, help_heading = "Output")]
+    sparse: bool,
+    /// Tiles decoded and encoded at a time [default: one a core]
+    #[arg(long, value_name = "N", help_heading = "Reading")]
+    threads: Option<usize>,
+}
+
+impl WhatArgs {
+    pub(super) fn options(&self) -> Result<ClipOptions> {
+        let default = ClipOptions::default();
+        let nodata = self.nodata.as_deref().map(|text| {
+            NoData::new(text).ok_or_else(|| Error::usage(format!("--nodata {text}: this is not a number")))
+        });
+        Ok(ClipOptions {
+            rule: if self.all_touched { Rule::AllTouched } else { default.rule },
+            invert: self.invert,
+            crop: !self.no_crop,
+            pad: self.pad.unwrap_or(default.pad),
+            align_tiles: self.align_tiles,
+            nodata: nodata.transpose()?,
+            bands: self.bands.clone(),
+            mask: self.mask.map_or(default.mask, |mask| match mask {
+                MaskArg::Internal => MaskStorage::Internal,
+                MaskArg::Alpha => MaskStorage::Alpha,
+                MaskArg::Nodata => MaskStorage::NoData,
+            }),
+            blocksize: self.blocksize.unwrap_or(default.blocksize),
+            compression: self.compress.map_or(default.compression, |compress| match compress {
+                CompressArg::Deflate => Compression::Deflate,
+                CompressArg::Lzw => Compression::Lzw,
+                CompressArg::None => Compression::None,
+            }),
+            level: self.level.unwrap_or(default.level),
+            predictor: self.predictor.map(Predictor::from),
+            overviews: !self.no_overviews,
+            resampling: self.overview_resampling.map(|method| match method {
+                ResamplingArg::Average => Resampling::Average,
+                ResamplingArg::Nearest => Resampling::Nearest,
+                ResamplingArg::Mode => Resampling::Mode,
+            }),
+            sparse: self.sparse,
+            on_empty: self.on_empty.map_or(default.on_empty, |what| match what {
+                OnEmptyArg::Error => OnEmpty::Error,
+                OnEmptyArg::Skip => OnEmpty::Skip,
+                OnEmptyArg::Write => OnEmpty::Write,
+            }),
+            threads: self.threads.unwrap_or(default.threads),
+            ..default
+        })
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Reading")]
+pub(super) struct StoreArgs {
+    /// An option of the object store, such as region=eu-central-1 (repeatable)
+    #[arg(long = "store-option", value_name = "KEY=VALUE", value_parser = pair)]
+    pairs: Vec<(String, String)>,
+    /// Attempts after a failed one
+    #[arg(long, value_name = "N")]
+    max_retries: Option<u32>,
+    /// Give up retrying a request after this time: 500ms, 20s, 5m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    retry_timeout: Option<Duration>,
+}
+
+impl StoreArgs {
+    pub(super) fn options(&self) -> StoreOptions {
+        let default = StoreOptions::default();
+        StoreOptions {
+            pairs: self.pairs.clone(),
+            max_retries: self.max_retries.unwrap_or(default.max_retries),
+            retry_timeout: self.retry_timeout.unwrap_or(default.retry_timeout),
+            ..default
+        }
+    }
+}
+
+impl ClipCommand {
+    pub(super) fn sink_options(&self) -> SinkOptions {
+        SinkOptions { overwrite: self.overwrite, store: self.store.options(), ..SinkOptions::default() }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "key=value is expected".to_owned())
+}
+
+/// `500ms`, `20s`, `5m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("a number with ms, s, m or h is expected, such as 500ms or 20s".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| format!("{number:?} is not a number"))?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn definitions_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert!(duration("5").is_err() && duration("s").is_err() && duration("1e400s").is_err());
+    }
+}

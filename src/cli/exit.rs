@@ -1,0 +1,39 @@
+//! Exit codes: one for each kind of error.
+
+use std::error::Error as _;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::error::{Error, ErrorKind};
+
+/// The exit code of a kind of error.
+pub(super) fn code(kind: ErrorKind) -> ExitCode {
+    ExitCode::from(match kind {
+        ErrorKind::Usage => 2,
+        ErrorKind::Format => 3,
+        ErrorKind::Unsupported => 4,
+        ErrorKind::Io => 5,
+        ErrorKind::Limit => 6,
+        ErrorKind::Changed => 7,
+        ErrorKind::NoOverlap => 8,
+        ErrorKind::Exists => 9,
+    })
+}
+
+/// Prints an error with its causes, one line, and returns its exit code.
+pub(super) fn of(error: &Error) -> ExitCode {
+    let mut line = format!("cogclip: {error}");
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        line.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    code(error.kind())
+}
+
+/// Prints what clap has to say: help and version to standard output, the rest to standard error.
+pub(super) fn of_clap(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { code(ErrorKind::Usage) } else { ExitCode::SUCCESS }
+}

@@ -1,0 +1,234 @@
+//! What a clip or a plan says of itself: JSON for programs, lines for people.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::clip::{Cog, Report};
+use crate::fetch::Requests;
+use crate::plan::{NoDataOrigin, Plan};
+
+/// Milliseconds, to the microsecond.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn source(cog: &Cog) -> Value {
+    let meta = cog.meta();
+    json!({
+        "uri": cog.uri(),
+        "size": meta.as_ref().map(|meta| meta.size),
+        "etag": meta.and_then(|meta| meta.etag),
+    })
+}
+
+/// A CRS by its name; a file's GeoKeys that are not understood are no failure of a report.
+pub(super) fn crs(cog: &Cog) -> Option<String> {
+    cog.header().geo.crs().ok().flatten().map(|crs| crs.to_string())
+}
+
+fn extent(bounds: crate::geo::Bounds) -> [f64; 4] {
+    [bounds.min_x, bounds.min_y, bounds.max_x, bounds.max_y]
+}
+
+fn window(plan: &Plan) -> Value {
+    let size = plan.size();
+    json!({ "col_off": plan.window.x0, "row_off": plan.window.y0, "width": size.width, "height": size.height })
+}
+
+fn clipped_extent(plan: &Plan) -> [f64; 4] {
+    extent(plan.transform.bounds(crate::grid::PixelRect::of(plan.size())))
+}
+
+fn nodata(plan: &Plan) -> Value {
+    let origin = plan.validity.nodata.as_ref().map(|(_, origin)| match origin {
+        NoDataOrigin::Given => "given",
+        NoDataOrigin::Source => "source",
+        NoDataOrigin::Chosen => "chosen",
+    });
+    json!({
+        "value": plan.validity.nodata.as_ref().map(|(value, _)| value.text()),
+        "from": origin,
+        "internal_mask": plan.validity.mask,
+        "alpha_band": plan.validity.alpha.map(|band| band + 1),
+    })
+}
+
+fn tile_classes(plan: &Plan) -> Value {
+    let classes = plan.classes;
+    json!({
+        "intersecting": classes.outside + classes.inside + classes.edge,
+        "outside": classes.outside,
+        "inside": classes.inside,
+        "edge": classes.edge,
+    })
+}
+
+/// The report of a clip that found no overlap and was told to skip it.
+pub(super) fn skipped(cog: &Cog) -> Value {
+    json!({ "version": env!("CARGO_PKG_VERSION"), "status": "skipped", "reason": "no overlap", "source": source(cog) })
+}
+
+/// The report of a clip.
+pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Duration) -> Value {
+    let (plan, counts, stats) = (&report.plan, report.counts, cog.stats());
+    let window_pixels = plan.size().pixels();
+    let mut tiles = tile_classes(plan);
+    tiles["fetched"] = report.fetched.tiles.into();
+    tiles["sparse"] = report.fetched.sparse.into();
+    tiles["written"] = report.tiles.0.into();
+    tiles["empty"] = report.tiles.1.into();
+    let mut nodata = nodata(plan);
+    nodata["valid_samples_that_hold_it"] = counts.hidden.into();
+    let (planned, worked, published) = report.times;
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "status": "done",
+        "source": source(cog),
+        "crs": crs(cog),
+        "source_extent": extent(cog.bounds()),
+        "extent": clipped_extent(plan),
+        "window": window(plan),
+        "bands": plan.output_bands(),
+        "dtype": cog.header().sample_type.name(),
+        "pixels": {
+            "window": window_pixels,
+            "inside": counts.inside,
+            "valid": counts.valid,
+            "masked": window_pixels - counts.inside,
+        },
+        "tiles": tiles,
+        "requests": stats.requests,
+        "bytes": stats.bytes,
+        "retries": stats.retries,
+        "milliseconds": {
+            "open": millis(opened),
+            "plan": millis(planned),
+            "clip": millis(worked),
+            "publish": millis(published),
+        },
+        "nodata": nodata,
+        "output": {
+            "uri": shown(destination),
+            "size": report.published.size,
+            "etag": report.published.etag,
+            "sha256": report.published.sha256,
+        },
+    })
+}
+
+/// A destination without what may be secret: everything after the path.
+fn shown(uri: &str) -> &str {
+    if uri.contains("://") { uri.split('?').next().unwrap_or(uri) } else { uri }
+}
+
+/// The report of a clip, one line.
+pub(super) fn text(cog: &Cog, destination: &str, report: &Report) -> String {
+    let (size, stats) = (report.plan.size(), cog.stats());
+    format!(
+        "{} -> {}: {size} pixels, {} in the cutline, {} valid; {} requests, {} bytes read; {} bytes written",
+        cog.uri(),
+        shown(destination),
+        report.counts.inside,
+        report.counts.valid,
+        stats.requests,
+        stats.bytes,
+        report.published.size,
+    )
+}
+
+/// What a person should know of a clip that succeeded.
+pub(super) fn warnings(report: &Report) -> Vec<String> {
+    let mut out = Vec::new();
+    if report.nodata_taken > 0 {
+        out.push(format!(
+            "{} valid samples hold the value that would have marked masked pixels; an internal mask was written instead",
+            report.nodata_taken
+        ));
+    } else if let Some((value, origin)) = &report.plan.validity.nodata {
+        if *origin == NoDataOrigin::Chosen {
+            out.push(format!("the raster declares no nodata value; {value} was chosen"));
+        } else if report.counts.hidden > 0 {
+            out.push(format!("{} valid samples hold the nodata value {value} and now read as nodata", report.counts.hidden));
+        }
+    }
+    out
+}
+
+/// A plan as JSON: every request with its byte range.
+pub(super) fn plan_json(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
+    let grids = |grid: &crate::grid::TileGrid| {
+        json!({ "width": grid.image.width, "height": grid.image.height, "tiles": grid.count() })
+    };
+    let mut tiles = tile_classes(plan);
+    tiles["to_fetch"] = requests.tiles().into();
+    tiles["sparse"] = requests.sparse.len().into();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "source": source(cog),
+        "crs": crs(cog),
+        "source_extent": extent(cog.bounds()),
+        "extent": clipped_extent(plan),
+        "window": window(plan),
+        "bands": plan.output_bands(),
+        "dtype": cog.header().sample_type.name(),
+        "pixels": {
+            "window": plan.size().pixels(),
+            "inside": plan.mask.count(),
+            "masked": plan.size().pixels() - plan.mask.count(),
+        },
+        "tiles": tiles,
+        "header": { "requests": cog.stats().requests, "bytes": cog.stats().bytes },
+        "requests": requests.requests.len(),
+        "bytes": requests.bytes(),
+        "ranges": requests.requests.iter().map(|request| json!({
+            "start": request.range.start,
+            "end": request.range.end,
+            "tiles": request.tiles.len(),
+        })).collect::<Vec<_>>(),
+        "nodata": nodata(plan),
+        "output": { "blocksize": plan.blocksize(), "levels": plan.levels.iter().map(grids).collect::<Vec<_>>() },
+    })
+}
+
+/// A plan for a person.
+pub(super) fn plan_text(cog: &Cog, plan: &Plan, requests: &Requests) -> String {
+    let (size, classes, mut out) = (plan.size(), plan.classes, String::new());
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<10}{value}");
+    };
+    line("source", cog.uri().to_owned());
+    line("crs", crs(cog).unwrap_or_else(|| "none that is understood".to_owned()));
+    line("window", format!("{size} pixels at column {}, row {}", plan.window.x0, plan.window.y0));
+    line("extent", clipped_extent(plan).map(|v| v.to_string()).join(" "));
+    line("pixels", format!("{} of {} in the cutline", plan.mask.count(), size.pixels()));
+    line(
+        "tiles",
+        format!(
+            "{} in the window: {} outside, {} inside, {} on the edge; {} to fetch",
+            classes.outside + classes.inside + classes.edge,
+            classes.outside,
+            classes.inside,
+            classes.edge,
+            requests.tiles()
+        ),
+    );
+    line("fetch", format!("{} requests, {} bytes", requests.requests.len(), requests.bytes()));
+    line("header", format!("{} requests, {} bytes (spent)", cog.stats().requests, cog.stats().bytes));
+    let levels: Vec<String> = plan.levels.iter().map(|grid| grid.image.to_string()).collect();
+    line(
+        "output",
+        format!(
+            "{} bands of {} in tiles of {}; {}",
+            plan.output_bands(),
+            cog.header().sample_type.name(),
+            plan.blocksize(),
+            levels.join(", ")
+        ),
+    );
+    for request in &requests.requests {
+        line("range", format!("{}..{} ({} tiles)", request.range.start, request.range.end, request.tiles.len()));
+    }
+    out
+}

@@ -1,0 +1,229 @@
+//! The main job: wires the stages together. `Cog::open` → `Cog::plan` → `Cog::clip`.
+
+mod assembly;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::compose::{Composer, Counts};
+use crate::cutline::Cutline;
+use crate::encode::Encoder;
+use crate::error::{Error, Result};
+use crate::fetch::{self, Requests};
+use crate::geo::Affine;
+use crate::grid::PixelRect;
+use crate::header::Header;
+use crate::limits::Limits;
+use crate::observe::{Event, Observer};
+use crate::options::ClipOptions;
+use crate::plan::Plan;
+use crate::sink::{Published, Sink, SinkOptions};
+use crate::source::{Source, SourceMeta, SourceStats, StoreOptions};
+use crate::tiff::parse::Fetched;
+
+/// A raster that is open: its header has been read.
+#[derive(Debug)]
+pub struct Cog {
+    source: Source,
+    fetched: Fetched,
+    header: Arc<Header>,
+}
+
+/// What a clip did.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The plan that was carried out.
+    pub plan: Plan,
+    /// Pixels by what became of them.
+    pub counts: Counts,
+    /// Tiles that were fetched, and requests and bytes for them.
+    pub fetched: Fetches,
+    /// Tiles of the output, overviews included, and how many of them hold no pixel of the cutline.
+    pub tiles: (u64, u64),
+    /// What was published.
+    pub published: Published,
+    /// Time for planning and looking up tiles; for fetching, decoding, masking and encoding; for publishing.
+    pub times: (Duration, Duration, Duration),
+    /// Samples that hold the nodata value that was chosen at first, so that an internal mask was written instead.
+    pub nodata_taken: u64,
+}
+
+/// What was fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fetches {
+    /// Tiles.
+    pub tiles: u64,
+    /// Requests for tiles.
+    pub requests: u64,
+    /// Bytes of these requests.
+    pub bytes: u64,
+    /// Tiles that the source left out.
+    pub sparse: u64,
+}
+
+impl Cog {
+    /// Opens a raster: reads its header, which takes one request for a COG.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] when it cannot be read; [`crate::ErrorKind::Format`] and
+    /// [`crate::ErrorKind::Unsupported`] as [`Header::parse`].
+    pub async fn open(uri: &str, store: &StoreOptions, limits: &Limits) -> Result<Self> {
+        let source = Source::open(uri, store)?;
+        let (fetched, header) = fetch::header(&source, limits).await?;
+        Ok(Self { source, fetched, header: Arc::new(header) })
+    }
+
+    /// The header.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The location, without anything secret.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        self.source.uri()
+    }
+
+    /// Size and version of the object.
+    #[must_use]
+    pub fn meta(&self) -> Option<SourceMeta> {
+        self.source.meta()
+    }
+
+    /// Requests, bytes and retries so far.
+    #[must_use]
+    pub fn stats(&self) -> SourceStats {
+        self.source.stats()
+    }
+
+    /// Plans a clip, without any I/O. A cutline that names no CRS, or the raster's own, is taken as it is; another one
+    /// is projected.
+    ///
+    /// `Ok(None)` when nothing overlaps and `options` say to skip that.
+    ///
+    /// # Errors
+    /// As [`Plan::new`] and [`Cutline::to_crs`]; [`crate::ErrorKind::Usage`] when the cutline's CRS is known and the
+    /// raster's is not.
+    pub fn plan(&self, cutline: &Cutline, options: &ClipOptions) -> Result<Option<Plan>> {
+        let geo = &self.header.geo;
+        let planned = (|| {
+            if cutline.crs.is_none() {
+                return Plan::new(&self.header, cutline, options);
+            }
+            let raster = geo.crs()?.ok_or_else(|| {
+                Error::usage(
+                    "the raster names no CRS, so the cutline cannot be placed on it; if the cutline is already in \
+                     the raster's coordinates, say --cutline-crs source",
+                )
+            })?;
+            let Some(transform) = geo.transform else {
+                return Err(Error::unsupported(
+                    "the raster has a CRS but no geotransform, only ground control points or RPCs; warp it first, or \
+                     give the cutline in pixel coordinates with --cutline-crs source",
+                ));
+            };
+            Plan::new(&self.header, &cutline.to_crs(&raster, &transform, &options.limits)?, options)
+        })();
+        planned.map_err(|error| error.at(self.uri()))
+    }
+
+    /// The requests that a plan's tiles take. Reads the tile table where the header did not bring it.
+    ///
+    /// # Errors
+    /// As [`fetch::requests`].
+    pub async fn requests(&mut self, plan: &Plan, limits: &Limits) -> Result<Requests> {
+        fetch::requests(&self.source, &mut self.fetched, &self.header, plan, limits).await
+    }
+
+    /// Carries out a plan: the output is published whole, or not at all.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Exists`] when the destination exists and may not be replaced;
+    /// [`crate::ErrorKind::Io`], [`crate::ErrorKind::Changed`], [`crate::ErrorKind::Format`] when the source cannot be
+    /// read; [`crate::ErrorKind::Limit`] beyond `options.limits`.
+    pub async fn clip(
+        &mut self,
+        mut plan: Plan,
+        destination: &str,
+        options: &ClipOptions,
+        sink: &SinkOptions,
+        observer: &dyn Observer,
+    ) -> Result<Report> {
+        let start = Instant::now();
+        let requests = self.requests(&plan, &options.limits).await?;
+        observer.event(&Event::Planned {
+            tiles: requests.tiles(),
+            requests: requests.requests.len() as u64,
+            bytes: requests.bytes(),
+        });
+        let planned = start.elapsed();
+        let mut fetched = Fetches::default();
+        let mut nodata_taken = 0;
+        loop {
+            fetched.tiles += requests.tiles();
+            fetched.requests += requests.requests.len() as u64;
+            fetched.bytes += requests.bytes();
+            fetched.sparse = requests.sparse.len() as u64;
+            let mut out = Sink::create(destination, sink).await?;
+            let done = match self.assemble(&plan, &requests, options, &mut out, observer).await {
+                Ok(done) => done,
+                Err(error) => {
+                    out.abort().await;
+                    return Err(error);
+                }
+            };
+            if plan.validity.is_chosen() && done.counts.hidden > 0 {
+                // The value that we chose is taken by valid pixels, which would become nodata. Nothing is published
+                // yet: once more, with an internal mask.
+                out.abort().await;
+                nodata_taken = done.counts.hidden;
+                observer.event(&Event::NoDataTaken { samples: nodata_taken });
+                plan.validity = plan.validity.with_mask_instead();
+                continue;
+            }
+            let fetched_at = start.elapsed();
+            let published = out.publish(done.head.into()).await?;
+            observer.event(&Event::Published { bytes: published.size });
+            return Ok(Report {
+                plan,
+                counts: done.counts,
+                fetched,
+                tiles: done.tiles,
+                published,
+                times: (planned, fetched_at - planned, start.elapsed() - fetched_at),
+                nodata_taken,
+            });
+        }
+    }
+
+    async fn assemble(
+        &self,
+        plan: &Plan,
+        requests: &Requests,
+        options: &ClipOptions,
+        sink: &mut Sink,
+        observer: &dyn Observer,
+    ) -> Result<assembly::Done> {
+        let composer = Composer::new(&self.header, plan, &options.limits)?;
+        let encoder = Encoder::new(&self.header, plan, options);
+        let job = assembly::Job {
+            source: &self.source,
+            header: &self.header,
+            plan,
+            requests,
+            options,
+            composer: Arc::new(composer),
+            encoder: Arc::new(encoder),
+            observer,
+        };
+        job.run(sink).await.map_err(|error| error.at(self.uri()))
+    }
+
+    /// The world's corner coordinates of the raster's pixels, or of its pixel grid without a geotransform.
+    #[must_use]
+    pub fn bounds(&self) -> crate::geo::Bounds {
+        let transform = self.header.geo.transform.unwrap_or(Affine::IDENTITY);
+        transform.bounds(PixelRect::of(self.header.main.size()))
+    }
+}

@@ -1,0 +1,378 @@
+//! Fetch, decode, compose, encode and sink at the same time: tiles are fetched and decoded in the order of use, output
+//! tiles are encoded on all cores, and the sink receives them row by row. Every stage waits for the next one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream;
+use tokio::task::{JoinSet, spawn_blocking};
+
+use crate::compose::{Composer, Counts, MaskedTile, Piece, unpack_bits};
+use crate::decode;
+use crate::encode::layout::{self, Level};
+use crate::encode::{Encoded, Encoder, overview};
+use crate::error::{Error, Result};
+use crate::fetch::{self, Requests, Which};
+use crate::grid::{PixelRect, TileGrid, TileIndex};
+use crate::header::{Header, Image};
+use crate::limits::Limits;
+use crate::mask::TileClass;
+use crate::observe::{Event, Observer};
+use crate::options::{ClipOptions, Resampling};
+use crate::plan::Plan;
+use crate::sample::Samples;
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::tile::{DecodedTile, EncodedTile};
+
+/// All that one run needs.
+pub(super) struct Job<'a> {
+    pub(super) source: &'a Source,
+    pub(super) header: &'a Arc<Header>,
+    pub(super) plan: &'a Plan,
+    pub(super) requests: &'a Requests,
+    pub(super) options: &'a ClipOptions,
+    pub(super) composer: Arc<Composer>,
+    pub(super) encoder: Arc<Encoder>,
+    pub(super) observer: &'a dyn Observer,
+}
+
+/// What a run made: the body is in the sink, this is the rest.
+pub(super) struct Done {
+    pub(super) head: Vec<u8>,
+    pub(super) counts: Counts,
+    /// Output tiles, and how many of them are empty.
+    pub(super) tiles: (u64, u64),
+}
+
+/// An output tile that a job finished.
+struct Finished {
+    level: usize,
+    index: TileIndex,
+    encoded: Encoded,
+    /// The tile at half the size, when there is a further overview.
+    quarter: Option<MaskedTile>,
+    counts: Counts,
+}
+
+/// An output tile that waits for source tiles.
+#[derive(Default)]
+struct Waiting {
+    missing: usize,
+    pieces: Vec<Piece>,
+    masks: Vec<Piece>,
+}
+
+/// An overview tile that waits for the tiles it is made of.
+struct Parent {
+    missing: usize,
+    tile: MaskedTile,
+}
+
+impl Job<'_> {
+    pub(super) async fn run(&self, sink: &mut Sink) -> Result<Done> {
+        let threads = match self.options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let mut state = State::new(self)?;
+        let groups = fetch::tiles(self.source, self.header, self.requests, self.options.requests, self.observer);
+        let limits = Arc::new(self.options.limits.clone());
+        let decoded = groups
+            .flat_map(|group| match group {
+                Ok(tiles) => stream::iter(tiles.into_iter().map(Ok).collect::<Vec<_>>()),
+                Err(error) => stream::iter(vec![Err(error)]),
+            })
+            .map(|tile| {
+                let (header, limits) = (Arc::clone(self.header), Arc::clone(&limits));
+                async move {
+                    let (which, tile) = tile?;
+                    joined(spawn_blocking(move || decode_piece(&header, which, &tile, &limits)).await)
+                }
+            })
+            .buffered(threads + 1);
+        futures::pin_mut!(decoded);
+        let (mut jobs, mut exhausted) = (JoinSet::<Result<Finished>>::new(), false);
+        loop {
+            tokio::select! {
+                Some(done) = jobs.join_next(), if !jobs.is_empty() => {
+                    let done = joined(done)?;
+                    self.observer.event(&Event::Encoded { bytes: done.encoded.image.len() as u64 });
+                    state.finish(self, done, &mut jobs)?;
+                    state.flush(sink).await?;
+                }
+                piece = decoded.next(), if !exhausted && jobs.len() < threads * 2 => match piece {
+                    Some(piece) => {
+                        let (which, piece) = piece?;
+                        state.arrive(self, which, &piece, &mut jobs);
+                    }
+                    None => exhausted = true,
+                },
+                else => break,
+            }
+        }
+        state.flush(sink).await?;
+        state.close(self)
+    }
+
+    fn next_resampling(&self) -> Resampling {
+        self.options.resampling.unwrap_or(if self.header.is_classes() { Resampling::Nearest } else { Resampling::Average })
+    }
+}
+
+/// A task's result; its panic goes on here.
+fn joined<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+    match result {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => Err(Error::io("the clip was cancelled").caused_by(error)),
+    }
+}
+
+fn decode_piece(header: &Header, which: Which, tile: &EncodedTile, limits: &Limits) -> Result<(Which, Piece)> {
+    let Some(image) = (match which {
+        Which::Main => Some(&header.main),
+        Which::Mask => header.mask.as_ref(),
+    }) else {
+        return Err(Error::usage("a mask tile of an image without a mask"));
+    };
+    let rect = image.grid.rect(tile.index);
+    let decoded = if image.bits == 1 {
+        decode_bits(image, tile, rect, limits)?
+    } else {
+        decode::decode(tile, &image.layout, image.size(), limits).map_err(|e| e.at(format!("IFD {}", image.number)))?
+    };
+    Ok((which, Piece { plane: tile.plane, rect, tile: decoded.map(Arc::new) }))
+}
+
+/// A packed 1-bit tile is decoded as bytes, and the bytes are unpacked.
+fn decode_bits(image: &Image, tile: &EncodedTile, rect: PixelRect, limits: &Limits) -> Result<Option<DecodedTile>> {
+    let mut layout = image.layout.clone();
+    layout.size.width = layout.size.width.div_ceil(8);
+    // One "image" that is just this tile, so that nothing is cut off.
+    let alone = EncodedTile { index: TileIndex { row: 0, col: 0 }, ..tile.clone() };
+    let size = crate::grid::Size::new(layout.size.width, tile.rows);
+    let packed = decode::decode(&alone, &layout, size, limits).map_err(|e| e.at(image.place(tile.index)))?;
+    let Some(packed) = packed else { return Ok(None) };
+    let (width, rows) = (image.layout.size.width as usize, tile.rows as usize);
+    let bits = unpack_bits(packed.samples.as_bytes(), width, rows);
+    let (keep_w, keep_h) = (rect.size().width as usize, rect.size().height as usize);
+    let samples = bits.chunks_exact(width.max(1)).take(keep_h).flat_map(|row| &row[..keep_w]).copied().collect();
+    Ok(Some(DecodedTile { rect, index: tile.index, samples: Samples::U8(samples), ..packed }))
+}
+
+/// The bookkeeping of a run.
+struct State {
+    levels: Vec<TileGrid>,
+    /// Which tiles of each level hold a pixel of the cutline, row by row.
+    occupied: Vec<Vec<bool>>,
+    waiting: HashMap<TileIndex, Waiting>,
+    parents: HashMap<(usize, TileIndex), Parent>,
+    /// Finished tiles of the full resolution that wait for their turn.
+    ready: BTreeMap<u64, Encoded>,
+    /// The next tile of the full resolution to hand to the sink.
+    next: u64,
+    full: Level,
+    /// Finished tiles of the overviews; index 0 is level 1.
+    overviews: Vec<BTreeMap<u64, Encoded>>,
+    /// What stands for a tile without a pixel of the cutline; `None` when such tiles are left out.
+    empty: Option<Encoded>,
+    with_mask: bool,
+    counts: Counts,
+}
+
+impl State {
+    fn new(job: &Job<'_>) -> Result<Self> {
+        let plan = job.plan;
+        let levels = plan.levels.clone();
+        let mut occupied: Vec<Vec<bool>> = Vec::with_capacity(levels.len());
+        for (number, grid) in levels.iter().enumerate() {
+            let tiles = grid.tiles_in(PixelRect::of(grid.image));
+            let row = match number.checked_sub(1).and_then(|n| Some((levels.get(n)?, occupied.get(n)?))) {
+                None => tiles.map(|tile| plan.mask.class(grid.rect(tile)) != TileClass::Outside).collect(),
+                Some((below, flags)) => tiles.map(|tile| children(*below, tile).any(|n| flags[n])).collect(),
+            };
+            occupied.push(row);
+        }
+        let empty =
+            if job.options.sparse { None } else { Some(job.encoder.encode(job.composer.ground())?) };
+        let mut waiting: HashMap<TileIndex, Waiting> = HashMap::new();
+        let images = [(Some(&job.header.main), &plan.tiles), (job.header.mask.as_ref(), &plan.mask_tiles)];
+        for (image, tiles) in images {
+            let Some((image, full)) = image.zip(levels.first()) else { continue };
+            for &(_, tile) in tiles {
+                for out in outputs_of(full, image.grid.rect(tile), plan.window) {
+                    waiting.entry(out).or_default().missing += 1;
+                }
+            }
+        }
+        // An output tile beside the cutline may share a source tile with it, but needs nothing.
+        if let (Some(full), Some(flags)) = (levels.first(), occupied.first()) {
+            waiting.retain(|&tile, _| flags[position(*full, tile)]);
+        }
+        Ok(Self {
+            overviews: vec![BTreeMap::new(); levels.len().saturating_sub(1)],
+            levels,
+            occupied,
+            waiting,
+            parents: HashMap::new(),
+            ready: BTreeMap::new(),
+            next: 0,
+            full: Level::default(),
+            empty,
+            with_mask: plan.validity.mask,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Hands a source tile to the output tiles that need it, and starts those that lack nothing more.
+    fn arrive(&mut self, job: &Job<'_>, which: Which, piece: &Piece, jobs: &mut JoinSet<Result<Finished>>) {
+        let Some(&full) = self.levels.first() else { return };
+        for index in outputs_of(&full, piece.rect, job.plan.window) {
+            let Some(waiting) = self.waiting.get_mut(&index) else { continue };
+            match which {
+                Which::Main => waiting.pieces.push(piece.clone()),
+                Which::Mask => waiting.masks.push(piece.clone()),
+            }
+            waiting.missing -= 1;
+            if waiting.missing > 0 {
+                continue;
+            }
+            let Some(waiting) = self.waiting.remove(&index) else { continue };
+            let (composer, encoder) = (Arc::clone(&job.composer), Arc::clone(&job.encoder));
+            let halve = self.halving(job, 0);
+            jobs.spawn_blocking(move || {
+                let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
+                drop(waiting);
+                let quarter = halve.map(|halve| halve.of(&tile));
+                Ok(Finished { level: 0, index, encoded: encoder.encode(tile)?, quarter, counts })
+            });
+        }
+    }
+
+    /// How to make the quarter for the next level; `None` at the last one.
+    fn halving(&self, job: &Job<'_>, level: usize) -> Option<Halving> {
+        let grid = self.levels.get(level)?;
+        (level + 1 < self.levels.len()).then(|| Halving {
+            size: grid.tile,
+            bands: job.plan.output_bands(),
+            nodata: job.plan.validity.fill.clone(),
+            method: job.next_resampling(),
+        })
+    }
+
+    /// Takes in a finished tile; its quarter goes to the overview tile above.
+    fn finish(&mut self, job: &Job<'_>, done: Finished, jobs: &mut JoinSet<Result<Finished>>) -> Result<()> {
+        self.counts += done.counts;
+        let Some(&grid) = self.levels.get(done.level) else { return Ok(()) };
+        let number = grid.number(done.index);
+        match done.level.checked_sub(1) {
+            None => self.ready.insert(number, done.encoded),
+            Some(overview) => self.overviews.get_mut(overview).and_then(|tiles| tiles.insert(number, done.encoded)),
+        };
+        let Some(quarter) = done.quarter else { return Ok(()) };
+        let level = done.level + 1;
+        let index = TileIndex { row: done.index.row / 2, col: done.index.col / 2 };
+        let flags = self.occupied.get(done.level).ok_or_else(|| Error::usage("a tile of no level"))?;
+        let parent = self.parents.entry((level, index)).or_insert_with(|| Parent {
+            missing: children(grid, index).filter(|&n| flags[n]).count(),
+            tile: job.composer.ground(),
+        });
+        let (right, lower) = (done.index.col % 2 == 1, done.index.row % 2 == 1);
+        parent.tile.place(&quarter, right, lower, grid.tile, job.plan.output_bands());
+        parent.missing -= 1;
+        if parent.missing == 0
+            && let Some(parent) = self.parents.remove(&(level, index))
+        {
+            let (encoder, halve) = (Arc::clone(&job.encoder), self.halving(job, level));
+            jobs.spawn_blocking(move || {
+                let quarter = halve.map(|halve| halve.of(&parent.tile));
+                let encoded = encoder.encode(parent.tile)?;
+                Ok(Finished { level, index, encoded, quarter, counts: Counts::default() })
+            });
+        }
+        Ok(())
+    }
+
+    /// Hands the sink all tiles whose turn it is.
+    async fn flush(&mut self, sink: &mut Sink) -> Result<()> {
+        let Some(flags) = self.occupied.first() else { return Ok(()) };
+        while let Some(&occupied) = usize::try_from(self.next).ok().and_then(|n| flags.get(n)) {
+            if occupied {
+                let Some(tile) = self.ready.remove(&self.next) else { break };
+                sink.append(self.full.add(&tile)?).await?;
+            } else if let Some(empty) = &self.empty {
+                sink.append(self.full.add(empty)?).await?;
+            } else {
+                self.full.skip(self.with_mask);
+            }
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    /// The head, once every tile has come.
+    fn close(mut self, job: &Job<'_>) -> Result<Done> {
+        let total: u64 = self.levels.iter().map(|grid| grid.count()).sum();
+        let occupied: usize = self.occupied.iter().flatten().filter(|&&flag| flag).count();
+        let mut done_levels = vec![std::mem::take(&mut self.full)];
+        let mut bytes = Vec::new();
+        for (number, mut tiles) in std::mem::take(&mut self.overviews).into_iter().enumerate() {
+            let (mut level, mut run) = (Level::default(), Vec::new());
+            for (n, &occupied) in (0_u64..).zip(self.occupied.get(number + 1).into_iter().flatten()) {
+                let tile = if occupied { tiles.remove(&n) } else { self.empty.clone() };
+                match tile {
+                    Some(tile) => run.extend_from_slice(&level.add(&tile)?),
+                    None if occupied => return Err(Error::io("an overview tile was not made")),
+                    None => level.skip(self.with_mask),
+                }
+            }
+            done_levels.push(level);
+            bytes.push(run);
+        }
+        if self.levels.first().is_some_and(|full| self.next != full.count()) {
+            return Err(Error::io("not every tile of the output was made"));
+        }
+        Ok(Done {
+            head: layout::head(job.header, job.plan, job.options, &done_levels, &bytes)?,
+            counts: self.counts,
+            tiles: (total, total - occupied as u64),
+        })
+    }
+}
+
+/// How a tile is halved.
+struct Halving {
+    size: crate::grid::Size,
+    bands: usize,
+    nodata: Option<crate::sample::NoData>,
+    method: Resampling,
+}
+
+impl Halving {
+    fn of(&self, tile: &MaskedTile) -> MaskedTile {
+        let validity = overview::Validity { nodata: self.nodata.as_ref(), mask: tile.valid.as_deref() };
+        let (samples, valid) = overview::halve(&tile.samples, self.size, self.bands, validity, self.method);
+        MaskedTile { samples, valid }
+    }
+}
+
+/// The output tiles that share a pixel with some of the source's pixels.
+fn outputs_of(full: &TileGrid, rect: PixelRect, window: PixelRect) -> impl Iterator<Item = TileIndex> {
+    let part = rect.intersection(window).map(|part| part.relative_to(window.x0, window.y0));
+    full.tiles_in(part.unwrap_or(PixelRect::new(0, 0, 0, 0)))
+}
+
+/// A tile's number as an index into a level's flags, which `Limits::output_tiles` keeps addressable.
+fn position(grid: TileGrid, tile: TileIndex) -> usize {
+    usize::try_from(grid.number(tile)).unwrap_or(usize::MAX)
+}
+
+/// Numbers of the up to four tiles of `below` that an overview tile is made of.
+fn children(below: TileGrid, tile: TileIndex) -> impl Iterator<Item = usize> {
+    let (across, down) = (below.across(), below.down());
+    (0..2).flat_map(move |dy| (0..2).map(move |dx| TileIndex { row: tile.row * 2 + dy, col: tile.col * 2 + dx }))
+        .filter(move |child| child.row < down && child.col < across)
+        .map(move |child| position(below, child))
+}

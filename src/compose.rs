@@ -1,0 +1,327 @@
+//! One output tile from the source tiles under it: the pixels of the cutline are copied, run by run, onto a ground
+//! of masked samples. What is not copied is masked, so masking costs nothing of its own.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::grid::{PixelRect, TileGrid, TileIndex};
+use crate::header::Header;
+use crate::limits::{Limits, within};
+use crate::mask::Mask;
+use crate::plan::{NoDataOrigin, Plan};
+use crate::sample::{NoData, Sample, SampleType, Samples, with_sample_type, with_samples};
+use crate::tile::DecodedTile;
+
+/// A source tile that shares pixels with an output tile.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Its plane: 0 for chunky images, else the band from 0.
+    pub plane: u16,
+    /// The source's pixels that it holds.
+    pub rect: PixelRect,
+    /// Its samples; `None` for a sparse tile.
+    pub tile: Option<Arc<DecodedTile>>,
+}
+
+/// How many pixels became what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Pixels in the cutline.
+    pub inside: u64,
+    /// Of these, pixels that the source holds as valid.
+    pub valid: u64,
+    /// Samples that were valid in the source and happen to hold the output's nodata value.
+    pub hidden: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.inside += other.inside;
+        self.valid += other.valid;
+        self.hidden += other.hidden;
+    }
+}
+
+/// An output tile before encoding: whole, also where it reaches beyond the image.
+#[derive(Clone, Debug)]
+pub struct MaskedTile {
+    /// Samples, pixel by pixel, row by row.
+    pub samples: Samples,
+    /// 1 for valid pixels, 0 for others; `None` when the nodata value alone tells.
+    pub valid: Option<Vec<u8>>,
+}
+
+/// What composing needs to know, the same for all tiles.
+#[derive(Clone, Debug)]
+pub struct Composer {
+    sample_type: SampleType,
+    window: PixelRect,
+    grid: TileGrid,
+    mask: Arc<Mask>,
+    planar: bool,
+    bands: Vec<u16>,
+    output_bands: usize,
+    alpha: Option<usize>,
+    add_alpha: bool,
+    tracks_valid: bool,
+    has_source_mask: bool,
+    source_nodata: Option<NoData>,
+    fill: Option<NoData>,
+    /// Whether a valid sample that equals `fill` would be lost, so that these are counted.
+    fill_is_new: bool,
+}
+
+impl Composer {
+    /// For a plan.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Limit`] when one tile takes more than `limits` allow.
+    pub fn new(header: &Header, plan: &Plan, limits: &Limits) -> Result<Self> {
+        let Some(&grid) = plan.levels.first() else { return Err(Error::usage("the plan has no output")) };
+        let sample_type = header.sample_type;
+        let bytes = (sample_type.bytes() as u64)
+            .saturating_mul(grid.tile.pixels())
+            .saturating_mul(plan.output_bands() as u64);
+        within(bytes, limits.tile_bytes, "a tile of the output")?;
+        let origin = plan.validity.nodata.as_ref().map(|(_, origin)| *origin);
+        let source_nodata = header.nodata.clone().filter(|value| value.fits(sample_type));
+        Ok(Self {
+            sample_type,
+            window: plan.window,
+            grid,
+            mask: Arc::clone(&plan.mask),
+            planar: header.main.planes > 1,
+            bands: plan.bands.clone(),
+            output_bands: plan.output_bands(),
+            alpha: plan.validity.alpha,
+            add_alpha: plan.validity.add_alpha,
+            tracks_valid: plan.validity.mask || plan.validity.alpha.is_some(),
+            has_source_mask: header.mask.is_some(),
+            source_nodata,
+            fill: plan.validity.fill.clone(),
+            fill_is_new: matches!(origin, Some(NoDataOrigin::Given | NoDataOrigin::Chosen)),
+        })
+    }
+
+    /// A tile in which every pixel is masked.
+    #[must_use]
+    pub fn ground(&self) -> MaskedTile {
+        with_sample_type!(self.sample_type, T => self.ground_of::<T>())
+    }
+
+    /// One output tile, from the pieces of the image and of its internal mask that share a pixel with it.
+    #[must_use]
+    pub fn compose(&self, index: TileIndex, pieces: &[Piece], masks: &[Piece]) -> (MaskedTile, Counts) {
+        with_sample_type!(self.sample_type, T => self.compose_of::<T>(index, pieces, masks))
+    }
+
+    fn pixels(&self) -> usize {
+        self.grid.tile.width as usize * self.grid.tile.height as usize
+    }
+
+    fn ground_of<T: Sample>(&self) -> MaskedTile {
+        let fill = self.fill.as_ref().and_then(NoData::sample::<T>).unwrap_or(T::zeroed());
+        let mut samples = vec![fill; self.pixels() * self.output_bands];
+        if let Some(alpha) = self.alpha {
+            samples.iter_mut().skip(alpha).step_by(self.output_bands).for_each(|v| *v = T::zeroed());
+        }
+        MaskedTile { samples: T::wrap(samples), valid: self.tracks_valid.then(|| vec![0; self.pixels()]) }
+    }
+
+    fn compose_of<T: Sample>(&self, index: TileIndex, pieces: &[Piece], masks: &[Piece]) -> (MaskedTile, Counts) {
+        let mut ground = self.ground_of::<T>();
+        let rect = self.grid.rect(index);
+        let out = T::unwrap_mut(&mut ground.samples);
+        for piece in pieces {
+            self.copy(out, rect, piece);
+        }
+        let mut counts = Counts { inside: self.mask.count_in(rect), ..Counts::default() };
+        if self.source_nodata.is_none() && !self.tracks_valid && !self.has_source_mask && !self.fill_is_new {
+            counts.valid = counts.inside;
+            return (ground, counts);
+        }
+        let mut valid = vec![0_u8; self.pixels()];
+        self.source_validity(&mut valid, rect, masks);
+        self.settle(out, &mut valid, rect, &mut counts);
+        if self.tracks_valid {
+            ground.valid = Some(valid);
+        }
+        (ground, counts)
+    }
+
+    /// Calls `visit` with every run of the cutline in `part`: the output's pixel it starts at (in the tile), its
+    /// first column and row in the window, and its length.
+    fn runs(&self, rect: PixelRect, part: PixelRect, mut visit: impl FnMut(usize, u32, u32, usize)) {
+        let width = self.grid.tile.width as usize;
+        for y in part.y0..part.y1 {
+            let row = (y - rect.y0) as usize * width;
+            let runs = self.mask.runs(y);
+            let first = runs.partition_point(|run| run.end <= part.x0);
+            for run in runs.iter().skip(first).take_while(|run| run.start < part.x1) {
+                let (start, end) = (run.start.max(part.x0), run.end.min(part.x1));
+                visit(row + (start - rect.x0) as usize, start, y, (end - start) as usize);
+            }
+        }
+    }
+
+    /// Copies a piece's pixels of the cutline.
+    fn copy<T: Sample>(&self, out: &mut [T], rect: PixelRect, piece: &Piece) {
+        let Some(inside) = piece.rect.intersection(self.window) else { return };
+        let Some(part) = inside.relative_to(self.window.x0, self.window.y0).intersection(rect) else { return };
+        let total = self.output_bands;
+        // (band in the piece, band in the output)
+        let routes: Vec<(usize, usize)> = self
+            .bands
+            .iter()
+            .enumerate()
+            .filter(|&(_, &band)| !self.planar || band == piece.plane)
+            .map(|(to, &band)| (if self.planar { 0 } else { usize::from(band) }, to))
+            .collect();
+        let Some(tile) = &piece.tile else {
+            let empty = self.source_nodata.as_ref().and_then(NoData::sample::<T>).unwrap_or(T::zeroed());
+            self.runs(rect, part, |at, _, _, len| {
+                for pixel in out[at * total..(at + len) * total].chunks_exact_mut(total) {
+                    routes.iter().for_each(|&(_, to)| pixel[to] = empty);
+                }
+            });
+            return;
+        };
+        let Some(samples) = T::unwrap_ref(&tile.samples) else { return };
+        let stride = usize::from(tile.samples_per_pixel);
+        let whole = stride == total && routes.iter().enumerate().all(|(n, &route)| route == (n, n));
+        let width = (tile.rect.x1 - tile.rect.x0) as usize;
+        self.runs(rect, part, |at, x, y, len| {
+            let from_x = (x + self.window.x0 - tile.rect.x0) as usize;
+            let from_y = (y + self.window.y0 - tile.rect.y0) as usize;
+            let from = (from_y * width + from_x) * stride;
+            let source = &samples[from..from + len * stride];
+            let target = &mut out[at * total..(at + len) * total];
+            if whole && routes.len() == total {
+                target.copy_from_slice(source);
+            } else {
+                for (pixel, source) in target.chunks_exact_mut(total).zip(source.chunks_exact(stride)) {
+                    routes.iter().for_each(|&(band, to)| pixel[to] = source[band]);
+                }
+            }
+        });
+    }
+
+    /// Marks the pixels of the cutline that the source's internal mask holds as valid; all of them without one.
+    fn source_validity(&self, valid: &mut [u8], rect: PixelRect, masks: &[Piece]) {
+        if !self.has_source_mask {
+            self.runs(rect, rect, |at, _, _, len| valid[at..at + len].fill(1));
+            return;
+        }
+        for piece in masks {
+            // A sparse mask tile was never written: GDAL reads it as 0, invalid.
+            let Some(tile) = &piece.tile else { continue };
+            let (Some(inside), Some(samples)) =
+                (piece.rect.intersection(self.window), u8::unwrap_ref(&tile.samples))
+            else {
+                continue;
+            };
+            let Some(part) = inside.relative_to(self.window.x0, self.window.y0).intersection(rect) else {
+                continue;
+            };
+            let width = (tile.rect.x1 - tile.rect.x0) as usize;
+            self.runs(rect, part, |at, x, y, len| {
+                let from_x = (x + self.window.x0 - tile.rect.x0) as usize;
+                let from_y = (y + self.window.y0 - tile.rect.y0) as usize;
+                let source = &samples[from_y * width + from_x..][..len];
+                for (valid, &value) in valid[at..at + len].iter_mut().zip(source) {
+                    *valid = u8::from(value != 0);
+                }
+            });
+        }
+    }
+
+    /// Brings nodata, mask and alpha into agreement with how the output stores validity, and counts.
+    fn settle<T: Sample>(&self, out: &mut [T], valid: &mut [u8], rect: PixelRect, counts: &mut Counts) {
+        let total = self.output_bands;
+        let fill = self.fill.as_ref().and_then(NoData::sample::<T>);
+        let source = self.source_nodata.as_ref().and_then(NoData::sample::<T>);
+        let opaque = T::from_f64_nearest(if T::TYPE == SampleType::U8 { 255.0 } else { 65535.0 });
+        self.runs(rect, rect, |at, _, _, len| {
+            let pixels = out[at * total..(at + len) * total].chunks_exact_mut(total);
+            for (pixel, valid) in pixels.zip(&mut valid[at..at + len]) {
+                let mut any = false;
+                for (band, sample) in pixel.iter_mut().enumerate() {
+                    if self.alpha == Some(band) {
+                        continue;
+                    }
+                    if source.is_some_and(|nodata| sample.same(nodata)) {
+                        // What was nodata stays nodata, under the output's own value.
+                        if let (Some(fill), true) = (fill, self.fill_is_new) {
+                            *sample = fill;
+                        }
+                    } else {
+                        any = true;
+                        if self.fill_is_new && *valid != 0 && fill.is_some_and(|fill| sample.same(fill)) {
+                            counts.hidden += 1;
+                        }
+                    }
+                }
+                // An internal mask says more than the nodata value beside it: GDAL reads that alone.
+                if !self.has_source_mask && !any {
+                    *valid = 0;
+                }
+                if let Some(alpha) = self.alpha {
+                    if self.add_alpha {
+                        pixel[alpha] = if *valid == 0 { T::zeroed() } else { opaque };
+                    } else if pixel[alpha].same(T::zeroed()) {
+                        *valid = 0;
+                    }
+                }
+                if *valid == 0 && self.has_source_mask && !self.tracks_valid {
+                    // The mask is not kept: its invalid pixels become nodata.
+                    pixel.iter_mut().for_each(|sample| *sample = fill.unwrap_or(T::zeroed()));
+                }
+                counts.valid += u64::from(*valid);
+            }
+        });
+    }
+}
+
+/// The samples of a 1-bit mask as bytes of 0 and 1: `width` pixels a row, rows padded to whole bytes (TIFF 6.0 §3).
+#[must_use]
+pub fn unpack_bits(packed: &[u8], width: usize, rows: usize) -> Vec<u8> {
+    let row_bytes = width.div_ceil(8);
+    let rows = packed.chunks_exact(row_bytes.max(1)).take(rows);
+    rows.flat_map(|row| (0..width).map(|x| (row[x / 8] >> (7 - x % 8)) & 1)).collect()
+}
+
+/// The bits of a mask, rows padded to whole bytes, first pixel in the highest bit.
+#[must_use]
+pub fn pack_bits(valid: &[u8], width: usize) -> Vec<u8> {
+    let pack = |byte: &[u8]| byte.iter().enumerate().fold(0, |bits, (n, &v)| bits | (u8::from(v != 0) << (7 - n)));
+    valid.chunks_exact(width.max(1)).flat_map(|row| row.chunks(8).map(pack)).collect()
+}
+
+impl MaskedTile {
+    /// Copies a quarter, half as wide and high, to one of the four corners.
+    pub fn place(&mut self, quarter: &Self, right: bool, lower: bool, tile: crate::grid::Size, bands: usize) {
+        let (width, height) = (tile.width as usize, tile.height as usize);
+        let (half_w, half_h) = (width / 2, height / 2);
+        let at = |row: usize| (row + if lower { half_h } else { 0 }) * width + if right { half_w } else { 0 };
+        with_samples!(&mut self.samples, out => copy_quarter(out, &quarter.samples, half_w, half_h, bands, at));
+        if let (Some(out), Some(valid)) = (&mut self.valid, &quarter.valid) {
+            for (row, source) in valid.chunks_exact(half_w).take(half_h).enumerate() {
+                out[at(row)..][..half_w].copy_from_slice(source);
+            }
+        }
+    }
+}
+
+fn copy_quarter<T: Sample>(
+    out: &mut [T],
+    quarter: &Samples,
+    half_w: usize,
+    half_h: usize,
+    bands: usize,
+    at: impl Fn(usize) -> usize,
+) {
+    let Some(quarter) = T::unwrap_ref(quarter) else { return };
+    for (row, source) in quarter.chunks_exact(half_w * bands).take(half_h).enumerate() {
+        out[at(row) * bands..][..half_w * bands].copy_from_slice(source);
+    }
+}

@@ -1,0 +1,69 @@
+//! Masked tiles to the bytes of a Cloud Optimized GeoTIFF.
+
+pub mod layout;
+pub mod metadata;
+pub mod overview;
+
+use crate::codec;
+use crate::compose::{MaskedTile, pack_bits};
+use crate::error::Result;
+use crate::header::Header;
+use crate::options::ClipOptions;
+use crate::plan::Plan;
+use crate::predictor;
+use crate::sample::SampleType;
+use crate::tiff::code::{Compression, Predictor};
+
+/// A tile's bytes, and those of its mask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The image's tile.
+    pub image: Vec<u8>,
+    /// The tile of the internal mask, when the output has one.
+    pub mask: Option<Vec<u8>>,
+}
+
+/// Encodes tiles, all alike.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    sample_type: SampleType,
+    bands: usize,
+    width: usize,
+    compression: Compression,
+    level: u8,
+    predictor: Predictor,
+    mask: bool,
+}
+
+impl Encoder {
+    /// For a plan.
+    #[must_use]
+    pub fn new(header: &Header, plan: &Plan, options: &ClipOptions) -> Self {
+        Self {
+            sample_type: header.sample_type,
+            bands: plan.output_bands(),
+            width: plan.blocksize() as usize,
+            compression: options.compression,
+            level: options.level,
+            predictor: plan.predictor,
+            mask: plan.validity.mask,
+        }
+    }
+
+    /// A tile's bytes.
+    ///
+    /// # Errors
+    /// As [`codec::compress`].
+    pub fn encode(&self, mut tile: MaskedTile) -> Result<Encoded> {
+        predictor::apply(self.predictor, self.sample_type, self.bands, self.width, &mut tile.samples)?;
+        let image = codec::compress(self.compression, self.level, tile.samples.as_bytes())?;
+        let mask = match tile.valid {
+            // Masks are deflated whatever the image is: they are bits, and every reader inflates.
+            Some(valid) if self.mask => {
+                Some(codec::compress(Compression::Deflate, self.level, &pack_bits(&valid, self.width))?)
+            }
+            _ => None,
+        };
+        Ok(Encoded { image, mask })
+    }
+}

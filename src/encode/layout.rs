@@ -1,0 +1,263 @@
+//! The order of a COG (OGC 21-026 §7; GDAL's "Cloud Optimized GeoTIFF" driver page, "File format details"): header,
+//! ghost area, all directories, the overviews' tiles from the smallest up, then the full-resolution tiles.
+//!
+//! Every tile is led by its size and trailed by its last four bytes, which the ghost area promises to readers.
+
+use bytes::Bytes;
+
+use super::metadata;
+use super::Encoded;
+use crate::error::{Error, Result};
+use crate::grid::TileGrid;
+use crate::header::Header;
+use crate::options::ClipOptions;
+use crate::plan::Plan;
+use crate::tiff::Value;
+use crate::tiff::code::{Compression, Photometric, Predictor, tag};
+use crate::tiff::write::{self, Fields};
+
+/// Where a tile lies in its level's run of tiles, and its length; both 0 for a tile that is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Entry {
+    offset: u64,
+    len: u32,
+}
+
+/// The tiles of one level, in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Level {
+    image: Vec<Entry>,
+    mask: Vec<Entry>,
+    bytes: u64,
+}
+
+impl Level {
+    /// Adds the next tile, row by row; returns the bytes that stand in the file for it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Limit`] for a tile of 4 GiB or more.
+    pub fn add(&mut self, tile: &Encoded) -> Result<Bytes> {
+        let mut out = Vec::with_capacity(tile.image.len() + tile.mask.as_ref().map_or(0, Vec::len) + 16);
+        for (data, entries) in
+            [(Some(&tile.image), &mut self.image), (tile.mask.as_ref(), &mut self.mask)]
+        {
+            let Some(data) = data else { continue };
+            let len = u32::try_from(data.len())
+                .map_err(|cause| Error::limit("a tile of the output has 4 GiB or more").caused_by(cause))?;
+            out.extend(len.to_le_bytes());
+            entries.push(Entry { offset: self.bytes + out.len() as u64, len });
+            out.extend(data);
+            out.extend(&data[data.len().saturating_sub(4)..]);
+        }
+        self.bytes += out.len() as u64;
+        Ok(out.into())
+    }
+
+    /// Leaves the next tile out: readers see nodata.
+    pub fn skip(&mut self, with_mask: bool) {
+        self.image.push(Entry::default());
+        if with_mask {
+            self.mask.push(Entry::default());
+        }
+    }
+
+    /// Bytes of all its tiles.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Everything before the full-resolution tiles: header, ghost area, directories and overviews. `levels` holds the
+/// full resolution first; `overviews` the bytes of the others, largest first.
+///
+/// The output is a BigTIFF when its exact size needs one.
+///
+/// # Errors
+/// [`crate::ErrorKind::Format`] when the source's metadata cannot be cut to the bands asked for.
+pub fn head(
+    header: &Header,
+    plan: &Plan,
+    options: &ClipOptions,
+    levels: &[Level],
+    overviews: &[Vec<u8>],
+) -> Result<Vec<u8>> {
+    let body = levels.first().map_or(0, Level::bytes);
+    let overview_bytes: u64 = overviews.iter().map(|bytes| bytes.len() as u64).sum();
+    let ghost = ghost(plan.validity.mask);
+    let fields = image_fields(header, plan, options)?;
+    // Directories in the order of the file: each level, followed by its mask.
+    let mut directories = Vec::new();
+    for (number, (level, grid)) in levels.iter().zip(&plan.levels).enumerate() {
+        directories.push((number, false, level, grid));
+        if plan.validity.mask {
+            directories.push((number, true, level, grid));
+        }
+    }
+    let build = |big: bool, bases: &[u64]| -> Vec<Fields> {
+        directories
+            .iter()
+            .map(|&(number, is_mask, level, grid)| {
+                let base = bases.get(number).copied().unwrap_or(0);
+                let entries = if is_mask { &level.mask } else { &level.image };
+                let own = if is_mask { mask_fields() } else { fields.of_level(number) };
+                with_tiles(own, number, is_mask, grid, entries, base, big)
+            })
+            .collect()
+    };
+    let front = |big: bool| {
+        let fields = build(big, &[]);
+        let lens: Vec<u64> = fields.iter().map(|fields| write::directory_len(fields, big)).collect();
+        let start = (write::header_len(big) + ghost.len() as u64).next_multiple_of(16);
+        (start, lens)
+    };
+    let total = |(start, lens): &(u64, Vec<u64>)| start + lens.iter().sum::<u64>() + overview_bytes + body;
+    let classic = front(false);
+    let big = total(&classic) > u64::from(u32::MAX);
+    let (start, lens) = if big { front(true) } else { classic };
+
+    let mut bases = vec![0; levels.len()];
+    let mut at = start + lens.iter().sum::<u64>();
+    for (base, bytes) in bases.iter_mut().skip(1).zip(overviews).rev() {
+        *base = at;
+        at += bytes.len() as u64;
+    }
+    if let Some(full) = bases.first_mut() {
+        *full = at;
+    }
+    let mut out = write::header(big, start);
+    out.extend(ghost.bytes());
+    out.resize(out.len().next_multiple_of(16), 0);
+    let count = lens.len();
+    for (number, (fields, len)) in build(big, &bases).iter().zip(&lens).enumerate() {
+        let at = out.len() as u64;
+        let next = if number + 1 == count { 0 } else { at + len };
+        out.extend(write::directory(fields, big, at, next));
+    }
+    overviews.iter().rev().for_each(|bytes| out.extend(bytes));
+    Ok(out)
+}
+
+/// The ghost area as GDAL's COG driver writes it: a size line of 43 bytes, then keys. The blank after `NO` leaves room
+/// for a writer that breaks the promises to say `YES`.
+fn ghost(mask: bool) -> String {
+    let text = format!(
+        "LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n\
+         BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n {}",
+        if mask { "MASK_INTERLEAVED_WITH_IMAGERY=YES\n" } else { "" }
+    );
+    format!("GDAL_STRUCTURAL_METADATA_SIZE={:06} bytes\n{text}", text.len())
+}
+
+/// Fields of the image's directories, without its tiles.
+struct ImageFields {
+    /// Of every level.
+    common: Fields,
+    /// Of the full resolution alone.
+    full: Fields,
+}
+
+impl ImageFields {
+    fn of_level(&self, number: usize) -> Fields {
+        let mut fields = self.common.clone();
+        if number == 0 {
+            fields.extend(self.full.clone());
+        }
+        fields
+    }
+}
+
+fn image_fields(header: &Header, plan: &Plan, options: &ClipOptions) -> Result<ImageFields> {
+    let bands = plan.output_bands();
+    let (bits, format) = header.sample_type.tiff();
+    let (photometric, extra) = colour(header, plan);
+    let spp = u16::try_from(bands)
+        .map_err(|cause| Error::limit(format!("the output would have {bands} bands")).caused_by(cause))?;
+    let mut common = Fields::from([
+        (tag::BITS_PER_SAMPLE, Value::shorts(&vec![bits; bands])),
+        (tag::COMPRESSION, Value::shorts(&[options.compression.code()])),
+        (tag::PHOTOMETRIC, Value::shorts(&[photometric.code()])),
+        (tag::SAMPLES_PER_PIXEL, Value::shorts(&[spp])),
+        (tag::PLANAR_CONFIGURATION, Value::shorts(&[1])),
+        (tag::SAMPLE_FORMAT, Value::shorts(&vec![format; bands])),
+    ]);
+    if plan.predictor != Predictor::None {
+        common.insert(tag::PREDICTOR, Value::shorts(&[plan.predictor.code()]));
+    }
+    if !extra.is_empty() {
+        common.insert(tag::EXTRA_SAMPLES, Value::shorts(&extra));
+    }
+    if let (Photometric::Palette, Some(map)) = (photometric, &header.color_map) {
+        common.insert(tag::COLOR_MAP, map.clone());
+    }
+    if let Some((nodata, _)) = &plan.validity.nodata {
+        common.insert(tag::GDAL_NODATA, Value::ascii(nodata.text()));
+    }
+    let mut full = header.kept.clone();
+    full.extend(header.geo.fields_of_window(plan.window.x0, plan.window.y0));
+    if let Some(text) = &header.metadata
+        && let Some(text) = metadata::of_bands(text, &plan.bands, header.bands)
+    {
+        full.insert(tag::GDAL_METADATA, Value::ascii(&text));
+    }
+    Ok(ImageFields { common, full })
+}
+
+/// Photometric interpretation and meaning of the extra bands for the bands that are kept.
+fn colour(header: &Header, plan: &Plan) -> (Photometric, Vec<u16>) {
+    let colours = usize::from(header.bands) - header.extra_samples.len();
+    let all = plan.bands.iter().copied().eq(0..header.bands);
+    let leads = plan.bands.iter().take(colours).copied().eq((0..header.bands).take(colours));
+    let code = |band: u16| {
+        usize::from(band).checked_sub(colours).and_then(|n| header.extra_samples.get(n)).copied().unwrap_or(0)
+    };
+    let added = plan.validity.add_alpha.then_some(2);
+    if all || leads {
+        let extra = plan.bands.iter().skip(colours).map(|&band| code(band));
+        return (header.photometric, extra.chain(added).collect());
+    }
+    // Grey values first: bands that were colours are amounts of something, and no colour any more.
+    let extra = plan.bands.iter().skip(1).map(|&band| code(band));
+    (Photometric::BlackIsZero, extra.chain(added).collect())
+}
+
+fn mask_fields() -> Fields {
+    Fields::from([
+        (tag::BITS_PER_SAMPLE, Value::shorts(&[1])),
+        (tag::COMPRESSION, Value::shorts(&[Compression::Deflate.code()])),
+        (tag::PHOTOMETRIC, Value::shorts(&[Photometric::Mask.code()])),
+        (tag::SAMPLES_PER_PIXEL, Value::shorts(&[1])),
+        (tag::PLANAR_CONFIGURATION, Value::shorts(&[1])),
+    ])
+}
+
+fn with_tiles(
+    mut fields: Fields,
+    number: usize,
+    is_mask: bool,
+    grid: &TileGrid,
+    entries: &[Entry],
+    base: u64,
+    big: bool,
+) -> Fields {
+    let kind = u32::from(number > 0) | (u32::from(is_mask) << 2);
+    if kind != 0 {
+        fields.insert(tag::NEW_SUBFILE_TYPE, Value::longs(&[kind]));
+    }
+    let offsets = entries.iter().map(|entry| if entry.len == 0 { 0 } else { base + entry.offset });
+    let offsets = if big {
+        Value::long8s(&offsets.collect::<Vec<_>>())
+    } else {
+        // Below 2^32: a classic TIFF is chosen only then.
+        Value::longs(&offsets.map(|offset| u32::try_from(offset).unwrap_or(u32::MAX)).collect::<Vec<_>>())
+    };
+    fields.extend([
+        (tag::IMAGE_WIDTH, Value::longs(&[grid.image.width])),
+        (tag::IMAGE_LENGTH, Value::longs(&[grid.image.height])),
+        (tag::TILE_WIDTH, Value::longs(&[grid.tile.width])),
+        (tag::TILE_LENGTH, Value::longs(&[grid.tile.height])),
+        (tag::TILE_OFFSETS, offsets),
+        (tag::TILE_BYTE_COUNTS, Value::longs(&entries.iter().map(|entry| entry.len).collect::<Vec<_>>())),
+    ]);
+    fields
+}

@@ -1,0 +1,56 @@
+//! GDAL_METADATA (tag 42112): an XML text of items, some of them about one band.
+
+use std::fmt::Write as _;
+
+/// The text for the kept bands (from 0, in the output's order): items about other bands go, items about kept ones get
+/// their new number, statistics go because a clip makes them false. `None` when nothing is left.
+///
+/// A text that is not well-formed XML is handed on as it is when all bands are kept, and dropped otherwise: GDAL itself
+/// ignores it.
+#[must_use]
+pub fn of_bands(text: &str, bands: &[u16], of: u16) -> Option<String> {
+    let all = bands.iter().copied().eq(0..of);
+    let Ok(document) = roxmltree::Document::parse(text) else { return all.then(|| text.to_owned()) };
+    let mut out = String::new();
+    for item in document.root_element().children().filter(roxmltree::Node::is_element) {
+        if item.attribute("name").is_some_and(|name| name.starts_with("STATISTICS_")) {
+            continue;
+        }
+        let source = &text[item.range()];
+        let Some(sample) = item.attribute_node("sample") else {
+            let _ = writeln!(out, "  {source}");
+            continue;
+        };
+        let value = sample.range_value();
+        let (start, end) = (value.start - item.range().start, value.end - item.range().start);
+        for (to, _) in bands.iter().enumerate().filter(|(_, band)| sample.value() == band.to_string()) {
+            let _ = writeln!(out, "  {}{to}{}", &source[..start], &source[end..]);
+        }
+    }
+    (!out.is_empty()).then(|| format!("<GDALMetadata>\n{out}</GDALMetadata>\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "<GDALMetadata>\n  <Item name=\"AUTHOR\">a &amp; b</Item>\n  <Item name=\"STATISTICS_MEAN\" \
+                        sample=\"0\">3</Item>\n  <Item name=\"DESCRIPTION\" sample='1' role=\"description\">red</Item>\n\
+                        </GDALMetadata>\n\0";
+
+    #[test]
+    fn items_follow_their_bands_and_statistics_go() {
+        let text = TEXT.trim_end_matches('\0');
+        assert_eq!(
+            of_bands(text, &[2, 1, 1], 3).as_deref(),
+            Some(
+                "<GDALMetadata>\n  <Item name=\"AUTHOR\">a &amp; b</Item>\n  <Item name=\"DESCRIPTION\" sample='1' \
+                 role=\"description\">red</Item>\n  <Item name=\"DESCRIPTION\" sample='2' \
+                 role=\"description\">red</Item>\n</GDALMetadata>\n"
+            )
+        );
+        assert_eq!(of_bands("<GDALMetadata><Item name='STATISTICS_MAX' sample='0'>1</Item></GDALMetadata>", &[0], 1), None);
+        assert_eq!(of_bands("<not xml", &[0], 1).as_deref(), Some("<not xml"));
+        assert_eq!(of_bands("<not xml", &[0], 2), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! Brings what parsing and decoding ask for: the header, the tile table, the tiles. Bounded and concurrent.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt};
+
+use crate::error::{Error, Result};
+use crate::grid::TileIndex;
+use crate::header::image::Place;
+use crate::header::{FIRST_BYTES, Header};
+use crate::limits::{Limits, within};
+use crate::observe::{Event, Observer};
+use crate::plan::Plan;
+use crate::source::Source;
+use crate::source::coalesce::coalesce;
+use crate::tiff::parse::{Fetched, Stop};
+use crate::tile::EncodedTile;
+
+/// Ranges with at most this many unneeded bytes between them are fetched as one. GDAL's leader and trailer take 8;
+/// the rest is there for padding. More would bring tiles that nobody asked for.
+const MAX_GAP: u64 = 512;
+
+/// Bytes of a merged request: large enough for the bandwidth of one connection, small enough that several run at once
+/// and that a repeated one costs little.
+const MAX_REQUEST: u64 = 4 << 20;
+
+/// Bytes asked for when the parser names a smaller range: directories stand close together.
+const MIN_HEADER_READ: u64 = 16 * 1024;
+
+/// The header, in as few requests as its place in the file allows: one for a COG.
+///
+/// # Errors
+/// As [`Header::parse`] and [`Source::read`].
+pub async fn header(source: &Source, limits: &Limits) -> Result<(Fetched, Header)> {
+    let first = source.head(FIRST_BYTES).await?;
+    let size = source.meta().map_or(first.len() as u64, |meta| meta.size);
+    let mut fetched = Fetched::new(size);
+    fetched.insert(0, first);
+    let header = satisfied(source, &mut fetched, |fetched| Header::parse(fetched, limits)).await?;
+    Ok((fetched, header))
+}
+
+/// Calls `parse` until it needs nothing more, fetching what it names.
+pub(crate) async fn satisfied<T>(
+    source: &Source,
+    fetched: &mut Fetched,
+    mut parse: impl FnMut(&Fetched) -> Result<T, Stop>,
+) -> Result<T> {
+    loop {
+        match parse(fetched) {
+            Ok(parsed) => return Ok(parsed),
+            Err(Stop::Bad(error)) => return Err(error.at(source.uri())),
+            Err(Stop::Need(range)) => {
+                let end = range.end.max(range.start.saturating_add(MIN_HEADER_READ)).min(fetched.size);
+                let bytes = source.read(range.start..end).await?;
+                fetched.insert(range.start, bytes);
+            }
+        }
+    }
+}
+
+/// Which image of the source a tile belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The full-resolution image.
+    Main,
+    /// Its internal mask.
+    Mask,
+}
+
+/// One request for tiles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The bytes of the file.
+    pub range: Range<u64>,
+    /// The tiles in it.
+    pub tiles: Vec<(Which, Place)>,
+}
+
+/// A plan with the places of its tiles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// The requests, in the order in which their tiles are used.
+    pub requests: Vec<Request>,
+    /// Tiles that the file left out.
+    pub sparse: Vec<(Which, Place)>,
+}
+
+impl Requests {
+    /// Bytes of all requests.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.requests.iter().map(|request| request.range.end - request.range.start).sum()
+    }
+
+    /// Tiles of all requests.
+    #[must_use]
+    pub fn tiles(&self) -> u64 {
+        self.requests.iter().map(|request| request.tiles.len() as u64).sum()
+    }
+}
+
+/// Looks up the plan's tiles in the tile tables and merges neighbours into requests.
+///
+/// # Errors
+/// As [`crate::header::Image::places`] and [`Source::read`].
+pub async fn requests(
+    source: &Source,
+    fetched: &mut Fetched,
+    header: &Header,
+    plan: &Plan,
+    limits: &Limits,
+) -> Result<Requests> {
+    let mut places = Vec::with_capacity(plan.tiles.len() + plan.mask_tiles.len());
+    let images = [(Which::Main, Some(&header.main), &plan.tiles), (Which::Mask, header.mask.as_ref(), &plan.mask_tiles)];
+    for (which, image, tiles) in images {
+        let Some(image) = image else { continue };
+        let found = satisfied(source, fetched, |fetched| image.places(tiles, fetched, limits)).await?;
+        places.extend(found.into_iter().map(|place| {
+            let rect = image.grid.rect(place.index);
+            ((rect.y0, rect.x0), which, place)
+        }));
+    }
+    // The order of use: from the top, the image and its mask side by side.
+    places.sort_by_key(|(corner, which, place)| (*corner, *which == Which::Mask, place.plane));
+    let mut out = Requests::default();
+    let mut wanted = Vec::new();
+    for (_, which, place) in places {
+        match &place.bytes {
+            Some(bytes) => wanted.push((bytes.clone(), which, place)),
+            None => out.sparse.push((which, place)),
+        }
+    }
+    let ranges: Vec<_> = wanted.iter().map(|(range, ..)| range.clone()).collect();
+    out.requests = coalesce(&ranges, MAX_GAP, MAX_REQUEST)
+        .into_iter()
+        .map(|merged| Request {
+            range: merged.range,
+            tiles: merged.parts.iter().filter_map(|&n| wanted.get(n)).map(|(_, w, p)| (*w, p.clone())).collect(),
+        })
+        .collect();
+    Ok(out)
+}
+
+/// Runs requests, at most `in_flight` at a time, and hands out their tiles in the order of the requests.
+pub fn tiles<'a>(
+    source: &'a Source,
+    header: &'a Header,
+    requests: &'a Requests,
+    in_flight: usize,
+    observer: &'a dyn Observer,
+) -> impl Stream<Item = Result<Vec<(Which, EncodedTile)>>> + 'a {
+    let encoded = move |which: Which, place: &Place, data: Option<Bytes>| {
+        let image = if which == Which::Main { Some(&header.main) } else { header.mask.as_ref() };
+        let rows = image.map_or(0, |image| image.stored_rows(place.index));
+        (which, EncodedTile { index: place.index, plane: place.plane, rows, data })
+    };
+    let sparse = requests.sparse.iter().map(move |(which, place)| Ok(vec![encoded(*which, place, None)]));
+    let fetched = stream::iter(&requests.requests).map(move |request| async move {
+        let bytes = source.read(request.range.clone()).await?;
+        observer.event(&Event::Fetched { bytes: bytes.len() as u64 });
+        let mut tiles = Vec::with_capacity(request.tiles.len());
+        for (which, place) in &request.tiles {
+            let data = place.bytes.as_ref().and_then(|part| part_of(&bytes, &request.range, part));
+            let Some(data) = data else {
+                return Err(Error::io(format!("a request brought too little for {}", describe(place.index))));
+            };
+            tiles.push(encoded(*which, place, Some(data)));
+        }
+        Ok(tiles)
+    });
+    stream::iter(sparse).chain(fetched.buffered(in_flight.max(1)))
+}
+
+fn describe(index: TileIndex) -> String {
+    format!("the tile at {index}")
+}
+
+fn part_of(bytes: &Bytes, whole: &Range<u64>, part: &Range<u64>) -> Option<Bytes> {
+    let from = usize::try_from(part.start.checked_sub(whole.start)?).ok()?;
+    let to = usize::try_from(part.end.checked_sub(whole.start)?).ok()?;
+    (from <= to && to <= bytes.len()).then(|| bytes.slice(from..to))
+}
+
+/// All bytes of a small object, such as a cutline.
+///
+/// # Errors
+/// [`crate::ErrorKind::Limit`] when it is larger than `limits.cutline_bytes`; else as [`Source::read`].
+pub async fn whole(source: &Source, limits: &Limits) -> Result<Bytes> {
+    let first = source.head(1 << 20).await?;
+    let size = source.meta().map_or(first.len() as u64, |meta| meta.size);
+    within(size, limits.cutline_bytes, "reading it").map_err(|error| error.at(source.uri()))?;
+    if size <= first.len() as u64 {
+        return Ok(first);
+    }
+    let rest = source.read(first.len() as u64..size).await?;
+    Ok([first, rest].concat().into())
+}

@@ -1,0 +1,149 @@
+//! Where a raster lies: geotransform or ground control points, GeoKeys (OGC 19-008r4 §7.1).
+
+use crate::error::Result;
+use crate::geo::{Affine, Crs, GeoKeys};
+use crate::tiff::code::tag;
+use crate::tiff::{Ifd, Value};
+
+/// GTRasterTypeGeoKey = RasterPixelIsPoint.
+const PIXEL_IS_POINT: u16 = 2;
+
+/// Where a raster lies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Georeference {
+    /// Pixel to world, in GDAL's convention (the corner of the first pixel is (0, 0), whatever the raster
+    /// type); `None` when the file has none.
+    pub transform: Option<Affine>,
+    /// Tiepoints that are ground control points, because there is no geotransform: column, row, level, x, y, z
+    /// as the file holds them.
+    pub gcps: Vec<[f64; 6]>,
+    /// Height of the first tiepoint and scale of the third axis, when the geotransform came from a scale.
+    pub vertical: Option<(f64, f64)>,
+    /// Whether the file wrote its geotransform as a matrix (ModelTransformationTag).
+    pub matrix: Option<[f64; 16]>,
+    /// The GeoKeys, as the file holds them.
+    pub keys: Option<GeoKeys>,
+    /// GTRasterTypeGeoKey is PixelIsPoint: tiepoints are centres of pixels.
+    pub pixel_is_point: bool,
+    /// RPCCoefficientTag, 92 numbers.
+    pub rpc: Option<Vec<f64>>,
+}
+
+impl Georeference {
+    /// From the fields of the first directory.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Format`] for GeoKeys that contradict themselves.
+    pub fn parse(ifd: &Ifd) -> Result<Self> {
+        let keys = match ifd.value(tag::GEO_KEY_DIRECTORY) {
+            None => None,
+            Some(directory) => Some(GeoKeys::parse(
+                directory
+                    .u64s()
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|&v| u16::try_from(v).unwrap_or(u16::MAX))
+                    .collect(),
+                ifd.doubles(tag::GEO_DOUBLE_PARAMS).unwrap_or_default(),
+                ifd.value(tag::GEO_ASCII_PARAMS).map(|v| v.bytes.to_vec()).unwrap_or_default(),
+            )?),
+        };
+        let pixel_is_point = keys.as_ref().is_some_and(|k| k.is_pixel_is_point());
+        let scale = ifd.doubles(tag::MODEL_PIXEL_SCALE).unwrap_or_default();
+        let ties: Vec<[f64; 6]> = ifd
+            .doubles(tag::MODEL_TIEPOINT)
+            .unwrap_or_default()
+            .chunks_exact(6)
+            .filter_map(|tie| tie.try_into().ok())
+            .collect();
+        let matrix: Option<[f64; 16]> =
+            ifd.doubles(tag::MODEL_TRANSFORMATION).and_then(|m| m.try_into().ok());
+        let mut this = Self {
+            transform: None,
+            gcps: Vec::new(),
+            vertical: None,
+            matrix: None,
+            keys,
+            pixel_is_point,
+            rpc: ifd.doubles(tag::RPC_COEFFICIENT).filter(|rpc| rpc.len() == 92),
+        };
+        let mut transform = None;
+        if let (&[sx, sy, ..], Some(&[col, row, _, x, y, z])) = (scale.as_slice(), ties.first())
+            && sx != 0.0
+            && sy != 0.0
+        {
+            let sy = sy.abs();
+            transform = Some(Affine([x - col * sx, sx, 0.0, y + row * sy, 0.0, -sy]));
+            this.vertical = Some((z, scale.get(2).copied().unwrap_or(0.0)));
+        } else if let Some(m) = matrix {
+            let [a, b, _, c, d, e, _, f, ..] = m;
+            transform = Some(Affine([c, a, b, f, d, e]));
+            this.matrix = Some(m);
+        } else {
+            this.gcps = ties;
+        }
+        // A tiepoint of PixelIsPoint is the centre of a pixel: GDAL's corner lies half a pixel before it.
+        this.transform = transform.map(|t| if pixel_is_point { t.shifted(-0.5, -0.5) } else { t });
+        Ok(this)
+    }
+
+    /// The CRS.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Format`] or [`crate::ErrorKind::Unsupported`] when the GeoKeys name one that is not
+    /// understood.
+    pub fn crs(&self) -> Result<Option<Crs>> {
+        self.keys.as_ref().map_or(Ok(None), GeoKeys::crs)
+    }
+
+    /// The fields that say the same of a window whose first pixel is `(col, row)`.
+    #[must_use]
+    pub fn fields_of_window(&self, col: u32, row: u32) -> Vec<(u16, Value)> {
+        let (col, row) = (f64::from(col), f64::from(row));
+        let mut fields = Vec::new();
+        if let Some(transform) = self.transform {
+            let half = if self.pixel_is_point { 0.5 } else { 0.0 };
+            let Affine([x, a, b, y, d, e]) = transform.shifted(col + half, row + half);
+            if let Some((z, sz)) = self.vertical
+                && !transform.is_rotated()
+            {
+                fields.push((tag::MODEL_PIXEL_SCALE, Value::doubles(&[a, -e, sz])));
+                fields.push((tag::MODEL_TIEPOINT, Value::doubles(&[0.0, 0.0, 0.0, x, y, z])));
+            } else {
+                let mut m = self.matrix.unwrap_or([0.0; 16]);
+                for (slot, value) in m.iter_mut().zip([a, b, m[2], x, d, e, m[6], y]) {
+                    *slot = value;
+                }
+                fields.push((tag::MODEL_TRANSFORMATION, Value::doubles(&m)));
+            }
+        } else if !self.gcps.is_empty() {
+            let moved: Vec<f64> = self
+                .gcps
+                .iter()
+                .flat_map(|&[c, r, l, x, y, z]| [c - col, r - row, l, x, y, z])
+                .collect();
+            fields.push((tag::MODEL_TIEPOINT, Value::doubles(&moved)));
+        }
+        if let Some(keys) = &self.keys {
+            fields.push((tag::GEO_KEY_DIRECTORY, Value::shorts(&keys.directory)));
+            if !keys.doubles.is_empty() {
+                fields.push((tag::GEO_DOUBLE_PARAMS, Value::doubles(&keys.doubles)));
+            }
+            if !keys.ascii.is_empty() {
+                fields.push((tag::GEO_ASCII_PARAMS, Value::ascii_bytes(&keys.ascii)));
+            }
+        }
+        if let Some(rpc) = &self.rpc {
+            // RPC 0 and 1 are error estimates; 2 and 3 the offsets of line and sample, which move with the
+            // window (RPCs in GeoTIFF, §"RPCCoefficientTag").
+            let mut rpc = rpc.clone();
+            for (at, by) in [(2, row), (3, col)] {
+                if let Some(value) = rpc.get_mut(at) {
+                    *value -= by;
+                }
+            }
+            fields.push((tag::RPC_COEFFICIENT, Value::doubles(&rpc)));
+        }
+        fields
+    }
+}

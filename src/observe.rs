@@ -1,0 +1,50 @@
+//! How the library reports progress without printing.
+
+/// Something that happened in a clip.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The plan stands: tiles to fetch, in how many requests, and bytes of these.
+    Planned {
+        /// Source tiles to fetch.
+        tiles: u64,
+        /// Requests that bring them.
+        requests: u64,
+        /// Bytes of these requests.
+        bytes: u64,
+    },
+    /// A request for tiles brought this many bytes.
+    Fetched {
+        /// Bytes of the body.
+        bytes: u64,
+    },
+    /// A tile of the output was encoded.
+    Encoded {
+        /// Its bytes.
+        bytes: u64,
+    },
+    /// The nodata value that was chosen is held by valid pixels: the clip starts over with an internal mask.
+    NoDataTaken {
+        /// Samples that hold it.
+        samples: u64,
+    },
+    /// The output is visible under its name.
+    Published {
+        /// Its bytes.
+        bytes: u64,
+    },
+}
+
+/// Is told of every [`Event`], from any thread.
+pub trait Observer: Send + Sync {
+    /// Called in the order of events; should return at once.
+    fn event(&self, event: &Event);
+}
+
+/// Ignores every event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: &Event) {}
+}

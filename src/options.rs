@@ -1,0 +1,114 @@
+//! What a clip can be asked to do. `Default` is the truth: no other place knows a default.
+
+use crate::limits::Limits;
+use crate::mask::Rule;
+use crate::sample::NoData;
+use crate::tiff::code::{Compression, Predictor};
+
+/// How validity is stored in the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MaskStorage {
+    /// As the source does; else a nodata value for signed and floating-point samples, an internal mask for
+    /// unsigned ones.
+    #[default]
+    Auto,
+    /// An internal mask.
+    Internal,
+    /// An alpha band, added if the source has none.
+    Alpha,
+    /// A nodata value, which must be given or come from the source.
+    NoData,
+}
+
+/// What to do when the cutline and the raster have no pixel in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnEmpty {
+    /// Fail with [`crate::ErrorKind::NoOverlap`].
+    #[default]
+    Error,
+    /// Write nothing and report success.
+    Skip,
+    /// Write an output in which every pixel is masked.
+    Write,
+}
+
+/// How an overview's pixel is made of four.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resampling {
+    /// The mean of the valid ones.
+    Average,
+    /// The top-left one.
+    Nearest,
+    /// The most frequent valid one.
+    Mode,
+}
+
+/// Options of a clip.
+#[derive(Clone, Debug)]
+pub struct ClipOptions {
+    /// Which pixels belong to the cutline.
+    pub rule: Rule,
+    /// Keep the pixels outside the cutline instead.
+    pub invert: bool,
+    /// Cut the output to the cutline's bounds, rather than keep the source's whole grid.
+    pub crop: bool,
+    /// Pixels added on each side of the cropped window, within the raster.
+    pub pad: u32,
+    /// Widen the window to the source's tile grid.
+    pub align_tiles: bool,
+    /// The output's nodata value.
+    pub nodata: Option<NoData>,
+    /// Bands to keep and their order, from 1; empty for all.
+    pub bands: Vec<u16>,
+    /// How validity is stored.
+    pub mask: MaskStorage,
+    /// Side of the output's tiles in pixels, a multiple of 16. An output smaller than one tile gets a tile just
+    /// large enough.
+    pub blocksize: u32,
+    /// The output's compression.
+    pub compression: Compression,
+    /// Effort of the compression, 1 to 9.
+    pub level: u8,
+    /// The output's predictor; `None` picks the one for the sample type.
+    pub predictor: Option<Predictor>,
+    /// Whether the output gets overviews.
+    pub overviews: bool,
+    /// How overviews are made; `None` picks average, or nearest for a colour table.
+    pub resampling: Option<Resampling>,
+    /// Leave tiles without a valid pixel out of the file.
+    pub sparse: bool,
+    /// What to do when nothing overlaps.
+    pub on_empty: OnEmpty,
+    /// Tiles decoded and encoded at a time; 0 for one a core.
+    pub threads: usize,
+    /// Requests in flight.
+    pub requests: usize,
+    /// Bounds on what input may make us allocate.
+    pub limits: Limits,
+}
+
+impl Default for ClipOptions {
+    fn default() -> Self {
+        Self {
+            rule: Rule::Centre,
+            invert: false,
+            crop: true,
+            pad: 0,
+            align_tiles: false,
+            nodata: None,
+            bands: Vec::new(),
+            mask: MaskStorage::Auto,
+            blocksize: 512,
+            compression: Compression::Deflate,
+            level: 6,
+            predictor: None,
+            overviews: true,
+            resampling: None,
+            sparse: false,
+            on_empty: OnEmpty::Error,
+            threads: 0,
+            requests: 32,
+            limits: Limits::default(),
+        }
+    }
+}

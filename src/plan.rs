@@ -1,0 +1,266 @@
+//! From a header, a cutline and options to what a clip will do: the window, the pixels, the source tiles, the
+//! output grid. Performs no I/O, so that a dry run is a printed [`Plan`].
+
+pub mod validity;
+pub mod window;
+
+pub use validity::{NoDataOrigin, Validity};
+
+use std::sync::Arc;
+
+use crate::cutline::Cutline;
+use crate::error::{Error, Result};
+use crate::geo::Affine;
+use crate::grid::{PixelRect, Size, TileGrid, TileIndex};
+use crate::header::{Header, Image};
+use crate::mask::{Mask, TileClass};
+use crate::options::{ClipOptions, OnEmpty};
+use crate::tiff::code::{Compression, Predictor};
+
+/// Source tiles of the window by what the cutline makes of them. Planes are counted one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Classes {
+    /// Without a pixel of the cutline: never fetched.
+    pub outside: u64,
+    /// Wholly in the cutline: copied without looking at single pixels.
+    pub inside: u64,
+    /// With pixels on both sides.
+    pub edge: u64,
+}
+
+/// What a clip will do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The source's pixels that the output holds.
+    pub window: PixelRect,
+    /// The window's geotransform; the identity when the source has none.
+    pub transform: Affine,
+    /// The window's pixels that belong to the cutline.
+    pub mask: Arc<Mask>,
+    /// The source's bands that the output holds, from 0, in the output's order.
+    pub bands: Vec<u16>,
+    /// How a masked pixel is stored.
+    pub validity: Validity,
+    /// The source's tiles to fetch: plane and tile, row by row.
+    pub tiles: Vec<(u16, TileIndex)>,
+    /// The tiles of the source's internal mask to fetch.
+    pub mask_tiles: Vec<(u16, TileIndex)>,
+    /// The window's tiles by class.
+    pub classes: Classes,
+    /// The output's grids: full resolution first, then its overviews, each half of the one before.
+    pub levels: Vec<TileGrid>,
+    /// The output's predictor.
+    pub predictor: Predictor,
+}
+
+impl Plan {
+    /// Plans a clip. `cutline` lies in the raster's own CRS: see [`Cutline::to_crs`].
+    ///
+    /// `Ok(None)` when nothing overlaps and `options` say to skip that.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NoOverlap`] when the cutline and the raster have no pixel in common;
+    /// [`crate::ErrorKind::Usage`] for options that do not fit the raster;
+    /// [`crate::ErrorKind::Unsupported`] for a raster that cannot be decoded;
+    /// [`crate::ErrorKind::Limit`] beyond `options.limits`.
+    pub fn new(header: &Header, cutline: &Cutline, options: &ClipOptions) -> Result<Option<Self>> {
+        readable(&header.main)?;
+        if let Some(mask) = &header.mask {
+            readable(mask)?;
+        }
+        let image = PixelRect::of(header.main.size());
+        let transform = header.geo.transform.unwrap_or(Affine::IDENTITY);
+        let found = window::find(cutline, &transform, &header.main.grid, options)?;
+        let nothing = |why: &str| match options.on_empty {
+            OnEmpty::Error => Err(Error::no_overlap(window::explain(cutline, &transform, image, why))),
+            OnEmpty::Skip => Ok(true),
+            OnEmpty::Write => Ok(false),
+        };
+        let (window, mask) = match found {
+            Some((window, mask)) => {
+                if mask.count() == 0 && nothing("no pixel's centre lies in the cutline")? {
+                    return Ok(None);
+                }
+                (window, mask)
+            }
+            None if nothing("they do not overlap")? => return Ok(None),
+            None => {
+                // Asked to write something: the whole raster's grid, all of it masked.
+                let empty = Mask::full(image.size()).inverted(&options.limits)?;
+                (image, if options.invert { Mask::full(image.size()) } else { empty })
+            }
+        };
+        let bands = bands(header, options)?;
+        let validity = Validity::choose(header, &bands, options)?;
+        let blocksize = block(window.size(), options.blocksize)?;
+        let levels = levels(window.size(), blocksize, options)?;
+        let planes: Vec<u16> = if header.main.planes == 1 {
+            vec![0]
+        } else {
+            let mut planes = bands.clone();
+            planes.sort_unstable();
+            planes.dedup();
+            planes
+        };
+        let mut classes = Classes::default();
+        for image in std::iter::once(&header.main).chain(&header.mask) {
+            walkable(&image.grid, window)?;
+        }
+        let tiles = needed(&header.main.grid, window, &mask, &planes, Some(&mut classes));
+        let mask_tiles = header
+            .mask
+            .as_ref()
+            .map(|image| needed(&image.grid, window, &mask, &[0], None))
+            .unwrap_or_default();
+        Ok(Some(Self {
+            window,
+            transform: transform.shifted(f64::from(window.x0), f64::from(window.y0)),
+            mask: Arc::new(mask),
+            bands,
+            validity,
+            tiles,
+            mask_tiles,
+            classes,
+            levels,
+            predictor: predictor(header, options)?,
+        }))
+    }
+
+    /// The output's size at full resolution, in pixels.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.window.size()
+    }
+
+    /// Side of the output's tiles, in pixels.
+    #[must_use]
+    pub fn blocksize(&self) -> u32 {
+        self.levels.first().map_or(0, |grid| grid.tile.width)
+    }
+
+    /// Bands of the output, an added alpha band included.
+    #[must_use]
+    pub fn output_bands(&self) -> usize {
+        self.bands.len() + usize::from(self.validity.add_alpha)
+    }
+}
+
+/// Refuses, before anything is fetched, what decoding would refuse.
+fn readable(image: &Image) -> Result<()> {
+    let place = || format!("IFD {}", image.number);
+    let compression = image.layout.compression;
+    if !matches!(
+        compression,
+        Compression::None
+            | Compression::Deflate
+            | Compression::OldDeflate
+            | Compression::Lzw
+            | Compression::PackBits
+    ) {
+        let code = compression.code();
+        return Err(Error::unsupported(format!("compression {compression} (code {code}) is not supported"))
+            .at(place()));
+    }
+    if let Predictor::Unknown(code) = image.layout.predictor {
+        return Err(Error::unsupported(format!("predictor {code} is not supported")).at(place()));
+    }
+    Ok(())
+}
+
+fn bands(header: &Header, options: &ClipOptions) -> Result<Vec<u16>> {
+    if options.bands.is_empty() {
+        return Ok((0..header.bands).collect());
+    }
+    let band = |&band: &u16| {
+        band.checked_sub(1).filter(|&b| b < header.bands).ok_or_else(|| {
+            Error::usage(format!("band {band} is asked for, but the raster has bands 1 to {}", header.bands))
+        })
+    };
+    options.bands.iter().map(band).collect()
+}
+
+/// Side of the output's tiles: as asked for, or just enough for an output that is smaller.
+fn block(size: Size, asked: u32) -> Result<u32> {
+    if asked == 0 || !asked.is_multiple_of(16) || asked > 8192 {
+        return Err(Error::usage(format!(
+            "a block size of {asked} is asked for; it must be a multiple of 16 up to 8192 (TIFF 6.0 §15)"
+        )));
+    }
+    Ok(size.width.max(size.height).next_multiple_of(16).min(asked))
+}
+
+fn levels(size: Size, block: u32, options: &ClipOptions) -> Result<Vec<TileGrid>> {
+    let grid = |image| TileGrid { image, tile: Size::new(block, block) };
+    let full = grid(size);
+    if full.count() > options.limits.output_tiles {
+        return Err(Error::limit(format!(
+            "the output of {size} pixels would have {} tiles; the limit is {}",
+            full.count(),
+            options.limits.output_tiles
+        )));
+    }
+    let mut levels = vec![full];
+    let mut next = size;
+    // As GDAL's COG writer: halve until one tile holds it all.
+    while options.overviews && next.width.max(next.height) > block {
+        next = next.halved();
+        levels.push(grid(next));
+    }
+    Ok(levels)
+}
+
+/// Refuses a window over more source tiles than can be looked at one by one.
+fn walkable(grid: &TileGrid, window: PixelRect) -> Result<()> {
+    const MOST: u64 = 1 << 26;
+    let span = |from: u32, to: u32, step: u32| u64::from(to.div_ceil(step) - from / step);
+    let tiles = span(window.x0, window.x1, grid.tile.width) * span(window.y0, window.y1, grid.tile.height);
+    if tiles > MOST {
+        return Err(Error::limit(format!(
+            "the window of {} pixels holds {tiles} source tiles; the limit is {MOST}",
+            window.size()
+        )));
+    }
+    Ok(())
+}
+
+/// The tiles of a grid that hold a pixel of the cutline, row by row, every plane of a tile in turn.
+fn needed(
+    grid: &TileGrid,
+    window: PixelRect,
+    mask: &Mask,
+    planes: &[u16],
+    mut classes: Option<&mut Classes>,
+) -> Vec<(u16, TileIndex)> {
+    let mut tiles = Vec::new();
+    for tile in grid.tiles_in(window) {
+        let Some(part) = grid.rect(tile).intersection(window) else { continue };
+        let class = mask.class(part.relative_to(window.x0, window.y0));
+        if let Some(classes) = classes.as_deref_mut() {
+            let counter = match class {
+                TileClass::Outside => &mut classes.outside,
+                TileClass::Inside => &mut classes.inside,
+                TileClass::Edge => &mut classes.edge,
+            };
+            *counter += planes.len() as u64;
+        }
+        if class != TileClass::Outside {
+            tiles.extend(planes.iter().map(|&plane| (plane, tile)));
+        }
+    }
+    tiles
+}
+
+fn predictor(header: &Header, options: &ClipOptions) -> Result<Predictor> {
+    let float = header.sample_type.is_float();
+    match options.predictor {
+        _ if options.compression == Compression::None => Ok(Predictor::None),
+        Some(Predictor::FloatingPoint) if !float => Err(Error::usage(format!(
+            "predictor 3 is for floating-point samples; these are {}",
+            header.sample_type.name()
+        ))),
+        Some(predictor) => Ok(predictor),
+        None if header.is_classes() => Ok(Predictor::None),
+        None if float => Ok(Predictor::FloatingPoint),
+        None => Ok(Predictor::Horizontal),
+    }
+}
