@@ -9,6 +9,7 @@ pub mod tiff;
 pub mod tile;
 pub mod codec;
 pub mod cutline;
+pub mod mask;
 
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;
