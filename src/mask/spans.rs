@@ -1,0 +1,80 @@
+//! Gathers runs of pixels in any order and of any overlap, in bounded memory.
+
+use crate::error::{Error, Result};
+use crate::grid::Size;
+
+/// Columns `start..end` of one row. The order of the fields is the order of sorting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Span {
+    pub(super) row: u32,
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+/// Spans gathered so far, some of them perhaps overlapping.
+///
+/// They are sorted and merged whenever their number has doubled, so that many polygons on one place take
+/// the memory of the place, not of the polygons.
+pub(super) struct Spans {
+    spans: Vec<Span>,
+    merge_at: usize,
+    limit: usize,
+    /// The window: no span reaches beyond it.
+    pub(super) size: Size,
+}
+
+/// Fewer spans than this are not worth merging early: 48 KiB.
+const MERGE_FROM: usize = 4096;
+
+impl Spans {
+    pub(super) fn new(size: Size, limit: usize) -> Self {
+        Self { spans: Vec::new(), merge_at: MERGE_FROM, limit, size }
+    }
+
+    /// Adds columns `start..end` of a row, none if `start >= end`. Both must lie in the window.
+    pub(super) fn push(&mut self, row: u32, start: u32, end: u32) -> Result<()> {
+        if start >= end {
+            return Ok(());
+        }
+        if let Some(last) = self.spans.last_mut()
+            && last.row == row
+            && (last.start..=last.end).contains(&start)
+        {
+            last.end = last.end.max(end);
+            return Ok(());
+        }
+        if self.spans.len() >= self.merge_at {
+            self.merge()?;
+        }
+        self.spans.push(Span { row, start, end });
+        Ok(())
+    }
+
+    /// All spans by row and column, disjoint and not adjacent.
+    pub(super) fn finish(mut self) -> Result<Vec<Span>> {
+        self.merge()?;
+        Ok(self.spans)
+    }
+
+    fn merge(&mut self) -> Result<()> {
+        // Stable, because it makes use of what is sorted already: each polygon's rows, and all spans merged
+        // before.
+        self.spans.sort();
+        self.spans.dedup_by(|next, kept| {
+            let joins = next.row == kept.row && next.start <= kept.end;
+            if joins {
+                kept.end = kept.end.max(next.end);
+            }
+            joins
+        });
+        if self.spans.len() > self.limit {
+            return Err(Error::limit(format!(
+                "the mask of a window of {} pixels has over {} runs of pixels (limit mask_runs): \
+                 simplify the cutline or clip a smaller window",
+                self.size, self.limit
+            )));
+        }
+        self.merge_at = MERGE_FROM.max(self.spans.len().saturating_mul(2));
+        Ok(())
+    }
+}
