@@ -8,7 +8,10 @@ pub mod geo;
 pub mod tiff;
 pub mod tile;
 pub mod codec;
+pub mod predictor;
 pub mod cutline;
+pub mod decode;
+pub mod encode;
 
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;

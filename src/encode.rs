@@ -1,0 +1,3 @@
+//! From masked tiles to the bytes of a COG.
+
+pub mod overview;
