@@ -1,1 +1,70 @@
-//! Compressions, both ways. Pure functions over bytes in memory.
+//! Compressions, both ways: one file per compression. Pure functions over bytes in memory.
+//!
+//! The caller knows from the layout how many bytes a tile has and owns the room for them, so nothing in the
+//! data can make us allocate: a decompression bomb ends where the tile ends.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+mod deflate;
+mod lzw;
+mod packbits;
+
+use crate::error::{Error, Result};
+use crate::tiff::code::Compression;
+
+pub use deflate::MAX_LEVEL;
+
+/// Fills `out` with what `data` decompresses to. Data beyond what `out` can hold is ignored, as libtiff does:
+/// some writers store a short last strip in full.
+///
+/// When `out` is full, a missing checksum (deflate) or end code (LZW) is not an error either; a wrong checksum
+/// is, because the pixels before it are then known to be damaged.
+///
+/// # Errors
+/// [`crate::ErrorKind::Format`] when the data are damaged or end before `out` is full; `out` then holds
+/// nothing of use. [`crate::ErrorKind::Unsupported`] for a compression that is not read.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
+pub fn decompress(compression: Compression, data: &[u8], out: &mut [u8]) -> Result<()> {
+    match compression {
+        Compression::None => {
+            let Some(stored) = data.get(..out.len()) else {
+                return Err(too_short(compression, data.len(), out.len()));
+            };
+            out.copy_from_slice(stored);
+            Ok(())
+        }
+        Compression::Lzw => lzw::decompress(data, out),
+        Compression::Deflate | Compression::OldDeflate => deflate::decompress(data, out),
+        Compression::PackBits => packbits::decompress(data, out),
+        other => Err(unsupported(other)),
+    }
+}
+
+/// `data` compressed. The same data, compression and level give the same bytes, on every machine and thread.
+///
+/// `level` is deflate's effort, from 0 (stored) to [`MAX_LEVEL`]; the others have no levels and ignore it.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] for a level beyond [`MAX_LEVEL`]; [`crate::ErrorKind::Unsupported`] for a
+/// compression that is not written.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
+pub fn compress(compression: Compression, level: u8, data: &[u8]) -> Result<Vec<u8>> {
+    match compression {
+        Compression::None => Ok(data.to_vec()),
+        Compression::Lzw => lzw::compress(data),
+        Compression::Deflate | Compression::OldDeflate => deflate::compress(level, data),
+        Compression::PackBits => Ok(packbits::compress(data)),
+        other => Err(unsupported(other)),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
+fn unsupported(compression: Compression) -> Error {
+    Error::unsupported(match compression {
+        Compression::Unknown(code) => format!("compression {code} is not supported"),
+        named => format!("compression {named} ({}) is not supported", named.code()),
+    })
+}
+
+fn too_short(compression: Compression, found: usize, wanted: usize) -> Error {
+    Error::format(format!("the {compression} data end after {found} of {wanted} decompressed bytes"))
+}

@@ -1,0 +1,1 @@
+//! Overviews: halving a block of pixels.

@@ -1,0 +1,294 @@
+//! Predictors, both ways: horizontal differencing (TIFF 6.0 §14) and floating point (TIFF Technical Note 3),
+//! and byte order, which cannot be told apart from them: differences are taken on numbers, not on bytes.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use crate::error::{Error, Result};
+use crate::sample::{SampleType, Samples};
+use crate::tiff::code::{ByteOrder, Predictor};
+
+/// Turns stored numbers into the samples they stand for, in place and in the machine's byte order.
+///
+/// `samples` holds the decompressed bytes just as they were stored: whole rows of `width` pixels (of the tile,
+/// padding included) of `samples_per_pixel` samples. It is a [`Samples`] rather than bytes because that is
+/// aligned for its type. With [`Predictor::None`] this only swaps bytes, if `byte_order` is not the machine's.
+///
+/// Horizontal differencing works on integers as wide as the sample, also for floating point samples, as
+/// libtiff has it. The floating point predictor stores each row as planes of bytes, most significant first
+/// whatever the file's byte order.
+///
+/// # Errors
+/// [`crate::ErrorKind::Format`] for the floating point predictor on integers, and for samples that are not
+/// whole rows. [`crate::ErrorKind::Unsupported`] for a predictor that is not known.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all but floats are alike to this predictor")]
+pub fn undo(
+    predictor: Predictor,
+    byte_order: ByteOrder,
+    samples_per_pixel: usize,
+    width: usize,
+    samples: &mut Samples,
+) -> Result<()> {
+    let row = row_length(samples_per_pixel, width, samples)?;
+    let swap = byte_order != ByteOrder::NATIVE;
+    match predictor {
+        Predictor::None => {
+            if swap {
+                swap_bytes(samples);
+            }
+        }
+        Predictor::Horizontal => match samples {
+            Samples::U8(v) => accumulate(v, row, samples_per_pixel, false),
+            Samples::I8(v) => accumulate::<u8>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, false),
+            Samples::U16(v) => accumulate(v, row, samples_per_pixel, swap),
+            Samples::I16(v) => accumulate::<u16>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, swap),
+            Samples::U32(v) => accumulate(v, row, samples_per_pixel, swap),
+            Samples::I32(v) => accumulate::<u32>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, swap),
+            Samples::F32(v) => accumulate::<u32>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, swap),
+            Samples::U64(v) => accumulate(v, row, samples_per_pixel, swap),
+            Samples::I64(v) => accumulate::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, swap),
+            Samples::F64(v) => accumulate::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, swap),
+        },
+        Predictor::FloatingPoint => match samples {
+            Samples::F32(v) => gather_planes::<u32>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            Samples::F64(v) => gather_planes::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            other => return Err(only_floats(other.sample_type())),
+        },
+        Predictor::Unknown(code) => return Err(unknown(code)),
+    }
+    Ok(())
+}
+
+/// Turns samples into what a little-endian file stores, in place: the inverse of [`undo`] with
+/// [`ByteOrder::Little`]. Afterwards [`Samples::as_bytes`] is ready to be compressed; as numbers the samples
+/// mean nothing any more.
+///
+/// # Errors
+/// As for [`undo`], but what is asked for is then the caller's choice: [`crate::ErrorKind::Usage`] for the
+/// floating point predictor on integers.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all but floats are alike to this predictor")]
+pub fn apply(
+    predictor: Predictor,
+    samples_per_pixel: usize,
+    width: usize,
+    samples: &mut Samples,
+) -> Result<()> {
+    let row = row_length(samples_per_pixel, width, samples)?;
+    match predictor {
+        Predictor::None => {}
+        Predictor::Horizontal => match samples {
+            Samples::U8(v) => difference(v, row, samples_per_pixel),
+            Samples::I8(v) => difference::<u8>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            Samples::U16(v) => difference(v, row, samples_per_pixel),
+            Samples::I16(v) => difference::<u16>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            Samples::U32(v) => difference(v, row, samples_per_pixel),
+            Samples::I32(v) => difference::<u32>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            Samples::F32(v) => difference::<u32>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            Samples::U64(v) => difference(v, row, samples_per_pixel),
+            Samples::I64(v) => difference::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            Samples::F64(v) => difference::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+        },
+        Predictor::FloatingPoint => {
+            match samples {
+                Samples::F32(v) => spread_planes::<u32>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+                Samples::F64(v) => spread_planes::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+                other => {
+                    let text = "the floating point predictor does not apply to";
+                    return Err(Error::usage(format!("{text} {} samples", other.sample_type().name())));
+                }
+            }
+            // The planes are bytes: there is no order left to change.
+            return Ok(());
+        }
+        Predictor::Unknown(code) => return Err(unknown(code)),
+    }
+    if ByteOrder::NATIVE != ByteOrder::Little {
+        swap_bytes(samples);
+    }
+    Ok(())
+}
+
+/// Samples in a row, having checked that there are only whole rows; at least 1.
+fn row_length(samples_per_pixel: usize, width: usize, samples: &Samples) -> Result<usize> {
+    let row = width.checked_mul(samples_per_pixel).unwrap_or(0);
+    if samples.len().checked_rem(row) == Some(0) {
+        return Ok(row);
+    }
+    Err(Error::format(format!(
+        "{} samples are not whole rows of {width} pixels of {samples_per_pixel} samples",
+        samples.len()
+    )))
+}
+
+fn only_floats(sample: SampleType) -> Error {
+    let text = "the floating point predictor (3) does not apply to";
+    Error::format(format!("{text} {} samples (TIFF Technical Note 3)", sample.name()))
+}
+
+fn unknown(code: u16) -> Error {
+    Error::unsupported(format!("predictor {code} is not supported"))
+}
+
+/// An unsigned integer as wide as a sample: what predictors add and subtract, always wrapping.
+trait Word: bytemuck::Pod {
+    fn plus(self, other: Self) -> Self;
+    fn minus(self, other: Self) -> Self;
+    fn swapped(self) -> Self;
+    /// Moved up by a byte, `byte` taking the lowest place.
+    fn pushed(self, byte: u8) -> Self;
+    /// Turned by a byte: the highest byte becomes the lowest, which is also returned.
+    fn turned(self) -> (Self, u8);
+}
+
+macro_rules! words {
+    ($($ty:ty)*) => {
+        $(impl Word for $ty {
+            fn plus(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+            fn minus(self, other: Self) -> Self {
+                self.wrapping_sub(other)
+            }
+            fn swapped(self) -> Self {
+                self.swap_bytes()
+            }
+            fn pushed(self, byte: u8) -> Self {
+                (self.rotate_left(8) & !0xff) | Self::from(byte)
+            }
+            fn turned(self) -> (Self, u8) {
+                let turned = self.rotate_left(8);
+                let [lowest, ..] = turned.to_le_bytes();
+                (turned, lowest)
+            }
+        })*
+    };
+}
+
+words!(u8 u16 u32 u64);
+
+fn swap_bytes(samples: &mut Samples) {
+    fn swap<W: Word>(words: &mut [W]) {
+        for word in words {
+            *word = word.swapped();
+        }
+    }
+    match samples {
+        Samples::U8(_) | Samples::I8(_) => {}
+        Samples::U16(v) => swap(v),
+        Samples::I16(v) => swap::<u16>(bytemuck::cast_slice_mut(v)),
+        Samples::U32(v) => swap(v),
+        Samples::I32(v) => swap::<u32>(bytemuck::cast_slice_mut(v)),
+        Samples::F32(v) => swap::<u32>(bytemuck::cast_slice_mut(v)),
+        Samples::U64(v) => swap(v),
+        Samples::I64(v) => swap::<u64>(bytemuck::cast_slice_mut(v)),
+        Samples::F64(v) => swap::<u64>(bytemuck::cast_slice_mut(v)),
+    }
+}
+
+/// Undoes horizontal differencing: each sample becomes the sum of the row so far.
+fn accumulate<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize, swap: bool) {
+    if swap {
+        for word in words.iter_mut() {
+            *word = word.swapped();
+        }
+    }
+    for row in words.chunks_exact_mut(row) {
+        running_sums(row, samples_per_pixel);
+    }
+}
+
+/// Sums along a row, each sample of a pixel by itself. The usual numbers of samples keep their sums in
+/// registers; beyond them, each pixel is added to the next.
+fn running_sums<W: Word>(row: &mut [W], samples_per_pixel: usize) {
+    match samples_per_pixel {
+        1 => running_sums_of::<W, 1>(row),
+        2 => running_sums_of::<W, 2>(row),
+        3 => running_sums_of::<W, 3>(row),
+        4 => running_sums_of::<W, 4>(row),
+        n => {
+            let mut pixels = row.chunks_exact_mut(n);
+            let Some(mut previous) = pixels.next() else { return };
+            for pixel in pixels {
+                for (sample, before) in pixel.iter_mut().zip(previous.iter()) {
+                    *sample = sample.plus(*before);
+                }
+                previous = pixel;
+            }
+        }
+    }
+}
+
+fn running_sums_of<W: Word, const N: usize>(row: &mut [W]) {
+    let mut sums = [W::zeroed(); N];
+    for pixel in row.as_chunks_mut::<N>().0 {
+        for (sample, sum) in pixel.iter_mut().zip(&mut sums) {
+            *sum = sum.plus(*sample);
+            *sample = *sum;
+        }
+    }
+}
+
+/// Horizontal differencing: each sample becomes its difference from the pixel before.
+fn difference<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize) {
+    for row in words.chunks_exact_mut(row) {
+        match samples_per_pixel {
+            1 => differences_of::<W, 1>(row),
+            2 => differences_of::<W, 2>(row),
+            3 => differences_of::<W, 3>(row),
+            4 => differences_of::<W, 4>(row),
+            n => {
+                // From the right, so that what is subtracted is still a sample.
+                let mut pixels = row.rchunks_exact_mut(n);
+                let Some(mut pixel) = pixels.next() else { continue };
+                for previous in pixels {
+                    for (sample, before) in pixel.iter_mut().zip(previous.iter()) {
+                        *sample = sample.minus(*before);
+                    }
+                    pixel = previous;
+                }
+            }
+        }
+    }
+}
+
+fn differences_of<W: Word, const N: usize>(row: &mut [W]) {
+    let mut previous = [W::zeroed(); N];
+    for pixel in row.as_chunks_mut::<N>().0 {
+        let now = *pixel;
+        for (sample, before) in pixel.iter_mut().zip(previous) {
+            *sample = sample.minus(before);
+        }
+        previous = now;
+    }
+}
+
+/// Undoes the floating point predictor: sums the bytes along a row, then gathers each sample's bytes from
+/// their planes.
+fn gather_planes<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize) {
+    let mut planes = vec![0; size_of::<W>().saturating_mul(row)];
+    for words in words.chunks_exact_mut(row) {
+        planes.copy_from_slice(bytemuck::cast_slice(words));
+        running_sums(&mut planes, samples_per_pixel);
+        // A pass per plane, rather than per sample, is what vectorises. What the words held is pushed out.
+        for plane in planes.chunks_exact(row) {
+            for (word, byte) in words.iter_mut().zip(plane) {
+                *word = word.pushed(*byte);
+            }
+        }
+    }
+}
+
+/// The floating point predictor: spreads each sample's bytes over planes, highest first, then takes the
+/// differences of bytes along the row.
+fn spread_planes<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize) {
+    let mut planes = vec![0; size_of::<W>().saturating_mul(row)];
+    for words in words.chunks_exact_mut(row) {
+        for plane in planes.chunks_exact_mut(row) {
+            for (word, byte) in words.iter_mut().zip(plane) {
+                (*word, *byte) = word.turned();
+            }
+        }
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
+        bytes.copy_from_slice(&planes);
+        let all = bytes.len();
+        difference(bytes, all, samples_per_pixel);
+    }
+}
