@@ -1,6 +1,13 @@
 //! The cutline: polygons, lines and points in a named CRS, from vector input.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use crate::geo::Crs;
+mod densify;
+mod geojson;
+
+use crate::error::{Error, Result};
+use crate::geo::project::Projector;
+use crate::geo::{Affine, Bounds, Crs};
+use crate::limits::Limits;
 
 /// A closed ring, first point equal to the last, in world coordinates.
 pub type Ring = Vec<[f64; 2]>;
@@ -20,4 +27,78 @@ pub struct Cutline {
     pub polygons: Vec<Polygon>,
     /// The CRS that the input named; `None` when it named none.
     pub crs: Option<Crs>,
+}
+
+impl Cutline {
+    /// The polygons of a GeoJSON text (RFC 7946): a geometry, a Feature or a FeatureCollection.
+    ///
+    /// The CRS is that of the `crs` member (GeoJSON 2008 §3) if there is one, else longitude and latitude on
+    /// WGS 84. Heights are dropped, unclosed rings closed, null and empty geometries skipped.
+    ///
+    /// # Errors
+    /// - [`crate::ErrorKind::Format`], with line and column, for text that is not GeoJSON;
+    /// - [`crate::ErrorKind::Usage`] for points and lines, and when no polygon is left;
+    /// - [`crate::ErrorKind::Unsupported`] for a CRS that cannot be understood, and for several in one text;
+    /// - [`crate::ErrorKind::Limit`] for more vertices than [`Limits::vertices`]. The caller bounds the text.
+    pub fn from_geojson(text: &str, limits: &Limits) -> Result<Self> {
+        geojson::parse(text, limits)
+    }
+
+    /// The rectangle `bounds` as a cutline.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] when it is not finite, or when a minimum is not below its maximum.
+    pub fn from_bounds(bounds: Bounds, crs: Option<Crs>) -> Result<Self> {
+        let Bounds { min_x, min_y, max_x, max_y } = bounds;
+        if ![min_x, min_y, max_x, max_y].iter().all(|v| v.is_finite()) || min_x >= max_x || min_y >= max_y {
+            return Err(Error::usage(format!(
+                "the bounds {min_x},{min_y},{max_x},{max_y} are no rectangle: they are minx,miny,maxx,maxy, and each \
+                 minimum must be below its maximum (split a box at the antimeridian)"
+            )));
+        }
+        let ring = vec![[min_x, min_y], [max_x, min_y], [max_x, max_y], [min_x, max_y], [min_x, min_y]];
+        Ok(Self { polygons: vec![Polygon { rings: vec![ring] }], crs })
+    }
+
+    /// The same coordinates, taken to be in `crs`; `None` leaves the CRS unknown.
+    #[must_use]
+    pub fn with_crs(self, crs: Option<Crs>) -> Self {
+        Self { crs, ..self }
+    }
+
+    /// The smallest rectangle around all vertices, in its own CRS; `None` when there are none.
+    #[must_use]
+    pub fn bounds(&self) -> Option<Bounds> {
+        Bounds::around(self.polygons.iter().flat_map(|polygon| &polygon.rings).flatten().copied())
+    }
+
+    /// Number of vertices, the closing ones included.
+    #[must_use]
+    pub fn vertices(&self) -> usize {
+        self.polygons.iter().flat_map(|polygon| &polygon.rings).map(Vec::len).sum()
+    }
+
+    /// The cutline in the raster's CRS, with vertices added along its edges until the straight lines between
+    /// them are within 0.1 pixel of where the edges really run. `transform` is the raster's, whose pixels are
+    /// meant. In the raster's CRS already, it stays as it is, bit for bit.
+    ///
+    /// # Errors
+    /// - [`crate::ErrorKind::Usage`] when the cutline has no CRS, when it leaves the domain of the raster's CRS, or
+    ///   crosses the edge of its map, such as the antimeridian;
+    /// - [`crate::ErrorKind::Unsupported`] when one of the CRSs cannot be projected;
+    /// - [`crate::ErrorKind::Limit`] when it takes more vertices than [`Limits::vertices`].
+    pub fn to_crs(&self, raster: &Crs, transform: &Affine, limits: &Limits) -> Result<Self> {
+        let Some(own) = &self.crs else {
+            return Err(Error::usage(
+                "the cutline names no CRS; say which one it is in with `--cutline-crs`, for example \
+                 `--cutline-crs EPSG:4326`, or `--cutline-crs source` for the raster's own",
+            ));
+        };
+        if own.is_same(raster) {
+            return Ok(Self { polygons: self.polygons.clone(), crs: Some(raster.clone()) });
+        }
+        let projector = Projector::new(own, raster)?;
+        let polygons = densify::project(&self.polygons, &projector, transform, limits)?;
+        Ok(Self { polygons, crs: Some(raster.clone()) })
+    }
 }

@@ -1,6 +1,7 @@
 //! World space: the affine geotransform, bounds, and coordinate reference systems.
 
 pub mod crs;
+mod epsg;
 pub mod keys;
 pub mod project;
 

@@ -1,5 +1,223 @@
-//! Coordinate reference systems.
+//! Coordinate reference systems: which one is meant, and how it is named. Moving coordinates between two of
+//! them is [`super::project`]'s work.
+//!
+//! Coordinates are always in GIS axis order, x (easting, longitude) first, whatever order an authority declares.
 
-/// A coordinate reference system.
+use std::fmt;
+
+use super::epsg;
+use crate::error::{Error, Result};
+
+/// What an error about a CRS that cannot be projected tells the user to do.
+pub(super) const WAY_OUT: &str =
+    "reproject the cutline into the raster's own CRS and pass `--cutline-crs source`, which needs no projection";
+
+/// A coordinate reference system: an EPSG code, a PROJ string, or only a name.
+///
+/// Coordinates in it are in GIS axis order: x is easting or longitude, y northing or latitude; geographic ones
+/// are in degrees.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Crs;
+pub struct Crs(Kind);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    /// Longitude and latitude on WGS 84, `OGC:CRS84`.
+    Crs84,
+    /// An EPSG code and, if our table has it, its definition.
+    Epsg(u32, Option<epsg::Entry>),
+    /// A PROJ string as it was given.
+    Proj(String),
+    /// A CRS without a code: its citation.
+    Named(String),
+}
+
+impl Crs {
+    /// The CRS of an EPSG code of the built-in table.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] for a code that is not in the table.
+    pub fn from_epsg(code: u32) -> Result<Self> {
+        let entry = epsg::find(code).ok_or_else(|| unlisted(code))?;
+        Ok(Self(Kind::Epsg(code, Some(entry))))
+    }
+
+    /// The CRS that `text` names: `EPSG:n` in any case, `urn:ogc:def:crs:EPSG::n`,
+    /// `http://www.opengis.net/def/crs/EPSG/0/n`, the same forms of `OGC:CRS84`, or a PROJ string `+proj=...`.
+    ///
+    /// An EPSG code that is not in the built-in table is accepted, because a raster in that very CRS can be cut
+    /// without projecting anything; projecting it is the error then.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] for WKT, PROJJSON and other authorities;
+    /// [`crate::ErrorKind::Usage`] for text of no known form.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.starts_with('+') {
+            return if proj_tokens(text).iter().any(|token| token.starts_with("proj=")) {
+                Ok(Self(Kind::Proj(text.to_owned())))
+            } else {
+                Err(Error::usage(format!("the PROJ string `{text}` has no +proj=")))
+            };
+        }
+        let upper = text.to_ascii_uppercase();
+        if upper.contains('[') || upper.starts_with('{') {
+            return Err(Error::unsupported(format!(
+                "the CRS `{}` is WKT or PROJJSON, which cogclip does not read yet; give its EPSG code or PROJ string",
+                shortened(text)
+            )));
+        }
+        let named = ["URN:OGC:DEF:CRS:", "URN:X-OGC:DEF:CRS:"]
+            .iter()
+            .find_map(|prefix| upper.strip_prefix(prefix))
+            .map(|rest| (rest, ':'))
+            .or_else(|| {
+                let rest = upper.strip_prefix("HTTP://").or_else(|| upper.strip_prefix("HTTPS://"))?;
+                Some((rest.strip_prefix("WWW.OPENGIS.NET/DEF/CRS/")?, '/'))
+            });
+        let (authority, code) = match named {
+            // authority, version, code; old URNs leave the version out
+            Some((rest, separator)) => {
+                let parts: Vec<_> = rest.split(separator).collect();
+                match parts.as_slice() {
+                    [authority, code] | [authority, _, code] => (*authority, *code),
+                    _ => ("", ""),
+                }
+            }
+            None => upper.split_once(':').unwrap_or(("", upper.as_str())),
+        };
+        match (authority, code) {
+            ("OGC" | "", "CRS84") => Ok(Self::wgs84()),
+            ("EPSG", code) => match code.parse() {
+                Ok(code) => Ok(Self::from_any_epsg(code)),
+                Err(cause) => {
+                    Err(Error::usage(format!("`{text}` has no number after EPSG")).caused_by(cause))
+                }
+            },
+            ("", _) => Err(Error::usage(format!(
+                "`{}` does not name a CRS; give `EPSG:n` or a PROJ string",
+                shortened(text)
+            ))),
+            (authority, _) => Err(Error::unsupported(format!(
+                "the CRS `{}` is one of the authority {authority}; cogclip knows EPSG codes, OGC:CRS84 and PROJ strings",
+                shortened(text)
+            ))),
+        }
+    }
+
+    /// Longitude and latitude on WGS 84 in degrees, `OGC:CRS84` (RFC 7946 §4). It is EPSG:4326 in GIS axis order.
+    #[must_use]
+    pub fn wgs84() -> Self {
+        Self(Kind::Crs84)
+    }
+
+    /// The CRS of an EPSG code, in the table or not; projecting one that is not is the error.
+    pub(super) fn from_any_epsg(code: u32) -> Self {
+        Self(Kind::Epsg(code, epsg::find(code)))
+    }
+
+    /// A CRS of which only the name is known.
+    pub(super) fn named(citation: impl Into<String>) -> Self {
+        Self(Kind::Named(citation.into()))
+    }
+
+    /// Its EPSG code; 4326 for OGC:CRS84, which differs only in the axis order that authorities declare.
+    #[must_use]
+    pub fn epsg(&self) -> Option<u32> {
+        match &self.0 {
+            Kind::Crs84 => Some(4326),
+            Kind::Epsg(code, _) => Some(*code),
+            Kind::Proj(_) | Kind::Named(_) => None,
+        }
+    }
+
+    /// Its short name for messages and reports: `EPSG:32633`, `OGC:CRS84`, the PROJ string or the citation.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.to_string()
+    }
+
+    /// Its PROJ string; `None` when it has only a name, or a code that is not in the built-in table.
+    #[must_use]
+    pub fn proj_string(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Crs84 => Some("+proj=longlat +datum=WGS84"),
+            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.proj.as_str()),
+            Kind::Proj(text) => Some(text),
+            Kind::Named(_) => None,
+        }
+    }
+
+    /// The EPSG code of the geographic CRS below it, where it is known: it tells datums apart that share an
+    /// ellipsoid, and so a PROJ string.
+    pub(super) fn base(&self) -> Option<u32> {
+        match &self.0 {
+            Kind::Crs84 => Some(4326),
+            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.base),
+            Kind::Proj(_) | Kind::Named(_) => None,
+        }
+    }
+
+    /// Whether coordinates of one are coordinates of the other, bit for bit: the same code, or the same
+    /// parameters of a PROJ string in any order.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        if let (Some(a), Some(b)) = (self.epsg(), other.epsg()) {
+            return a == b;
+        }
+        // A citation says too little to conclude that two CRSs are the same.
+        let (Some(a), Some(b)) = (self.proj_string(), other.proj_string()) else { return false };
+        // `+ellps=GRS80` does not say which of the datums on it is meant, so a code is not equal to it.
+        let one_has_a_code = self.base().is_some() || other.base().is_some();
+        let names_datum = |text: &str| proj_tokens(text).iter().any(|token| token.starts_with("datum="));
+        sorted_tokens(a) == sorted_tokens(b) && (!one_has_a_code || names_datum(a))
+    }
+
+    /// Whether its coordinates are longitude and latitude in degrees. `false` when that is not known.
+    #[must_use]
+    pub fn is_geographic(&self) -> bool {
+        self.proj_string().is_some_and(|text| {
+            proj_tokens(text)
+                .iter()
+                .any(|token| matches!(*token, "proj=longlat" | "proj=latlong" | "proj=lonlat" | "proj=latlon"))
+        })
+    }
+}
+
+impl fmt::Display for Crs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Crs84 => f.write_str("OGC:CRS84"),
+            Kind::Epsg(code, _) => write!(f, "EPSG:{code}"),
+            Kind::Proj(text) | Kind::Named(text) => f.write_str(text),
+        }
+    }
+}
+
+/// The error for a code that the table lacks.
+pub(super) fn unlisted(code: u32) -> Error {
+    Error::unsupported(format!(
+        "EPSG:{code} is not among the CRSs that cogclip can project exactly; {WAY_OUT}"
+    ))
+}
+
+/// The parameters of a PROJ string, without their `+`.
+pub(super) fn proj_tokens(text: &str) -> Vec<&str> {
+    text.split_whitespace().map(|token| token.strip_prefix('+').unwrap_or(token)).collect()
+}
+
+/// The parameters that carry meaning, in one order.
+fn sorted_tokens(text: &str) -> Vec<&str> {
+    let mut tokens = proj_tokens(text);
+    tokens.retain(|token| !matches!(*token, "no_defs" | "type=crs" | "wktext"));
+    tokens.sort_unstable();
+    tokens
+}
+
+/// At most the first 80 characters, so that a message stays one line.
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(80).collect();
+    if short.len() < text.len() {
+        short.push_str("...");
+    }
+    short
+}

@@ -1,5 +1,235 @@
-//! GeoKeys (OGC 19-008r4 §7.1.4).
+//! GeoKeys (OGC 19-008r4 §7.1): the directory, its values, and the CRS that they name.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-/// The GeoKeys of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GeoKeys;
+use super::crs::Crs;
+use crate::error::{Error, Result};
+
+/// Tag of the values of GeoKeys that are doubles (§7.1.3).
+const GEO_DOUBLE_PARAMS: u16 = 34736;
+/// Tag of the values of GeoKeys that are text (§7.1.3).
+const GEO_ASCII_PARAMS: u16 = 34737;
+/// Tag of the directory, where values of several shorts may stand too.
+const GEO_KEY_DIRECTORY: u16 = 34735;
+
+/// GTModelTypeGeoKey: projected, geographic or geocentric.
+const MODEL_TYPE: u16 = 1024;
+/// GTRasterTypeGeoKey.
+const RASTER_TYPE: u16 = 1025;
+/// GTCitationGeoKey.
+const CITATION: u16 = 1026;
+/// GeodeticCRSGeoKey, once GeographicTypeGeoKey: also the code of a geocentric CRS.
+const GEODETIC_CRS: u16 = 2048;
+/// GeodeticCitationGeoKey.
+const GEODETIC_CITATION: u16 = 2049;
+/// GeogAngularUnitsGeoKey.
+const ANGULAR_UNITS: u16 = 2054;
+/// ProjectedCRSGeoKey, once ProjectedCSTypeGeoKey.
+const PROJECTED_CRS: u16 = 3072;
+/// ProjectedCitationGeoKey.
+const PROJECTED_CITATION: u16 = 3073;
+/// ProjLinearUnitsGeoKey.
+const LINEAR_UNITS: u16 = 3076;
+
+/// "User-defined" as the value of a key.
+const USER_DEFINED: u16 = 32767;
+
+/// The GeoKeys of a file: the raw values of tags 34735, 34736 and 34737, kept as found, so that they can be
+/// written back unchanged.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GeoKeys {
+    /// GeoKeyDirectoryTag, 34735.
+    pub directory: Vec<u16>,
+    /// GeoDoubleParamsTag, 34736.
+    pub doubles: Vec<f64>,
+    /// GeoAsciiParamsTag, 34737.
+    pub ascii: Vec<u8>,
+}
+
+/// The value of a GeoKey.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum KeyValue<'a> {
+    /// A code.
+    Short(u16),
+    /// Several shorts, stored in the directory itself.
+    Shorts(&'a [u16]),
+    /// Doubles.
+    Doubles(&'a [f64]),
+    /// Text, without the `|` that ends it.
+    Ascii(&'a [u8]),
+}
+
+/// What the raster's grid refers to: GTRasterTypeGeoKey (§7.5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RasterType {
+    /// A pixel is an area; the tie point is its top-left corner (1).
+    PixelIsArea,
+    /// A pixel is a point; the tie point is its centre (2).
+    PixelIsPoint,
+}
+
+impl GeoKeys {
+    /// The GeoKeys of the raw values of tags 34735, 34736 and 34737. An empty directory has no keys, shorts
+    /// beyond the declared number of keys are kept and ignored, as are keys of unknown kinds.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Format`] for an unknown directory version, for fewer keys than declared and for a
+    /// value that lies outside its tag. Text that runs over the end is cut off there, as libgeotiff does.
+    pub fn parse(directory: Vec<u16>, doubles: Vec<f64>, ascii: Vec<u8>) -> Result<Self> {
+        let keys = Self { directory, doubles, ascii };
+        match keys.directory.as_slice() {
+            [] => return Ok(keys),
+            [1, _, _, count, entries @ ..] => {
+                let found = entries.as_chunks::<4>().0.len();
+                if found < usize::from(*count) {
+                    return Err(Error::format(format!(
+                        "the GeoKeyDirectory (tag 34735) declares {count} keys but holds {found}"
+                    )));
+                }
+            }
+            [version, _, _, _, ..] => {
+                return Err(Error::format(format!(
+                    "the GeoKeyDirectory (tag 34735) is of version {version}; only version 1 is known"
+                )));
+            }
+            short => {
+                return Err(Error::format(format!(
+                    "the GeoKeyDirectory (tag 34735) has {} values; its header alone takes 4",
+                    short.len()
+                )));
+            }
+        }
+        for entry in keys.entries() {
+            let [id, tag, count, offset] = *entry;
+            let is_known = matches!(tag, GEO_DOUBLE_PARAMS | GEO_ASCII_PARAMS | GEO_KEY_DIRECTORY);
+            if is_known && keys.value(entry).is_none() {
+                return Err(Error::format(format!(
+                    "GeoKey {id} has {count} values from {offset} in tag {tag}, which is shorter"
+                )));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The value of the key `id`; `None` when it is absent. Of several, the last counts, as in libgeotiff.
+    #[must_use]
+    pub fn get(&self, id: u16) -> Option<KeyValue<'_>> {
+        self.entries().iter().rev().find(|entry| entry[0] == id).and_then(|entry| self.value(entry))
+    }
+
+    /// What the grid refers to; `None` when the keys do not say, which means an area.
+    #[must_use]
+    pub fn raster_type(&self) -> Option<RasterType> {
+        match self.short(RASTER_TYPE)? {
+            1 => Some(RasterType::PixelIsArea),
+            2 => Some(RasterType::PixelIsPoint),
+            _ => None,
+        }
+    }
+
+    /// The CRS that the keys name; `None` when they name none. The vertical part of a compound CRS is left out.
+    ///
+    /// A user-defined CRS, and one whose unit differs from that of its EPSG code, is one that can be compared
+    /// and reported, but not projected.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] for a geocentric CRS, which has no plane.
+    pub fn crs(&self) -> Result<Option<Crs>> {
+        let projected = || self.coded(PROJECTED_CRS, &[PROJECTED_CITATION, CITATION, GEODETIC_CITATION], "projected");
+        let geodetic = || self.coded(GEODETIC_CRS, &[GEODETIC_CITATION, CITATION], "geographic");
+        Ok(match self.short(MODEL_TYPE) {
+            Some(1) => Some(projected()),
+            Some(2) => Some(geodetic()),
+            Some(3) => {
+                return Err(Error::unsupported(
+                    "the raster's CRS is geocentric (GTModelTypeGeoKey 3): it has no plane to cut in",
+                ));
+            }
+            // Without a model type only a code that stands there says anything.
+            Some(_) | None => {
+                let is_code = |key| self.short(key).is_some_and(|code| code != 0 && code != USER_DEFINED);
+                if is_code(PROJECTED_CRS) {
+                    Some(projected())
+                } else if is_code(GEODETIC_CRS) {
+                    Some(geodetic())
+                } else {
+                    None
+                }
+            }
+        })
+    }
+
+    /// The CRS whose EPSG code the key `id` holds; a named one when it holds none, or when the unit is another.
+    fn coded(&self, id: u16, citations: &[u16], kind: &str) -> Crs {
+        let citation = || {
+            citations.iter().find_map(|id| match self.get(*id)? {
+                KeyValue::Ascii(text) if !text.is_empty() => Some(String::from_utf8_lossy(text).into_owned()),
+                KeyValue::Ascii(_) | KeyValue::Short(_) | KeyValue::Shorts(_) | KeyValue::Doubles(_) => None,
+            })
+        };
+        match self.short(id) {
+            Some(code) if code != 0 && code != USER_DEFINED => {
+                let crs = Crs::from_any_epsg(u32::from(code));
+                match self.other_unit(&crs) {
+                    Some(unit) => Crs::named(format!("EPSG:{code} with the unit EPSG:{unit}")),
+                    None => crs,
+                }
+            }
+            _ => Crs::named(citation().unwrap_or_else(|| format!("user-defined {kind} CRS"))),
+        }
+    }
+
+    /// The unit that the keys state, when it is not the one of the CRS.
+    fn other_unit(&self, crs: &Crs) -> Option<u16> {
+        let text = crs.proj_string()?;
+        let expected: &[u16] = if crs.is_geographic() {
+            // degree, and degree "as the supplier defines it"
+            &[9102, 9122]
+        } else {
+            match super::crs::proj_tokens(text).iter().find_map(|token| token.strip_prefix("units=")) {
+                Some("m") => &[9001],
+                Some("ft") => &[9002],
+                Some("us-ft") => &[9003],
+                _ => return None,
+            }
+        };
+        let unit = self.short(if crs.is_geographic() { ANGULAR_UNITS } else { LINEAR_UNITS })?;
+        (!expected.contains(&unit)).then_some(unit)
+    }
+
+    fn short(&self, id: u16) -> Option<u16> {
+        match self.get(id)? {
+            KeyValue::Short(value) => Some(value),
+            KeyValue::Shorts(_) | KeyValue::Doubles(_) | KeyValue::Ascii(_) => None,
+        }
+    }
+
+    /// The entries of the directory: key, tag (0: the value stands here), count, offset or value.
+    fn entries(&self) -> &[[u16; 4]] {
+        match self.directory.as_slice() {
+            [_, _, _, count, entries @ ..] => {
+                let entries = entries.as_chunks::<4>().0;
+                entries.get(..usize::from(*count)).unwrap_or(entries)
+            }
+            _ => &[],
+        }
+    }
+
+    fn value(&self, &[_, tag, count, offset]: &[u16; 4]) -> Option<KeyValue<'_>> {
+        let start = usize::from(offset);
+        let end = start.checked_add(usize::from(count))?;
+        match tag {
+            0 => Some(KeyValue::Short(offset)),
+            GEO_KEY_DIRECTORY => match self.directory.get(start..end)? {
+                [one] => Some(KeyValue::Short(*one)),
+                several => Some(KeyValue::Shorts(several)),
+            },
+            GEO_DOUBLE_PARAMS => Some(KeyValue::Doubles(self.doubles.get(start..end)?)),
+            GEO_ASCII_PARAMS => {
+                let text = self.ascii.get(start..end.min(self.ascii.len()))?;
+                let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+                Some(KeyValue::Ascii(text.strip_suffix(b"|").unwrap_or(text)))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! GeoJSON (RFC 7946, and the `crs` member of GeoJSON 2008 §3).
+//!
+//! A model of its own, because it has to say where an error is, to skip properties without storing them, and to
+//! read coordinates straight into rings.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::{Cutline, Polygon, Ring};
+use crate::error::{Error, Result};
+use crate::geo::Crs;
+use crate::limits::Limits;
+
+/// The cutline of a GeoJSON text; see [`Cutline::from_geojson`].
+pub(super) fn parse(text: &str, limits: &Limits) -> Result<Cutline> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // serde_json refuses values nested deeper than 128, so that recursion is bounded here and below.
+    let object: Object = serde_json::from_str(text)
+        .map_err(|cause| Error::format(format!("the cutline is not GeoJSON: {cause}")))?;
+    let mut found = Found { polygons: Vec::new(), crs: None, vertices: 0, limit: limits.vertices };
+    found.object(&object, &Some(Crs::wgs84()), "")?;
+    match found.crs {
+        Some(crs) if !found.polygons.is_empty() => Ok(Cutline { polygons: found.polygons, crs }),
+        _ => Err(Error::usage("the cutline has no polygon: all of its geometries are null or empty")),
+    }
+}
+
+/// Any object of GeoJSON; members that it does not list are skipped.
+#[derive(Deserialize)]
+struct Object<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default, borrow)]
+    id: Option<Id<'a>>,
+    #[serde(default)]
+    coordinates: Option<Coordinates>,
+    #[serde(default, borrow)]
+    geometries: Option<Vec<Object<'a>>>,
+    #[serde(default, borrow)]
+    geometry: Option<Box<Object<'a>>>,
+    #[serde(default, borrow)]
+    features: Option<Vec<Object<'a>>>,
+    /// Absent, null and an object mean three things.
+    #[serde(default, borrow, deserialize_with = "present")]
+    crs: Option<Option<NamedCrs<'a>>>,
+}
+
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
+
+/// The `crs` member: `{"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}`.
+#[derive(Deserialize)]
+struct NamedCrs<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default, borrow)]
+    properties: CrsProperties<'a>,
+}
+
+#[derive(Default, Deserialize)]
+struct CrsProperties<'a> {
+    #[serde(default, borrow)]
+    name: Option<Cow<'a, str>>,
+    /// Of the older form `{"type": "EPSG", "properties": {"code": 32633}}`.
+    #[serde(default)]
+    code: Option<u32>,
+}
+
+impl NamedCrs<'_> {
+    fn crs(&self) -> Result<Crs> {
+        match (&*self.kind, &self.properties) {
+            ("name", CrsProperties { name: Some(name), .. }) => {
+                Crs::parse(name).map_err(|error| error.at("the cutline's `crs` member"))
+            }
+            ("EPSG", CrsProperties { code: Some(code), .. }) => Crs::parse(&format!("EPSG:{code}")),
+            (kind, _) => Err(Error::unsupported(format!(
+                "the cutline's `crs` member is of the type \"{kind}\" and names no CRS; say which it is with `--cutline-crs`"
+            ))),
+        }
+    }
+}
+
+/// The `id` of a feature, for messages: text or a number; anything else is let pass.
+enum Id<'a> {
+    Text(Cow<'a, str>),
+    Number(serde_json::Number),
+    Other,
+}
+
+impl fmt::Display for Id<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "\"{text}\""),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Other => f.write_str("?"),
+        }
+    }
+}
+
+/// The `coordinates` of a geometry, as deep as they are nested.
+enum Coordinates {
+    Number(f64),
+    Position([f64; 2]),
+    Positions(Ring),
+    Lists(Vec<Self>),
+    Empty,
+}
+
+impl<'de> Deserialize<'de> for Coordinates {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(CoordinatesVisitor)
+    }
+}
+
+struct CoordinatesVisitor;
+
+impl<'de> Visitor<'de> for CoordinatesVisitor {
+    type Value = Coordinates;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("coordinates: a position of at least 2 numbers, or arrays of them")
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Coordinates, E> {
+        Ok(Coordinates::Number(value))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "the nearest double is what a coordinate of 16 digits means")]
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Coordinates, E> {
+        Ok(Coordinates::Number(value as f64))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "the nearest double is what a coordinate of 16 digits means")]
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Coordinates, E> {
+        Ok(Coordinates::Number(value as f64))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Coordinates, A::Error> {
+        let mixed = || de::Error::custom("coordinates that are nested to different depths");
+        Ok(match values.next_element()? {
+            None => Coordinates::Empty,
+            Some(Coordinates::Number(x)) => {
+                let y = values.next_element::<f64>()?.ok_or_else(|| {
+                    de::Error::custom("a position of one number; it takes two")
+                })?;
+                // The height, and whatever some writers append to it.
+                while values.next_element::<f64>()?.is_some() {}
+                Coordinates::Position([x, y])
+            }
+            Some(Coordinates::Position(first)) => {
+                let mut positions = vec![first];
+                while let Some(next) = values.next_element()? {
+                    let Coordinates::Position(position) = next else { return Err(mixed()) };
+                    positions.push(position);
+                }
+                Coordinates::Positions(positions)
+            }
+            Some(first) => {
+                let mut lists = vec![first];
+                while let Some(next) = values.next_element()? {
+                    if matches!(next, Coordinates::Number(_) | Coordinates::Position(_)) {
+                        return Err(mixed());
+                    }
+                    lists.push(next);
+                }
+                Coordinates::Lists(lists)
+            }
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(IdVisitor)
+    }
+}
+
+struct IdVisitor;
+
+impl<'de> Visitor<'de> for IdVisitor {
+    type Value = Id<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Id<'de>, E> {
+        Ok(Id::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Id<'de>, E> {
+        Ok(Id::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Id<'de>, E> {
+        Ok(Id::Number(value.into()))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Id<'de>, E> {
+        Ok(Id::Number(value.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Id<'de>, E> {
+        Ok(serde_json::Number::from_f64(value).map_or(Id::Other, Id::Number))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Id<'de>, E> {
+        Ok(Id::Other)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Id<'de>, E> {
+        Ok(Id::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Id<'de>, A::Error> {
+        while values.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Id::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Id<'de>, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Id::Other)
+    }
+}
+
+/// What has been gathered so far.
+struct Found {
+    polygons: Vec<Polygon>,
+    /// The CRS of the polygons found so far; `Some(None)` is one that the text says is unknown.
+    crs: Option<Option<Crs>>,
+    vertices: usize,
+    limit: usize,
+}
+
+impl Found {
+    /// Gathers the polygons of an object. `crs` is that of the object around it, `place` where it stands.
+    fn object(&mut self, object: &Object<'_>, crs: &Option<Crs>, place: &str) -> Result<()> {
+        let own_crs = match &object.crs {
+            None => crs,
+            // GeoJSON 2008 §3: null means that no CRS can be assumed.
+            Some(None) => &None,
+            Some(Some(named)) => &Some(named.crs()?),
+        };
+        match &*object.kind {
+            "FeatureCollection" => {
+                let features = object.features.as_ref().ok_or_else(|| missing(object, "features", place))?;
+                for (index, feature) in features.iter().enumerate() {
+                    let place = match &feature.id {
+                        Some(id) => format!("feature {index} (id {id})"),
+                        None => format!("feature {index}"),
+                    };
+                    self.object(feature, own_crs, &place)?;
+                }
+                Ok(())
+            }
+            // A feature without a place is valid, and null geometries are skipped.
+            "Feature" => object.geometry.as_ref().map_or(Ok(()), |geometry| self.object(geometry, own_crs, place)),
+            "GeometryCollection" => object
+                .geometries
+                .as_ref()
+                .ok_or_else(|| missing(object, "geometries", place))?
+                .iter()
+                .try_for_each(|geometry| self.object(geometry, own_crs, place)),
+            "Polygon" => {
+                let rings = object.coordinates.as_ref().ok_or_else(|| missing(object, "coordinates", place))?;
+                self.polygon(rings, own_crs, place)
+            }
+            "MultiPolygon" => match &object.coordinates {
+                None => Err(missing(object, "coordinates", place)),
+                Some(Coordinates::Empty) => Ok(()),
+                Some(Coordinates::Lists(polygons)) => {
+                    polygons.iter().try_for_each(|rings| self.polygon(rings, own_crs, place))
+                }
+                Some(_) => Err(misshapen("MultiPolygon", place)),
+            },
+            kind @ ("Point" | "MultiPoint" | "LineString" | "MultiLineString") => {
+                Err(located(place, Error::usage(format!("a {kind} covers no area; a cutline takes polygons"))))
+            }
+            kind => Err(located(place, Error::format(format!("\"{kind}\" is no type of GeoJSON")))),
+        }
+    }
+
+    fn polygon(&mut self, rings: &Coordinates, crs: &Option<Crs>, place: &str) -> Result<()> {
+        let lists = match rings {
+            Coordinates::Empty => return Ok(()),
+            Coordinates::Lists(lists) => lists,
+            Coordinates::Number(_) | Coordinates::Position(_) | Coordinates::Positions(_) => {
+                return Err(misshapen("Polygon", place));
+            }
+        };
+        let mut polygon = Polygon { rings: Vec::with_capacity(lists.len()) };
+        for list in lists {
+            match list {
+                Coordinates::Empty => {}
+                Coordinates::Positions(positions) => {
+                    let ring = closed(positions);
+                    self.vertices = self.vertices.saturating_add(ring.len());
+                    if self.vertices > self.limit {
+                        return Err(Error::limit(format!(
+                            "the cutline has more than {} vertices, which is the limit",
+                            self.limit
+                        )));
+                    }
+                    polygon.rings.push(ring);
+                }
+                Coordinates::Number(_) | Coordinates::Position(_) | Coordinates::Lists(_) => {
+                    return Err(misshapen("Polygon", place));
+                }
+            }
+        }
+        if polygon.rings.is_empty() {
+            return Ok(());
+        }
+        match &self.crs {
+            None => self.crs = Some(crs.clone()),
+            Some(first) if is_same(first, crs) => {}
+            Some(_) => {
+                return Err(located(
+                    place,
+                    Error::unsupported("this geometry's `crs` member names another CRS than the ones before it"),
+                ));
+            }
+        }
+        self.polygons.push(polygon);
+        Ok(())
+    }
+}
+
+fn is_same(a: &Option<Crs>, b: &Option<Crs>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.is_same(b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+/// The ring with its first point repeated at the end, if it was not.
+fn closed(positions: &[[f64; 2]]) -> Ring {
+    let mut ring = Vec::with_capacity(positions.len().saturating_add(1));
+    ring.extend_from_slice(positions);
+    if let (Some(first), Some(last)) = (positions.first(), positions.last())
+        && first != last
+    {
+        ring.push(*first);
+    }
+    ring
+}
+
+fn located(place: &str, error: Error) -> Error {
+    if place.is_empty() { error.at("the cutline") } else { error.at(format!("the cutline's {place}")) }
+}
+
+fn missing(object: &Object<'_>, member: &str, place: &str) -> Error {
+    located(place, Error::format(format!("a {} without `{member}`", object.kind)))
+}
+
+fn misshapen(kind: &str, place: &str) -> Error {
+    located(place, Error::format(format!("the coordinates of a {kind} are not nested as one's (RFC 7946 §3.1)")))
+}
