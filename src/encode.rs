@@ -55,7 +55,7 @@ impl Encoder {
     /// # Errors
     /// As [`codec::compress`].
     pub fn encode(&self, mut tile: MaskedTile) -> Result<Encoded> {
-        predictor::apply(self.predictor, self.sample_type, self.bands, self.width, &mut tile.samples)?;
+        predictor::apply(self.predictor, self.bands, self.width, &mut tile.samples)?;
         let image = codec::compress(self.compression, self.level, tile.samples.as_bytes())?;
         let mask = match tile.valid {
             // Masks are deflated whatever the image is: they are bits, and every reader inflates.

@@ -1,12 +1,15 @@
 //! Where a raster lies: geotransform or ground control points, GeoKeys (OGC 19-008r4 §7.1).
 
 use crate::error::Result;
+use crate::geo::keys::RasterType;
 use crate::geo::{Affine, Crs, GeoKeys};
 use crate::tiff::code::tag;
 use crate::tiff::{Ifd, Value};
 
-/// GTRasterTypeGeoKey = RasterPixelIsPoint.
-const PIXEL_IS_POINT: u16 = 2;
+
+/// A ModelTransformation that changes nothing.
+const MATRIX: [f64; 16] =
+    [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0];
 
 /// Where a raster lies.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +51,7 @@ impl Georeference {
                 ifd.value(tag::GEO_ASCII_PARAMS).map(|v| v.bytes.to_vec()).unwrap_or_default(),
             )?),
         };
-        let pixel_is_point = keys.as_ref().is_some_and(|k| k.is_pixel_is_point());
+        let pixel_is_point = keys.as_ref().and_then(GeoKeys::raster_type) == Some(RasterType::PixelIsPoint);
         let scale = ifd.doubles(tag::MODEL_PIXEL_SCALE).unwrap_or_default();
         let ties: Vec<[f64; 6]> = ifd
             .doubles(tag::MODEL_TIEPOINT)
@@ -110,10 +113,9 @@ impl Georeference {
                 fields.push((tag::MODEL_PIXEL_SCALE, Value::doubles(&[a, -e, sz])));
                 fields.push((tag::MODEL_TIEPOINT, Value::doubles(&[0.0, 0.0, 0.0, x, y, z])));
             } else {
-                let mut m = self.matrix.unwrap_or([0.0; 16]);
-                for (slot, value) in m.iter_mut().zip([a, b, m[2], x, d, e, m[6], y]) {
-                    *slot = value;
-                }
+                let [_, _, m2, _, _, _, m6, _, rest @ ..] = self.matrix.unwrap_or(MATRIX);
+                let [r0, r1, r2, r3, r4, r5, r6, r7] = rest;
+                let m = [a, b, m2, x, d, e, m6, y, r0, r1, r2, r3, r4, r5, r6, r7];
                 fields.push((tag::MODEL_TRANSFORMATION, Value::doubles(&m)));
             }
         } else if !self.gcps.is_empty() {
