@@ -9,6 +9,8 @@ pub mod tiff;
 pub mod tile;
 pub mod codec;
 pub mod cutline;
+pub mod source;
+pub mod sink;
 
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;
