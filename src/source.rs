@@ -1,0 +1,330 @@
+//! A location and its bytes: any range of a file, a web resource or an object, pinned to one version of it.
+
+#[cfg(feature = "cloud")]
+pub(crate) mod client;
+mod coalesce;
+#[cfg(feature = "cloud")]
+pub(crate) mod failure;
+#[cfg(feature = "cloud")]
+mod http;
+mod local;
+pub(crate) mod location;
+#[cfg(feature = "cloud")]
+mod object;
+pub(crate) mod retry;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+pub use coalesce::{Merged, coalesce};
+
+use crate::error::{Error, Result};
+use location::Location;
+
+/// How remote stores are reached, for reading and for writing.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// `--store-option key=value`: the configuration keys of the object stores (`aws_endpoint`, `skip_signature`,
+    /// `google_base_url`, `azure_storage_account_name`, `proxy_url`, …), as object_store spells them. They win
+    /// over the environment. A key that only concerns another store is ignored; one that no store knows is an
+    /// error. The values may be secrets, so `Debug` shows the keys only.
+    pub pairs: Vec<(String, String)>,
+    /// Whether credentials and endpoints are also taken from the usual environment of each cloud (`AWS_*`,
+    /// `GOOGLE_*`, `AZURE_*`). This is object_store's own reading of it, the one place besides the command line
+    /// that looks at the environment.
+    pub env: bool,
+    /// Further tries of one request after the first.
+    pub max_retries: u32,
+    /// Time from the first try of a request after which it is not tried again.
+    pub retry_timeout: Duration,
+    /// The longest wait before the first retry; it doubles with each further one.
+    pub backoff_base: Duration,
+    /// The longest wait before any retry, unless the server asks for more with Retry-After.
+    pub backoff_cap: Duration,
+    /// How long a connection may stay silent before the request counts as failed. There is no limit on a whole
+    /// request, since a slow link is not a broken one.
+    pub idle_timeout: Duration,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            pairs: Vec::new(),
+            env: true,
+            max_retries: 10,
+            retry_timeout: Duration::from_mins(3),
+            backoff_base: Duration::from_millis(100),
+            backoff_cap: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.pairs.iter().map(|(key, _)| key).collect();
+        f.debug_struct("StoreOptions")
+            .field("keys", &keys)
+            .field("env", &self.env)
+            .field("max_retries", &self.max_retries)
+            .field("retry_timeout", &self.retry_timeout)
+            .field("backoff_base", &self.backoff_base)
+            .field("backoff_cap", &self.backoff_cap)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .finish()
+    }
+}
+
+/// What the first answer said about the whole resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceMeta {
+    /// Bytes of the whole resource.
+    pub size: u64,
+    /// Its entity tag (RFC 9110 §8.8.3) as the server gave it, quotes included. A local file has one made of its
+    /// modification time and size.
+    pub etag: Option<String>,
+    /// When it was last changed, as an HTTP date (RFC 9110 §8.8.2). A local file has none: see `etag`.
+    pub last_modified: Option<String>,
+}
+
+/// What reading has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceStats {
+    /// Requests for data that were sent, retries included; reads, for a local file.
+    pub requests: u64,
+    /// Bytes that were returned to the caller.
+    pub bytes: u64,
+    /// Requests that repeated an earlier one.
+    pub retries: u64,
+}
+
+/// A resource that can be read at any position. Clones share the connections, the pinned version and the counters.
+#[derive(Clone)]
+pub struct Source {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    uri: String,
+    backend: Backend,
+    pinned: OnceLock<SourceMeta>,
+    counters: Arc<Counters>,
+}
+
+enum Backend {
+    Local(Arc<local::Local>),
+    #[cfg(feature = "cloud")]
+    Http(http::Http),
+    #[cfg(feature = "cloud")]
+    Object(object::Reader),
+}
+
+/// The counters behind [`SourceStats`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Requests sent, first tries and retries.
+    pub(crate) requests: AtomicU64,
+    /// Reads asked for: what `requests` exceeds this by are retries.
+    pub(crate) reads: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What a backend returns: the bytes of the range that exist, and what was said about the whole.
+pub(crate) struct Answer {
+    pub(crate) bytes: Bytes,
+    pub(crate) meta: SourceMeta,
+}
+
+impl Source {
+    /// The source that `uri` names: a path, or a `file://`, `http(s)://`, `s3://`, `gs://`, `az://` or
+    /// `abfs[s]://` URL. Nothing is read or asked for yet.
+    ///
+    /// The key of an object is taken literally, not percent-decoded.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] for a scheme, a URL or an option that is not understood, or an incomplete
+    /// configuration; [`crate::ErrorKind::Unsupported`] for a URL in a build without the feature `cloud`.
+    pub fn open(uri: &str, options: &StoreOptions) -> Result<Self> {
+        let counters = Arc::new(Counters::default());
+        let shown = location::redact(uri);
+        let backend = match Location::parse(uri)? {
+            Location::Local(path) => Backend::Local(Arc::new(local::Local::new(path))),
+            #[cfg(feature = "cloud")]
+            Location::Http(url) => {
+                Backend::Http(http::Http::new(url, shown.clone(), options, Arc::clone(&counters))?)
+            }
+            #[cfg(feature = "cloud")]
+            Location::Bucket(bucket) => Backend::Object(object::Reader::new(
+                &bucket,
+                shown.clone(),
+                options,
+                Arc::clone(&counters),
+            )?),
+            #[cfg(not(feature = "cloud"))]
+            Location::Http(_) | Location::Bucket(_) => {
+                let _ = options;
+                return Err(without_cloud(&shown));
+            }
+        };
+        let inner = Inner { uri: shown, backend, pinned: OnceLock::new(), counters };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The location for messages: without query string, user name, password and token.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.inner.uri
+    }
+
+    /// The first `min(len, size)` bytes, in one request: a bounded range, because Azure refuses suffix ranges, and
+    /// no HEAD, because the answer tells the size and the ETag as well. All further reads are pinned to the version
+    /// that is seen here.
+    ///
+    /// An empty resource gives no bytes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] when it does not exist, may not be read, or could not be read after all retries;
+    /// [`crate::ErrorKind::Changed`] when this is not the first answer and the version differs from the first.
+    pub async fn head(&self, len: u64) -> Result<Bytes> {
+        let asked = match self.inner.pinned.get() {
+            Some(pinned) if pinned.size == 0 => return Ok(Bytes::new()),
+            Some(pinned) => 0..len.clamp(1, pinned.size),
+            None => 0..len.max(1),
+        };
+        let Answer { bytes, meta } = self.inner.get(asked.clone()).await?;
+        self.inner.expect_len(&asked, asked.end.min(meta.size), &bytes)?;
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        self.inner.counters.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes.slice(..bytes.len().min(len)))
+    }
+
+    /// What the first answer said; `None` before it.
+    #[must_use]
+    pub fn meta(&self) -> Option<SourceMeta> {
+        self.inner.pinned.get().cloned()
+    }
+
+    /// Exactly the bytes of `range`, of the version that the first answer pinned: the request carries its ETag as
+    /// If-Match (RFC 9110 §13.1.1), and the answer is compared with it. An empty range asks for nothing.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Format`] when the range ends beyond the end, [`crate::ErrorKind::Changed`] when the
+    /// resource is another than it was, [`crate::ErrorKind::Io`] as for [`Self::head`].
+    pub async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        if range.start >= range.end {
+            return Ok(Bytes::new());
+        }
+        if let Some(pinned) = self.inner.pinned.get() {
+            self.inner.within(&range, pinned.size)?;
+        }
+        let Answer { bytes, meta } = self.inner.get(range.clone()).await?;
+        self.inner.within(&range, meta.size)?;
+        self.inner.expect_len(&range, range.end, &bytes)?;
+        self.inner.counters.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
+    }
+
+    /// What reading has cost so far, all clones together.
+    #[must_use]
+    pub fn stats(&self) -> SourceStats {
+        let counters = &self.inner.counters;
+        let reads = counters.reads.load(Ordering::Relaxed);
+        let requests = counters.requests.load(Ordering::Relaxed);
+        SourceStats {
+            requests,
+            bytes: counters.bytes.load(Ordering::Relaxed),
+            retries: requests.saturating_sub(reads),
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("uri", &self.inner.uri).field("meta", &self.inner.pinned.get()).finish()
+    }
+}
+
+impl Inner {
+    /// One read by the backend, compared with what is pinned.
+    async fn get(&self, range: Range<u64>) -> Result<Answer> {
+        let pinned = self.pinned.get();
+        self.counters.reads.fetch_add(1, Ordering::Relaxed);
+        let answer = match &self.backend {
+            Backend::Local(local) => {
+                self.counters.requests.fetch_add(1, Ordering::Relaxed);
+                Arc::clone(local).get(range).await?
+            }
+            #[cfg(feature = "cloud")]
+            Backend::Http(http) => http.get(range, pinned).await?,
+            #[cfg(feature = "cloud")]
+            Backend::Object(object) => object.get(range, pinned).await?,
+        };
+        let pinned = self.pinned.get_or_init(|| answer.meta.clone());
+        match difference(pinned, &answer.meta) {
+            Some(what) => Err(Error::changed(format!(
+                "{} changed while it was read: {what}; run again once it is no longer written to",
+                self.uri
+            ))),
+            None => Ok(answer),
+        }
+    }
+
+    fn within(&self, range: &Range<u64>, size: u64) -> Result<()> {
+        if range.end <= size {
+            return Ok(());
+        }
+        Err(Error::format(format!(
+            "{}: bytes {}..{} lie beyond the end ({size}) of the file; it is truncated, or an offset in it is wrong",
+            self.uri, range.start, range.end
+        )))
+    }
+
+    fn expect_len(&self, range: &Range<u64>, end: u64, bytes: &Bytes) -> Result<()> {
+        let expected = end.saturating_sub(range.start);
+        if bytes.len() as u64 == expected {
+            return Ok(());
+        }
+        Err(Error::io(format!(
+            "{}: bytes {}..{end} were asked for, and {} of {expected} came",
+            self.uri,
+            range.start,
+            bytes.len()
+        )))
+    }
+}
+
+/// How two answers about what should be one version differ.
+fn difference(pinned: &SourceMeta, now: &SourceMeta) -> Option<String> {
+    // A cache may turn a strong tag into a weak one on the way; the version is the same.
+    let opaque = |etag: &str| etag.strip_prefix("W/").unwrap_or(etag).to_owned();
+    if pinned.size != now.size {
+        return Some(format!("it had {} bytes and now has {}", pinned.size, now.size));
+    }
+    match (&pinned.etag, &now.etag) {
+        (Some(then), Some(now)) if opaque(then) != opaque(now) => {
+            Some(format!("its ETag was {then} and now is {now}"))
+        }
+        (Some(_), Some(_)) => None,
+        _ => match (&pinned.last_modified, &now.last_modified) {
+            (Some(then), Some(now)) if then != now => {
+                Some(format!("it was last changed on {then}, and now on {now}"))
+            }
+            _ => None,
+        },
+    }
+}
+
+/// What is said of a URL by a build that has no client.
+#[cfg(not(feature = "cloud"))]
+pub(crate) fn without_cloud(shown: &str) -> Error {
+    Error::unsupported(format!("{shown}: this build reads local files only; build it with the feature `cloud`"))
+}

@@ -1,0 +1,205 @@
+//! Where bytes live: a path or a URL, taken apart.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// A parsed location.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// A file of this machine.
+    Local(PathBuf),
+    /// `http://` or `https://`, with its query string, which may be a key: never printed.
+    Http(Url),
+    /// An object of a bucket or container.
+    Bucket(Bucket),
+}
+
+/// An object of a bucket or container.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only object stores read the fields"))]
+pub(crate) struct Bucket {
+    /// Whose.
+    pub(crate) cloud: Cloud,
+    /// The bucket, or the container.
+    pub(crate) name: String,
+    /// `account.dfs.core.windows.net` of `abfs://container@account…`.
+    pub(crate) host: Option<String>,
+    /// The key as it is, not percent-encoded.
+    pub(crate) key: String,
+}
+
+/// The object stores that are spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cloud {
+    /// Amazon S3 and whatever speaks like it.
+    S3,
+    /// Google Cloud Storage.
+    Google,
+    /// Azure Blob Storage.
+    Azure,
+}
+
+const SCHEMES: &str = "file://, http://, https://, s3://, gs://, az://, abfs:// and abfss://";
+
+impl Location {
+    /// What `uri` names. The key of an object is taken literally, as `aws s3` does: `s3://b/a%20b` is the key
+    /// `a%20b`. A `file://` URL is percent-decoded (RFC 8089). `c:\x` is a path: a scheme has `://` after it.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] for an unknown scheme, or a URL that lacks a part.
+    pub(crate) fn parse(uri: &str) -> Result<Self> {
+        let Some((scheme, rest)) = split_scheme(uri) else {
+            if uri.is_empty() {
+                return Err(Error::usage("a location is empty; give a path or a URL"));
+            }
+            return Ok(Self::Local(PathBuf::from(uri)));
+        };
+        let bucket = |cloud| Self::bucket(cloud, uri, rest);
+        match scheme.to_ascii_lowercase().as_str() {
+            "file" => file_path(uri).map(Self::Local),
+            "http" | "https" => {
+                let url = Url::parse(uri).map_err(|cause| {
+                    Error::usage(format!("{} is not a valid URL", redact(uri))).caused_by(cause)
+                })?;
+                Ok(Self::Http(url))
+            }
+            "s3" => bucket(Cloud::S3),
+            "gs" => bucket(Cloud::Google),
+            "az" | "abfs" | "abfss" => bucket(Cloud::Azure),
+            other => Err(Error::usage(format!(
+                "{}: the scheme {other}:// is not supported; use a path, {SCHEMES}",
+                redact(uri)
+            ))),
+        }
+    }
+
+    fn bucket(cloud: Cloud, uri: &str, rest: &str) -> Result<Self> {
+        let shown = redact(uri);
+        let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let (name, host) = match authority.split_once('@') {
+            Some((name, host)) if cloud == Cloud::Azure => (name, Some(host.to_owned())),
+            Some(_) => {
+                return Err(Error::usage(format!("{shown}: a bucket's name has no '@' in it")));
+            }
+            None => (authority, None),
+        };
+        if name.is_empty() || host.as_deref() == Some("") {
+            return Err(Error::usage(format!("{shown}: the bucket's name is missing")));
+        }
+        if key.is_empty() || key.ends_with('/') {
+            return Err(Error::usage(format!("{shown} names no object: its key is missing or a folder")));
+        }
+        // The client library drops a leading slash, and with it would address another object, without a word.
+        if key.split('/').any(|part| matches!(part, "" | "." | "..")) || key.chars().any(|c| c.is_ascii_control())
+        {
+            return Err(Error::usage(format!(
+                "{shown}: a key with an empty, '.' or '..' segment or a control character is not supported"
+            )));
+        }
+        Ok(Self::Bucket(Bucket { cloud, name: name.to_owned(), host, key: key.to_owned() }))
+    }
+}
+
+/// `uri` for messages: without query string, fragment, user name, password and token.
+pub(crate) fn redact(uri: &str) -> String {
+    let Some((scheme, rest)) = split_scheme(uri) else {
+        return uri.to_owned();
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    let authority = match authority.rsplit_once('@') {
+        // The container of `abfs://container@account` is a name, not a secret.
+        Some(_) if scheme.eq_ignore_ascii_case("abfs") || scheme.eq_ignore_ascii_case("abfss") => authority,
+        Some((_, host)) => host,
+        None => authority,
+    };
+    format!("{scheme}://{authority}{path}")
+}
+
+fn split_scheme(uri: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let mut chars = scheme.chars();
+    let named = chars.next()?.is_ascii_alphabetic()
+        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    // One letter is a drive.
+    (named && scheme.len() > 1).then_some((scheme, rest))
+}
+
+fn file_path(uri: &str) -> Result<PathBuf> {
+    let refuse = || Error::usage(format!("{} is not a file URL with an absolute path", redact(uri)));
+    let url = Url::parse(uri).map_err(|cause| refuse().caused_by(cause))?;
+    // `file://name.tif` is a host without a path: a slip that would otherwise read some other file.
+    if url.path().len() < 2 {
+        return Err(refuse());
+    }
+    url.to_file_path().map_err(|()| refuse())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn show(uri: &str) -> String {
+        match Location::parse(uri) {
+            Ok(Location::Local(path)) => format!("path {}", path.display()),
+            Ok(Location::Http(url)) => format!("url {url}"),
+            Ok(Location::Bucket(b)) => {
+                format!("{:?} {} {} {}", b.cloud, b.name, b.host.unwrap_or_default(), b.key)
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+                format!("error {error}")
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(uri: &str, expected: &str) {
+        let got = show(uri);
+        assert!(
+            got == expected || (expected.starts_with("error") && got.starts_with(expected)),
+            "{uri}: got {got:?}, expected {expected:?}"
+        );
+    }
+
+    #[test]
+    fn table() {
+        check("a/b.tif", "path a/b.tif");
+        check("c:\\a\\b.tif", "path c:\\a\\b.tif");
+        check("c://a/b.tif", "path c://a/b.tif");
+        check("a b%20c.tif", "path a b%20c.tif");
+        check("file:///a/b%20c.tif", "path /a/b c.tif");
+        check("file://localhost/a.tif", "path /a.tif");
+        check("file://a.tif", "error file://a.tif is not a file URL");
+        check("https://h/a?k=v", "url https://h/a?k=v");
+        check("s3://b/a b/c+d%20é.tif", "S3 b  a b/c+d%20é.tif");
+        check("S3://b/a", "S3 b  a");
+        check("gs://b/a", "Google b  a");
+        check("az://c/a/b", "Azure c  a/b");
+        check("abfs://c/a/b", "Azure c  a/b");
+        check(
+            "abfss://c@acct.dfs.core.windows.net/a/b",
+            "Azure c acct.dfs.core.windows.net a/b",
+        );
+        check("s3://b", "error s3://b names no object");
+        check("s3://b/", "error s3://b/ names no object");
+        check("s3:///k", "error s3:///k: the bucket's name is missing");
+        check("s3://b//k", "error s3://b//k: a key with an empty");
+        check("s3://b/../k", "error s3://b/../k: a key with an empty");
+        check("ftp://h/a?s=1", "error ftp://h/a: the scheme ftp:// is not supported; use a path, file://");
+        check("", "error a location is empty");
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        assert_eq!(redact("https://user:pass@h:8080/a/b.tif?sig=abc#f"), "https://h:8080/a/b.tif");
+        assert_eq!(redact("https://h?sig=abc"), "https://h");
+        assert_eq!(redact("s3://b/k?x=y"), "s3://b/k");
+        assert_eq!(redact("abfs://c@a.dfs.core.windows.net/k"), "abfs://c@a.dfs.core.windows.net/k");
+        assert_eq!(redact("what?.tif"), "what?.tif");
+    }
+}
