@@ -1,5 +1,12 @@
 //! The codecs against themselves and against damaged data. Against other programs: `decode`'s tests.
 
+#![allow(
+    clippy::allow_attributes,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    reason = "these inputs are our own"
+)]
+
 use super::*;
 use crate::ErrorKind;
 
