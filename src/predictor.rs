@@ -302,7 +302,7 @@ mod tests {
     fn numbers(sample: SampleType, len: usize) -> Samples {
         let mut samples = Samples::zeroed(sample, len);
         for (at, byte) in samples.as_bytes_mut().iter_mut().enumerate() {
-            *byte = (at * at * 31 + at * 7).to_le_bytes()[0];
+            *byte = at.wrapping_mul(at).wrapping_mul(31).wrapping_add(at).to_le_bytes()[0];
         }
         samples
     }

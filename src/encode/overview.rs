@@ -168,26 +168,26 @@ fn mean_of_all<T: Sample, const DEPTH: usize>(input: &[T], shape: Shape, out: &m
 
 /// The valid samples of one band of a block, row by row.
 struct Values<T> {
-    values: [T; 4],
+    samples: [T; 4],
     rows: [usize; 4],
     len: usize,
 }
 
 impl<T: Sample> Default for Values<T> {
     fn default() -> Self {
-        Self { values: [T::zeroed(); 4], rows: [0; 4], len: 0 }
+        Self { samples: [T::zeroed(); 4], rows: [0; 4], len: 0 }
     }
 }
 
 impl<T: Sample> Values<T> {
     fn push(&mut self, value: T, row: usize) {
-        self.values[self.len] = value;
+        self.samples[self.len] = value;
         self.rows[self.len] = row;
         self.len += 1;
     }
 
     fn all(&self) -> &[T] {
-        &self.values[..self.len]
+        &self.samples[..self.len]
     }
 }
 
@@ -244,7 +244,7 @@ fn in_range<T: Sample>(mean: T, values: &[T]) -> T {
 
 /// The most frequent of at least one value; of several, the one that is the first to have come so often.
 fn mode<T: Sample>(values: &Values<T>) -> T {
-    let mut best = (values.values[0], 0);
+    let mut best = (values.samples[0], 0);
     for (at, &value) in values.all().iter().enumerate() {
         let count = values.all().iter().take(at + 1).filter(|other| other.same(value)).count();
         if count > best.1 {
