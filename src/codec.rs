@@ -66,5 +66,10 @@ fn unsupported(compression: Compression) -> Error {
 }
 
 fn too_short(compression: Compression, found: usize, wanted: usize) -> Error {
-    Error::format(format!("the {compression} data end after {found} of {wanted} decompressed bytes"))
+    Error::format(format!(
+        "the data (compression: {compression}) end after {found} of {wanted} decompressed bytes"
+    ))
 }
+
+#[cfg(test)]
+mod tests;

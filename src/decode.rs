@@ -81,3 +81,120 @@ fn crop<T: Copy>(numbers: &mut Vec<T>, stored: usize, kept: usize, rows: usize) 
     }
     numbers.truncate(rows * kept);
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::ErrorKind;
+    use crate::grid::{PixelRect, TileIndex};
+    use crate::sample::SampleType;
+    use crate::tiff::code::{ByteOrder, Compression, Predictor};
+
+    /// Tiles stored by tifffile and by GDAL, and the samples that those programs put in; see
+    /// scripts/make-codec-fixtures.py.
+    #[test]
+    fn tiles_of_other_programs_hold_what_they_put_in() {
+        let stored = Bytes::from_static(include_bytes!("../testdata/codec/stored.bin"));
+        let expected = include_bytes!("../testdata/codec/expected.bin");
+        let mut count = 0;
+        for line in include_str!("../testdata/codec/tiles.tsv").lines() {
+            let field: Vec<_> = line.split('\t').collect();
+            let number = |at: usize| field[at].parse::<u32>().unwrap();
+            let short = |at: usize| field[at].parse::<u16>().unwrap();
+            let range = |at: usize| number(at) as usize..(number(at) + number(at + 1)) as usize;
+            let layout = TileLayout {
+                size: Size::new(number(6), number(7)),
+                samples_per_pixel: short(5),
+                sample_type: *SampleType::ALL.iter().find(|sample| sample.name() == field[4]).unwrap(),
+                compression: Compression::from(short(1)),
+                predictor: Predictor::from(short(2)),
+                byte_order: if field[3] == "MM" { ByteOrder::Big } else { ByteOrder::Little },
+            };
+            let tile = EncodedTile {
+                index: TileIndex { col: number(10), row: number(11) },
+                plane: 0,
+                rows: layout.size.height,
+                data: Some(stored.slice(range(12))),
+            };
+            let image = Size::new(number(8), number(9));
+            let decoded = decode(&tile, &layout, image, &Limits::default()).unwrap().unwrap();
+            let mut samples = decoded.samples;
+            // The fixtures are little-endian: on another machine the samples are turned round to compare.
+            predictor::apply(Predictor::None, 1, samples.len(), &mut samples).unwrap();
+            assert!(samples.as_bytes() == &expected[range(14)], "{line}");
+            count += 1;
+        }
+        assert_eq!(count, 117);
+    }
+
+    fn layout() -> TileLayout {
+        TileLayout {
+            size: Size::new(4, 4),
+            samples_per_pixel: 2,
+            sample_type: SampleType::U8,
+            compression: Compression::None,
+            predictor: Predictor::None,
+            byte_order: ByteOrder::Little,
+        }
+    }
+
+    fn tile(col: u32, row: u32, rows: u32, data: &'static [u8]) -> EncodedTile {
+        EncodedTile { index: TileIndex { row, col }, plane: 0, rows, data: Some(Bytes::from_static(data)) }
+    }
+
+    const COUNTED: &[u8] = &[
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
+        28, 29, 30, 31,
+    ];
+
+    #[test]
+    fn edge_tiles_are_cut_to_the_image() {
+        let check = |tile: &EncodedTile, image, rect, expected: &[u8]| {
+            let decoded = decode(tile, &layout(), image, &Limits::default()).unwrap().unwrap();
+            assert_eq!((decoded.rect, decoded.samples.as_bytes()), (rect, expected));
+        };
+        check(&tile(0, 0, 4, COUNTED), Size::new(9, 9), PixelRect::new(0, 0, 4, 4), COUNTED);
+        let corner = [0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19];
+        check(&tile(1, 1, 4, COUNTED), Size::new(6, 7), PixelRect::new(4, 4, 6, 7), &corner);
+        // A last strip, stored short and stored in full.
+        check(&tile(0, 1, 2, &COUNTED[..16]), Size::new(4, 6), PixelRect::new(0, 4, 4, 6), &COUNTED[..16]);
+        check(&tile(0, 1, 2, COUNTED), Size::new(4, 6), PixelRect::new(0, 4, 4, 6), &COUNTED[..16]);
+    }
+
+    #[test]
+    fn a_sparse_tile_has_no_numbers() {
+        let sparse = EncodedTile { data: None, ..tile(0, 0, 4, &[]) };
+        assert!(decode(&sparse, &layout(), Size::new(4, 4), &Limits::default()).unwrap().is_none());
+    }
+
+    #[test]
+    fn errors_say_which_tile_and_whose_fault() {
+        let check = |tile: &EncodedTile, layout: &TileLayout, kind, text: &str| {
+            let limits = Limits { tile_bytes: 1000, ..Limits::default() };
+            let error = decode(tile, layout, Size::new(8, 8), &limits).unwrap_err();
+            assert_eq!((error.kind(), error.to_string().as_str()), (kind, text));
+        };
+        let ended =
+            "tile at column 1, row 0: the data (compression: none) end after 31 of 32 decompressed bytes";
+        check(&tile(1, 0, 4, &COUNTED[..31]), &layout(), ErrorKind::Format, ended);
+        let outside = "tile at column 2, row 0: it lies outside the image of 8 x 8 pixels";
+        check(&tile(2, 0, 4, COUNTED), &layout(), ErrorKind::Format, outside);
+        let rows = "tile at column 0, row 1: 3 rows are stored; the image needs 4";
+        check(&tile(0, 1, 3, COUNTED), &layout(), ErrorKind::Format, rows);
+        let huge =
+            TileLayout { size: Size::new(u32::MAX, u32::MAX), sample_type: SampleType::F64, ..layout() };
+        let limit = format!(
+            "tile at column 0, row 0, plane 3: its pixels would take {} bytes; the limit is 1000",
+            u64::MAX
+        );
+        check(&EncodedTile { plane: 3, ..tile(0, 0, u32::MAX, &[]) }, &huge, ErrorKind::Limit, &limit);
+        let jpeg = TileLayout { compression: Compression::Jpeg, ..layout() };
+        let unsupported = "tile at column 0, row 0: compression JPEG (7) is not supported";
+        check(&tile(0, 0, 4, COUNTED), &jpeg, ErrorKind::Unsupported, unsupported);
+        let none = TileLayout { size: Size::new(0, 4), ..layout() };
+        let text = "tile at column 0, row 0: 0 x 4 pixels of 2 samples are none";
+        check(&tile(0, 0, 4, COUNTED), &none, ErrorKind::Format, text);
+    }
+}

@@ -292,3 +292,76 @@ fn spread_planes<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize)
         difference(bytes, all, samples_per_pixel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    /// Bytes in which every place of a number matters.
+    fn numbers(sample: SampleType, len: usize) -> Samples {
+        let mut samples = Samples::zeroed(sample, len);
+        for (at, byte) in samples.as_bytes_mut().iter_mut().enumerate() {
+            *byte = at.wrapping_mul(at).wrapping_mul(31).wrapping_add(at).to_le_bytes()[0];
+        }
+        samples
+    }
+
+    #[test]
+    fn what_is_applied_is_undone() {
+        for &sample in SampleType::ALL {
+            let float = matches!(sample, SampleType::F32 | SampleType::F64);
+            for predictor in [Predictor::None, Predictor::Horizontal, Predictor::FloatingPoint] {
+                if predictor == Predictor::FloatingPoint && !float {
+                    continue;
+                }
+                for (pixel, width, height) in
+                    [(1, 1, 1), (1, 37, 3), (2, 9, 2), (3, 17, 4), (4, 8, 2), (7, 5, 3)]
+                {
+                    let before = numbers(sample, pixel * width * height);
+                    let mut samples = before.clone();
+                    apply(predictor, pixel, width, &mut samples).unwrap();
+                    undo(predictor, ByteOrder::Little, pixel, width, &mut samples).unwrap();
+                    assert!(samples.as_bytes() == before.as_bytes(), "{sample:?} {predictor} {pixel}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn differences_start_anew_in_every_row_and_swap_before_they_add() {
+        // By hand: rows of two pixels of two samples; the sum 0x01ff + 0x0002 carries.
+        let mut samples = Samples::U16([0x01ff_u16, 5, 2, 0xffff, 7, 8, 1, 1].map(u16::to_be).to_vec());
+        undo(Predictor::Horizontal, ByteOrder::Big, 2, 2, &mut samples).unwrap();
+        assert_eq!(samples, Samples::U16(vec![0x01ff, 5, 0x0201, 4, 7, 8, 8, 9]));
+    }
+
+    #[test]
+    fn the_floating_point_predictor_is_that_of_the_technical_note() {
+        // By hand: 1.0 is 3f 80 00 00 and -2.0 is c0 00 00 00; planes 3f c0 | 80 00 | 00 00 | 00 00.
+        let mut samples = Samples::F32(vec![1.0, -2.0]);
+        apply(Predictor::FloatingPoint, 1, 2, &mut samples).unwrap();
+        let expected = [0x3f, 0xc0 - 0x3f, 0x80_u8.wrapping_sub(0xc0), 0x80, 0, 0, 0, 0];
+        assert_eq!(samples.as_bytes(), expected);
+        undo(Predictor::FloatingPoint, ByteOrder::Big, 1, 2, &mut samples).unwrap();
+        assert_eq!(samples, Samples::F32(vec![1.0, -2.0]));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let check = |predictor, width, expected, text: &str| {
+            let mut samples = Samples::zeroed(SampleType::I16, 6);
+            let error = undo(predictor, ByteOrder::Little, 1, width, &mut samples).unwrap_err();
+            assert_eq!(error.kind(), expected);
+            assert!(error.to_string().contains(text), "{error}");
+        };
+        check(Predictor::FloatingPoint, 6, ErrorKind::Format, "int16");
+        check(Predictor::Unknown(34892), 6, ErrorKind::Unsupported, "34892");
+        check(Predictor::None, 4, ErrorKind::Format, "whole rows of 4 pixels");
+        check(Predictor::None, 0, ErrorKind::Format, "whole rows");
+        check(Predictor::None, usize::MAX, ErrorKind::Format, "whole rows");
+        let mut samples = Samples::zeroed(SampleType::U8, 6);
+        let error = apply(Predictor::FloatingPoint, 1, 6, &mut samples).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+    }
+}

@@ -24,6 +24,7 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
     /// Equal, or both NaN: what "is this pixel nodata" asks.
     fn same(self, other: Self) -> bool;
 
+<<<<<<< HEAD
     /// A vector of this type as [`Samples`].
     fn wrap(samples: Vec<Self>) -> Samples;
 
@@ -32,10 +33,21 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
 
     /// The samples as this type; none when they are of another.
     fn unwrap_mut(samples: &mut Samples) -> &mut [Self];
+=======
+    /// Holds the sum of 255 samples: exactly for integers, in double precision for floats.
+    type Sum: Copy + Default + std::ops::Add<Output = Self::Sum>;
+
+    /// The sample as a sum of one.
+    fn widen(self) -> Self::Sum;
+
+    /// The mean of `count` samples, at least one, from their sum. Half-way cases of integers go away from
+    /// zero, as in GDAL's overviews.
+    fn mean(sum: Self::Sum, count: u8) -> Self;
+>>>>>>> codec
 }
 
 macro_rules! impl_sample {
-    (int $variant:ident $ty:ty) => {
+    (int $variant:ident $ty:ty, $sum:ty) => {
         #[allow(
             clippy::allow_attributes,
             clippy::cast_lossless,
@@ -44,6 +56,7 @@ macro_rules! impl_sample {
             clippy::cast_sign_loss,
             clippy::float_cmp,
             clippy::unnecessary_cast,
+            unused_comparisons,
             reason = "one macro for all widths; what rounds or saturates is documented on the trait"
         )]
         impl Sample for $ty {
@@ -77,9 +90,19 @@ macro_rules! impl_sample {
             fn same(self, other: Self) -> bool {
                 self == other
             }
+            type Sum = $sum;
+            #[inline]
+            fn widen(self) -> $sum {
+                self.into()
+            }
+            #[inline]
+            fn mean(sum: $sum, count: u8) -> Self {
+                let (half, count) = (<$sum>::from(count / 2), <$sum>::from(count));
+                ((if sum < 0 { sum - half } else { sum + half }) / count) as $ty
+            }
         }
     };
-    (float $variant:ident $ty:ty) => {
+    (float $variant:ident $ty:ty, $sum:ty) => {
         #[allow(
             clippy::allow_attributes,
             clippy::cast_lossless,
@@ -118,12 +141,21 @@ macro_rules! impl_sample {
             fn same(self, other: Self) -> bool {
                 self == other || (self.is_nan() && other.is_nan())
             }
+            type Sum = $sum;
+            #[inline]
+            fn widen(self) -> $sum {
+                self.into()
+            }
+            #[inline]
+            fn mean(sum: $sum, count: u8) -> Self {
+                (sum / <$sum>::from(count)) as $ty
+            }
         }
     };
 }
 
 macro_rules! sample_types {
-    ($($kind:ident $variant:ident $ty:ty, $bits:literal, $format:literal, $name:literal, $doc:literal;)*) => {
+    ($($kind:ident $variant:ident $ty:ty, $sum:ty, $bits:literal, $format:literal, $name:literal, $doc:literal;)*) => {
         /// The type of a sample.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -154,7 +186,7 @@ macro_rules! sample_types {
             }
         }
 
-        $(impl_sample!($kind $variant $ty);)*
+        $(impl_sample!($kind $variant $ty, $sum);)*
 
         /// A vector of samples of one type, in the machine's byte order.
         #[derive(Clone, Debug, PartialEq)]
@@ -203,16 +235,16 @@ macro_rules! sample_types {
 }
 
 sample_types! {
-    int U8 u8, 8, 1, "uint8", "8-bit unsigned.";
-    int U16 u16, 16, 1, "uint16", "16-bit unsigned.";
-    int U32 u32, 32, 1, "uint32", "32-bit unsigned.";
-    int U64 u64, 64, 1, "uint64", "64-bit unsigned.";
-    int I8 i8, 8, 2, "int8", "8-bit signed.";
-    int I16 i16, 16, 2, "int16", "16-bit signed.";
-    int I32 i32, 32, 2, "int32", "32-bit signed.";
-    int I64 i64, 64, 2, "int64", "64-bit signed.";
-    float F32 f32, 32, 3, "float32", "IEEE 754 single precision.";
-    float F64 f64, 64, 3, "float64", "IEEE 754 double precision.";
+    int U8 u8, u32, 8, 1, "uint8", "8-bit unsigned.";
+    int U16 u16, u32, 16, 1, "uint16", "16-bit unsigned.";
+    int U32 u32, u64, 32, 1, "uint32", "32-bit unsigned.";
+    int U64 u64, u128, 64, 1, "uint64", "64-bit unsigned.";
+    int I8 i8, i32, 8, 2, "int8", "8-bit signed.";
+    int I16 i16, i32, 16, 2, "int16", "16-bit signed.";
+    int I32 i32, i64, 32, 2, "int32", "32-bit signed.";
+    int I64 i64, i128, 64, 2, "int64", "64-bit signed.";
+    float F32 f32, f64, 32, 3, "float32", "IEEE 754 single precision.";
+    float F64 f64, f64, 64, 3, "float64", "IEEE 754 double precision.";
 }
 
 impl SampleType {
