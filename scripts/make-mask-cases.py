@@ -11,9 +11,13 @@ Needs rasterio >= 1.5 (GDAL >= 3.12): GDAL 3.10 touches other pixels along edges
 tests/it/mask.rs makes the same polygons, bit for bit. So every coordinate comes from a 64-bit integer generator
 and from + - * / and floor, which IEEE 754 rounds in one way only; change both files together.
 
-The file, little-endian: b"CGMASK01", seed u64, count u64, then 2 x 8 bytes for each case: the first 8 bytes of
-the SHA-256 of the burnt bits (rows from the top, numpy.packbits over the whole window), centre rule first, then
-all-touched.
+The file, little-endian: b"CGMASK01", seed u64, count u64, number of strays u64, then 2 x 8 bytes for each case: the
+first 8 bytes of the SHA-256 of the burnt bits (rows from the top, numpy.packbits over the whole window), centre rule
+first, then all-touched; then the strays, 16 bytes each: case u64, row u32, column u32.
+
+A stray is a pixel that GDAL's all-touched rule burns past the window's right edge, so that it lands in the next row. The
+hashes are of what rasterio burns, strays included. Which pixels are strays is not taken from the difference
+to cogclip: `strays` below walks each segment by the text of the rule and notes what it would burn in columns >= w.
 """
 
 import argparse
@@ -371,6 +375,64 @@ def burn(w, h, gt, polygons, all_touched):
     return geometry_mask([geometry], (h, w), transform, all_touched=all_touched, invert=True)
 
 
+def strays(w, h, gt, polygons):
+    """Where GDAL's all-touched walk burns past the right edge: the (row, column) that it lands on.
+
+    A segment is clipped at x = w first. One that starts there exactly, above the window, and leads right and down is
+    left with no length (ye <= y), so it is taken for one that leads up, and `xe -= ye / s` moves its end right of w
+    again. The walk then follows the segment outside the window, down to row 0, and burns there if rounding left
+    x < xe.
+    """
+    if gt[2] == 0.0 and gt[4] == 0.0:
+        inv = [-gt[0] / gt[1], 1.0 / gt[1], 0.0, -gt[3] / gt[5], 0.0, 1.0 / gt[5]]
+    else:
+        i = 1.0 / (gt[1] * gt[5] - gt[2] * gt[4])
+        inv = [
+            (gt[2] * gt[3] - gt[0] * gt[5]) * i, gt[5] * i, -gt[2] * i,
+            (-gt[1] * gt[3] + gt[0] * gt[4]) * i, -gt[4] * i, gt[1] * i,
+        ]  # fmt: skip
+    found = set()
+    for ring in (ring for polygon in polygons for ring in polygon):
+        pixels = [(inv[0] + x * inv[1] + y * inv[2], inv[3] + x * inv[4] + y * inv[5]) for x, y in ring]
+        for (x, y), (xe, ye) in zip(pixels, pixels[1:]):
+            if x > xe:
+                x, y, xe, ye = xe, ye, x, y
+            if (y < 0 and ye < 0) or (y > h and ye > h) or xe < 0 or x > w or abs(x - xe) < 0.01 or abs(y - ye) < 0.01:
+                continue
+            s = (ye - y) / (xe - x)
+            if xe > w:
+                ye -= (xe - w) * s
+                xe = float(w)
+            if x < 0:
+                y += (0 - x) * s
+                x = 0.0
+            if ye > y:
+                if y < 0:
+                    x += (0 - y) / s
+                    y = 0.0
+                if ye >= h:
+                    xe = min(xe + (ye - h) / s, w)
+            else:
+                if y >= h:
+                    x += (h - y) / s
+                    y = float(h)
+                if ye < 0:
+                    xe -= (ye - 0) / s
+            if xe <= w:
+                continue
+            while 0 <= x < xe:
+                col, row = math.floor(x), math.floor(y)
+                if col >= w and 0 <= row < h and row + col // w < h:
+                    found.add((row + col // w, col % w))
+                right = math.floor(x + 1) - x
+                if math.floor(y + right * s) == row:
+                    x, y = x + right, y + right * s
+                    continue
+                down = min(row - y, -1e-9) if s < 0 else max(row + 1 - y, 1e-9)
+                x, y = x + down / s, y + down
+    return sorted(found)
+
+
 def digest(mask):
     return hashlib.sha256(numpy.packbits(mask).tobytes()).digest()[:8]
 
@@ -386,11 +448,12 @@ def show(seed, number):
 
 
 def make(seed, count):
-    out = [MAGIC, struct.pack("<QQ", seed, count)]
+    hashes, past_edge = [], []
     for number in range(count):
         _, w, h, gt, polygons = case(seed, number)
-        out.extend(digest(burn(w, h, gt, polygons, mode)) for mode in (False, True))
-    return b"".join(out)
+        hashes.extend(digest(burn(w, h, gt, polygons, mode)) for mode in (False, True))
+        past_edge.extend(struct.pack("<QII", number, *stray) for stray in strays(w, h, gt, polygons))
+    return b"".join([MAGIC, struct.pack("<QQQ", seed, count, len(past_edge)), *hashes, *past_edge])
 
 
 def main():
@@ -411,9 +474,10 @@ def main():
     burnt_by = f"rasterio {rasterio.__version__}, GDAL {rasterio.__gdal_version__}"
     if options.check:
         kept = options.out.read_bytes()
-        head = len(MAGIC) + 16
-        wrong = [n for n in range(options.count) if kept[head + 16 * n :][:16] != made[head + 16 * n :][:16]]
         if kept != made:
+            head = len(MAGIC) + 24
+            at = [head + 16 * n for n in range(options.count)]
+            wrong = [n for n, a in enumerate(at) if kept[a : a + 16] != made[a : a + 16]]
             print(f"{options.out} is not what {burnt_by} burns; {len(wrong)} cases differ: {wrong[:20]}")
             return 1
         print(f"{options.out}: all {2 * options.count} masks are those of {burnt_by}")
