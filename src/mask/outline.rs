@@ -10,6 +10,9 @@ const STRAIGHT: f64 = 0.01;
 const ON_EDGE: f64 = 1e-4;
 /// The least step across a row's edge, in pixels: it keeps the walk going.
 const LEAST_STEP: f64 = 1e-9;
+/// Rounding can start a walk above or below the window, heading for it. It is taken row by row, as GDAL takes
+/// it, from this many rows away and not from farther.
+const APPROACH: f64 = 4096.0;
 
 /// Burns every pixel that the segment from one point to another, in pixels, passes through.
 ///
@@ -81,8 +84,17 @@ fn walk([mut x, mut y]: [f64; 2], [mut xe, mut ye]: [f64; 2], spans: &mut Spans)
             xe -= (ye - 0.0) / slope;
         }
     }
-    // GDAL looks only at `xe` here and can burn one pixel past the right edge, which is the first of the next
-    // row. Nothing is lost by stopping at the window's edges: the walk goes right, and up or down only.
+    if slope > 0.0 && y < -APPROACH {
+        x += (-APPROACH - y) / slope;
+        y = -APPROACH;
+    } else if slope < 0.0 && y > h + APPROACH {
+        x += (h + APPROACH - y) / slope;
+        y = h + APPROACH;
+    }
+    // GDAL looks only at `xe`. A segment that starts on the window's right edge, above it, and leads right and
+    // down is clipped to nothing, then `xe` is moved beyond the edge: where it reaches row 0, GDAL can burn the
+    // pixel past the edge, which is the first of row 1. This stops at the edge, and where the walk leaves the
+    // window upwards or downwards, for it does not come back.
     while x >= 0.0 && x < xe && x < w {
         let row = y.floor();
         if row >= 0.0 && row < h {
