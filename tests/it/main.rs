@@ -1,1 +1,4 @@
+//! One test binary: what no single module can test about itself.
 
+/// The table of who may import whom, and what else only holds of the source as a whole.
+mod architecture;
