@@ -145,7 +145,7 @@ fn without_comments_and_strings(text: &str) -> String {
         let from = i;
         let fresh = i == 0 || !is_word(at(i - 1));
         let raw = if at(i) == 'b' { i + 1 } else { i };
-        let hashes = (raw + 1..).take_while(|&j| at(j) == '#').count();
+        let hashes = (raw + 1..chars.len()).take_while(|&j| at(j) == '#').count();
         if at(i) == '/' && at(i + 1) == '/' {
             while i < chars.len() && at(i) != '\n' {
                 i += 1;
@@ -220,7 +220,8 @@ fn occurrences<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> 
     code.match_indices(word).map(|(at, _)| at).filter(move |&at| {
         let before = code[..at].chars().next_back();
         let behind = code[at + word.len()..].chars().next();
-        !before.is_some_and(is_word) && !(word.ends_with(is_word) && behind.is_some_and(is_word))
+        let cut = word.ends_with(is_word) && behind.is_some_and(is_word);
+        !cut && !before.is_some_and(is_word)
     })
 }
 
