@@ -71,7 +71,7 @@ GRIDS = {
     "utm33": ("EPSG:32633", Affine(30, 0, 500000, 0, -30, 5300000), 70, 45),
     "utm33-small": ("EPSG:32633", Affine(10, 0, 512340, 0, -10, 5312340), 20, 17),
     "utm33-tall": ("EPSG:32633", Affine(30, 0, 500000, 0, -30, 5300000), 40, 200),
-    "utm33-even": ("EPSG:32633", Affine(30, 0, 500000, 0, -30, 5300000), 128, 96),
+    "utm33-even": ("EPSG:32633", Affine(30, 0, 500000, 0, -30, 5300000), 144, 112),
     "utm33-rotated": ("EPSG:32633", ROTATED, 70, 45),
     "utm33-south-up": ("EPSG:32633", Affine(30, 0, 500000, 0, 30, 5298650), 70, 45),
     "none": (None, Affine(2, 0, 1000, 0, -2, 2000), 70, 45),
@@ -202,16 +202,16 @@ def geo_tags(crs, transform):
 
 def subifd_overviews(maker):
     crs, transform, width, height = GRIDS["utm33-even"]
-    data = content("uint16", 1, width, height)[0]
+    data = content("uint8", 1, width, height)[0]
     path = maker.root / "overviews-in-subifds.tif"
     options = dict(tile=(32, 32), compression="adobe_deflate", predictor=True, photometric="minisblack", metadata=None, software=False)
     with tifffile.TiffWriter(path) as out:
         out.write(data, subifds=2, extratags=geo_tags(crs, transform), **options)
         for step in (2, 4):
             small = data.reshape(height // step, step, width // step, step).astype("f8").mean(axis=(1, 3))
-            out.write(np.floor(small + 0.5).astype("uint16"), subfiletype=1, **options)
+            out.write(np.floor(small + 0.5).astype("uint8"), subfiletype=1, **options)
     maker.same_samples(path, data[None])
-    maker.note(path.name, "tifffile: uint16 x 1, grid utm33-even, 2 averaged levels in SubIFDs (tag 330)", "overviews that are no part of the chain of IFDs", "utm33-even")
+    maker.note(path.name, "tifffile: uint8 x 1, grid utm33-even, 2 averaged levels in SubIFDs (tag 330)", "overviews that are no part of the chain of IFDs", "utm33-even")
 
 
 def cog(maker, name, purpose, dtype, count, nodata=None, change=None, mask=None, **options):
@@ -228,6 +228,8 @@ def cog(maker, name, purpose, dtype, count, nodata=None, change=None, mask=None,
         with memory.open() as src:
             rasterio.shutil.copy(src, maker.root / f"{name}.tif", driver="COG", **options)
     maker.same_samples(maker.root / f"{name}.tif", data)
+    with rasterio.open(maker.root / f"{name}.tif") as back:
+        assert back.overviews(1) and back.block_shapes[0] == (128, 128), (name, back.overviews(1), back.block_shapes)
     told = " ".join(f"{k.upper()}={v}" for k, v in options.items())
     maker.note(f"{name}.tif", f"rasterio, driver COG: {dtype} x {count}, grid utm33-even, {told}" + (f" nodata={nodata}" if nodata is not None else "") + ("; internal mask" if mask else ""), purpose, "utm33-even")
 
@@ -394,9 +396,9 @@ def make_rasters(m):
     g("crs-user-laea-u8", "a CRS that no EPSG code names: GeoKeys with parameters", "uint8", 1, "user-laea", **tiled, **deflate)
 
     # Overviews.
-    cog(m, "cog-u8-rgb", "a COG by GDAL with two overviews", "uint8", 3, blocksize=32, compress="DEFLATE", predictor=2, overviews="IGNORE_EXISTING", overview_resampling="AVERAGE")
-    cog(m, "cog-f32-nodata", "a COG whose overviews average around nodata", "float32", 1, nodata=-9999, change=holes(-9999), blocksize=32, compress="LZW", predictor=3, overviews="IGNORE_EXISTING", overview_resampling="AVERAGE")
-    cog(m, "cog-i16-mask", "a COG with an internal mask and overviews of it", "int16", 1, mask=ellipse, blocksize=32, compress="DEFLATE", predictor=2, overviews="IGNORE_EXISTING", overview_resampling="NEAREST")
+    cog(m, "cog-u8-rgb", "a COG by GDAL with an overview", "uint8", 3, blocksize=128, compress="DEFLATE", predictor=2, overviews="IGNORE_EXISTING", overview_resampling="AVERAGE")
+    cog(m, "cog-f32-nodata", "a COG whose overviews average around nodata", "float32", 1, nodata=-9999, change=holes(-9999), blocksize=128, compress="LZW", predictor=3, overviews="IGNORE_EXISTING", overview_resampling="AVERAGE")
+    cog(m, "cog-i16-mask", "a COG with an internal mask and overviews of it", "int16", 1, mask=ellipse, blocksize=128, compress="DEFLATE", predictor=2, overviews="IGNORE_EXISTING", overview_resampling="NEAREST")
     g("overviews-at-end-u16", "overviews behind the data: a GeoTIFF that is no COG", "uint16", 1, "utm33-even", **tiled, **deflate, edit=with_averages)
     subifd_overviews(m)
 
@@ -433,7 +435,7 @@ def make_sample(m):
     sea = 0.34
     tints = np.array([(27, 73, 110), (52, 116, 150), (104, 168, 180), (214, 205, 160), (120, 158, 92), (74, 124, 74), (110, 122, 84), (142, 124, 104), (176, 168, 158), (238, 240, 242)], "f8")
     stops = np.array([0, sea * 0.6, sea - 0.012, sea + 0.006, sea + 0.05, 0.52, 0.66, 0.76, 0.86, 0.97])
-    steps = np.floor(level * 60) / 60  # bands of height, as on a map; they also compress well
+    steps = np.floor(level * 56) / 56  # bands of height, as on a map; they also compress well
     rgb = np.stack([np.interp(steps, stops, tints[:, i]) for i in range(3)])
     gy, gx = np.gradient(land * 60)
     shade = np.where(level > sea, 1 + np.clip((gx + gy) * -0.11, -0.36, 0.30), 1.0)

@@ -2,3 +2,7 @@
 
 /// Every pixel of 28,000 random polygons, against what rasterio burnt.
 mod mask;
+//! One test binary: what no single module can test about itself.
+
+/// The table of who may import whom, and what else only holds of the source as a whole.
+mod architecture;
