@@ -32,14 +32,15 @@ pub enum OnEmpty {
     Write,
 }
 
-/// How an overview's pixel is made of four.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the pixels of a block become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resampling {
-    /// The mean of the valid ones.
+    /// The mean of the valid samples: for measurements.
     Average,
-    /// The top-left one.
+    /// The pixel at the top left, whatever it is: keeps values, aliases.
     Nearest,
-    /// The most frequent valid one.
+    /// The most frequent valid sample; of several, the one that is the first to have come so often, row by
+    /// row (`1 2 2 1` gives 2): for classes.
     Mode,
 }
 

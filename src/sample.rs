@@ -24,7 +24,6 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
     /// Equal, or both NaN: what "is this pixel nodata" asks.
     fn same(self, other: Self) -> bool;
 
-<<<<<<< HEAD
     /// A vector of this type as [`Samples`].
     fn wrap(samples: Vec<Self>) -> Samples;
 
@@ -33,7 +32,6 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
 
     /// The samples as this type; none when they are of another.
     fn unwrap_mut(samples: &mut Samples) -> &mut [Self];
-=======
     /// Holds the sum of 255 samples: exactly for integers, in double precision for floats.
     type Sum: Copy + Default + std::ops::Add<Output = Self::Sum>;
 
@@ -43,7 +41,6 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
     /// The mean of `count` samples, at least one, from their sum. Half-way cases of integers go away from
     /// zero, as in GDAL's overviews.
     fn mean(sum: Self::Sum, count: u8) -> Self;
->>>>>>> codec
 }
 
 macro_rules! impl_sample {

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cloud")]
 pub(crate) mod client;
-mod coalesce;
+pub mod coalesce;
 #[cfg(feature = "cloud")]
 pub(crate) mod failure;
 #[cfg(feature = "cloud")]

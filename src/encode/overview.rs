@@ -2,19 +2,8 @@
 //! even size; at odd edges GDAL stretches its window over the image, while here the last block is narrower.
 
 use crate::grid::Size;
+use crate::options::Resampling;
 use crate::sample::{NoData, Sample, SampleType, Samples, with_samples};
-
-/// How the pixels of a block become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Resampling {
-    /// The mean of the valid samples: for measurements.
-    Average,
-    /// The pixel at the top left, whatever it is: keeps values, aliases.
-    Nearest,
-    /// The most frequent valid sample; of several, the one that is the first to have come so often, row by
-    /// row (`1 2 2 1` gives 2): for classes.
-    Mode,
-}
 
 /// Which samples of a block count. The default: all.
 #[derive(Clone, Copy, Debug, Default)]

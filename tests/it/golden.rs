@@ -1,0 +1,208 @@
+//! Clips of the test rasters, sample by sample against what rasterio.mask returned (testdata/golden, made by
+//! scripts/make-testdata.py).
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use cogclip::clip::Cog;
+use cogclip::cutline::Cutline;
+use cogclip::mask::Rule;
+use cogclip::observe::Silent;
+use cogclip::options::ClipOptions;
+use cogclip::sample::NoData;
+use cogclip::sink::SinkOptions;
+use cogclip::source::StoreOptions;
+use tiff::decoder::{Decoder, DecodingResult};
+use tiff::tags::Tag;
+
+fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
+}
+
+/// A line of golden/index.tsv.
+struct Case<'a> {
+    source: &'a str,
+    cutline: &'a str,
+    options: &'a str,
+    window: [u32; 4],
+    bands: usize,
+    dtype: &'a str,
+    data: &'a str,
+}
+
+impl<'a> Case<'a> {
+    fn parse(line: &'a str) -> Self {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let &[source, cutline, options, x, y, w, h, bands, dtype, data, _] = fields.as_slice() else {
+            panic!("index.tsv: {line}")
+        };
+        let window = [x, y, w, h].map(|n| n.parse().unwrap());
+        Self { source, cutline, options, window, bands: bands.parse().unwrap(), dtype, data }
+    }
+
+    /// The samples as little-endian bytes, band after band, and which of them are valid.
+    fn expected(&self, width: usize) -> (Vec<u8>, Vec<bool>) {
+        let packed = std::fs::read(testdata().join("golden").join(self.data)).unwrap();
+        let mut bytes = Vec::new();
+        flate2::read::ZlibDecoder::new(packed.as_slice()).read_to_end(&mut bytes).unwrap();
+        let samples = self.bands * self.window[2] as usize * self.window[3] as usize;
+        assert_eq!(bytes.len(), samples * (width + 1), "{}", self.data);
+        let valid = bytes.split_off(samples * width).into_iter().map(|byte| byte == 1).collect();
+        (bytes, valid)
+    }
+}
+
+/// What an independent reader, the crate `tiff`, finds in an output.
+struct Output {
+    width: u32,
+    height: u32,
+    /// Little-endian bytes of the samples, pixel by pixel.
+    bytes: Vec<u8>,
+    sample_bytes: usize,
+    nodata: Option<String>,
+    extra: Vec<u16>,
+    /// One flag a pixel, from the internal mask.
+    mask: Option<Vec<bool>>,
+}
+
+fn read(path: &Path) -> Output {
+    let mut decoder = Decoder::open(std::io::BufReader::new(std::fs::File::open(path).unwrap()))
+        .unwrap()
+        .with_limits(tiff::decoder::Limits::unlimited());
+    let (width, height) = decoder.dimensions().unwrap();
+    let nodata = decoder.find_tag(Tag::GdalNodata).unwrap().map(|v| v.into_string().unwrap());
+    let extra = decoder.find_tag_unsigned_vec(Tag::ExtraSamples).unwrap().unwrap_or_default();
+    macro_rules! bytes {
+        ($($variant:ident)*) => {
+            match decoder.read_image().unwrap() {
+                $(DecodingResult::$variant(v) => {
+                    (v.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<u8>>(), size_of_val(&v[0]))
+                })*
+                _ => panic!("{}: another sample type", path.display()),
+            }
+        };
+    }
+    let (bytes, sample_bytes) = bytes!(U8 U16 U32 U64 I8 I16 I32 I64 F32 F64);
+    let mut mask = None;
+    while decoder.more_images() {
+        decoder.next_image().unwrap();
+        if decoder.get_tag_u32(Tag::NewSubfileType).unwrap() == 4 {
+            mask = Some(read_mask(&mut decoder, width, height));
+        }
+    }
+    Output { width, height, bytes, sample_bytes, nodata, extra, mask }
+}
+
+/// A 1-bit mask, by its tiles' own bytes: the crate does not unpack them.
+fn read_mask(decoder: &mut Decoder<impl Read + std::io::Seek>, width: u32, height: u32) -> Vec<bool> {
+    assert_eq!(decoder.get_tag_u32(Tag::BitsPerSample).unwrap(), 1);
+    let side = decoder.get_tag_u32(Tag::TileWidth).unwrap();
+    let across = width.div_ceil(side);
+    let offsets = decoder.get_tag_u64_vec(Tag::TileOffsets).unwrap();
+    let counts = decoder.get_tag_u64_vec(Tag::TileByteCounts).unwrap();
+    let tiles: Vec<Vec<u8>> = offsets
+        .iter()
+        .zip(&counts)
+        .map(|(&offset, &count)| {
+            let file = decoder.inner();
+            file.seek(std::io::SeekFrom::Start(offset)).unwrap();
+            let mut out = Vec::new();
+            flate2::read::ZlibDecoder::new(file.take(count)).read_to_end(&mut out).unwrap();
+            out
+        })
+        .collect();
+    let bit = |x: u32, y: u32| {
+        let tile = &tiles[(y / side * across + x / side) as usize];
+        tile[(y % side * (side / 8) + x % side / 8) as usize] >> (7 - x % 8) & 1 == 1
+    };
+    (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| bit(x, y)).collect()
+}
+
+/// Whether a sample's bytes are those of the nodata value.
+fn is_nodata(bytes: &[u8], dtype: &str, nodata: &str) -> bool {
+    let nodata = NoData::new(nodata).unwrap();
+    macro_rules! compare {
+        ($($name:literal $ty:ty,)*) => {
+            match dtype {
+                $($name => {
+                    let value = <$ty>::from_le_bytes(bytes.try_into().unwrap());
+                    nodata.sample::<$ty>().is_some_and(|n| cogclip::sample::Sample::same(n, value))
+                })*
+                other => panic!("{other}"),
+            }
+        };
+    }
+    compare!("uint8" u8, "uint16" u16, "uint32" u32, "uint64" u64, "int8" i8, "int16" i16, "int32" i32,
+        "int64" i64, "float32" f32, "float64" f64,)
+}
+
+async fn check(case: &Case<'_>, folder: &Path) -> Result<(), String> {
+    let limits = cogclip::Limits::default();
+    let text = std::fs::read_to_string(testdata().join(case.cutline)).unwrap();
+    let cutline = Cutline::from_geojson(&text, &limits).unwrap().with_crs(None);
+    let rule = match case.options {
+        "-" => Rule::Centre,
+        "all-touched" => Rule::AllTouched,
+        other => panic!("{other}"),
+    };
+    // Small blocks, so that windows of a few dozen pixels have many tiles and overviews.
+    let options = ClipOptions { rule, blocksize: 16, ..ClipOptions::default() };
+    let uri = testdata().join(case.source);
+    let out = folder.join(format!("{}.tif", case.data));
+    let mut cog =
+        Cog::open(uri.to_str().unwrap(), &StoreOptions::default(), &limits).await.map_err(|e| e.to_string())?;
+    let plan = cog.plan(&cutline, &options).map_err(|e| e.to_string())?.unwrap();
+    let window = [plan.window.x0, plan.window.y0, plan.size().width, plan.size().height];
+    if window != case.window {
+        return Err(format!("window {window:?}, not {:?}", case.window));
+    }
+    cog.clip(plan, out.to_str().unwrap(), &options, &SinkOptions::default(), &Silent)
+        .await
+        .map_err(|e| e.to_string())?;
+    let got = read(&out);
+    let [_, _, width, height] = case.window;
+    if (got.width, got.height) != (width, height) {
+        return Err(format!("size {} x {}", got.width, got.height));
+    }
+    let size = got.sample_bytes;
+    let (expected, valid) = case.expected(size);
+    let pixels = width as usize * height as usize;
+    if got.bytes.len() != expected.len() {
+        return Err(format!("{} bytes, not {}", got.bytes.len(), expected.len()));
+    }
+    let alpha = got.extra.iter().position(|&e| e == 1 || e == 2).map(|n| case.bands - got.extra.len() + n);
+    for band in 0..case.bands {
+        for pixel in 0..pixels {
+            let sample = |band: usize| &got.bytes[(pixel * case.bands + band) * size..][..size];
+            let at = band * pixels + pixel;
+            let place = || format!("band {band}, column {}, row {}", pixel % width as usize, pixel / width as usize);
+            let masked = got.mask.as_ref().is_some_and(|mask| !mask[pixel])
+                || got.mask.is_none()
+                    && got.nodata.as_ref().is_some_and(|nodata| is_nodata(sample(band), case.dtype, nodata))
+                || alpha.is_some_and(|alpha| sample(alpha).iter().all(|&b| b == 0));
+            if valid[at] && sample(band) != &expected[at * size..][..size] {
+                return Err(format!("{}: a kept sample differs", place()));
+            }
+            if valid[at] == masked {
+                return Err(format!("{}: valid is {}, but masked is {masked}", place(), valid[at]));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_golden_case_equals_rasterio() {
+    let index = std::fs::read_to_string(testdata().join("golden/index.tsv")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (mut cases, mut failures) = (0, Vec::new());
+    for line in index.lines().skip(1) {
+        let case = Case::parse(line);
+        cases += 1;
+        if let Err(why) = check(&case, folder.path()).await {
+            failures.push(format!("{} {} {}: {why}", case.source, case.cutline, case.options));
+        }
+    }
+    assert!(cases >= 150, "{cases} cases");
+    assert!(failures.is_empty(), "{} of {cases} differ:\n{}", failures.len(), failures.join("\n"));
+}
