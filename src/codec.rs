@@ -52,7 +52,6 @@ pub fn compress(compression: Compression, level: u8, data: &[u8]) -> Result<Vec<
         Compression::None => Ok(data.to_vec()),
         Compression::Lzw => lzw::compress(data),
         Compression::Deflate | Compression::OldDeflate => deflate::compress(level, data),
-        Compression::PackBits => Ok(packbits::compress(data)),
         other => Err(unsupported(other)),
     }
 }
