@@ -52,9 +52,22 @@ pub fn compress(compression: Compression, level: u8, data: &[u8]) -> Result<Vec<
         Compression::None => Ok(data.to_vec()),
         Compression::Lzw => lzw::compress(data),
         Compression::Deflate | Compression::OldDeflate => deflate::compress(level, data),
-        Compression::PackBits => Ok(packbits::compress(data)),
         other => Err(unsupported(other)),
     }
+}
+
+/// Whether a predictor goes with a compression. libtiff, and with it GDAL, ignores the tag Predictor with all
+/// others: uncompressed samples are stored as they are whatever it says.
+#[must_use]
+pub fn has_predictor(compression: Compression) -> bool {
+    matches!(
+        compression,
+        Compression::Lzw
+            | Compression::Deflate
+            | Compression::OldDeflate
+            | Compression::Lzma
+            | Compression::Zstd
+    )
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]

@@ -7,6 +7,7 @@ use crate::grid::{Size, TileGrid};
 use crate::limits::{Limits, within};
 use crate::predictor;
 use crate::sample::{Samples, with_samples};
+use crate::tiff::code::Predictor;
 use crate::tile::{DecodedTile, EncodedTile, TileLayout};
 
 /// The numbers of a tile of an `image` in pixels; `None` for a sparse tile, which has none.
@@ -57,7 +58,8 @@ fn decode_stored(
     let mut samples = Samples::zeroed(layout.sample_type, bytes / layout.sample_type.bytes());
     codec::decompress(layout.compression, data, samples.as_bytes_mut())?;
     let width = within(stored.width.into(), limits.tile_bytes, "a row")?;
-    predictor::undo(layout.predictor, layout.byte_order, samples_per_pixel, width, &mut samples)?;
+    let predictor = if codec::has_predictor(layout.compression) { layout.predictor } else { Predictor::None };
+    predictor::undo(predictor, layout.byte_order, samples_per_pixel, width, &mut samples)?;
 
     let kept = within(size.width.into(), limits.tile_bytes, "a row")?;
     let rows = within(size.height.into(), limits.tile_bytes, "a column")?;
@@ -90,7 +92,7 @@ mod tests {
     use crate::ErrorKind;
     use crate::grid::{PixelRect, TileIndex};
     use crate::sample::SampleType;
-    use crate::tiff::code::{ByteOrder, Compression, Predictor};
+    use crate::tiff::code::{ByteOrder, Compression};
 
     /// Tiles stored by tifffile and by GDAL, and the samples that those programs put in; see
     /// scripts/make-codec-fixtures.py.
@@ -161,6 +163,17 @@ mod tests {
         // A last strip, stored short and stored in full.
         check(&tile(0, 1, 2, &COUNTED[..16]), Size::new(4, 6), PixelRect::new(0, 4, 4, 6), &COUNTED[..16]);
         check(&tile(0, 1, 2, COUNTED), Size::new(4, 6), PixelRect::new(0, 4, 4, 6), &COUNTED[..16]);
+    }
+
+    #[test]
+    fn without_compression_there_is_no_predictor() {
+        // As GDAL reads such files.
+        for predictor in [Predictor::Horizontal, Predictor::FloatingPoint, Predictor::Unknown(7)] {
+            let layout = TileLayout { predictor, ..layout() };
+            let tile = tile(0, 0, 4, COUNTED);
+            let decoded = decode(&tile, &layout, Size::new(4, 4), &Limits::default()).unwrap().unwrap();
+            assert_eq!(decoded.samples.as_bytes(), COUNTED);
+        }
     }
 
     #[test]

@@ -18,6 +18,20 @@ const READ: [Compression; 5] = [
     Compression::PackBits,
 ];
 
+/// As [`compress`], and PackBits, which is read but not written.
+fn pack(compression: Compression, level: u8, data: &[u8]) -> Vec<u8> {
+    if compression == Compression::PackBits {
+        let runs = data.chunk_by(|a, b| a == b).flat_map(|run| run.chunks(128));
+        runs.flat_map(|run| match run {
+            [one] => [0, *one],
+            more => [u8::try_from(257 - more.len()).unwrap(), more[0]],
+        })
+        .collect()
+    } else {
+        compress(compression, level, data).unwrap()
+    }
+}
+
 /// A fixed sequence of numbers: Marsaglia's xorshift64.
 struct Random(u64);
 
@@ -49,7 +63,7 @@ fn what_is_compressed_comes_back() {
     for compression in READ {
         for data in samples() {
             for level in [0, 1, 6, 9] {
-                let packed = compress(compression, level, &data).unwrap();
+                let packed = pack(compression, level, &data);
                 let mut out = vec![1; data.len()];
                 decompress(compression, &packed, &mut out).unwrap();
                 assert!(out == data, "{compression}, level {level}, {} bytes", data.len());
@@ -62,10 +76,10 @@ fn what_is_compressed_comes_back() {
 fn the_same_data_give_the_same_bytes_whatever_came_before() {
     let samples = samples();
     for compression in READ {
-        let first: Vec<_> = samples.iter().map(|data| compress(compression, 6, data).unwrap()).collect();
+        let first: Vec<_> = samples.iter().map(|data| pack(compression, 6, data)).collect();
         for (data, expected) in samples.iter().zip(&first).rev() {
-            compress(compression, 1, data).unwrap();
-            assert!(compress(compression, 6, data).unwrap() == *expected, "{compression}");
+            pack(compression, 1, data);
+            assert!(pack(compression, 6, data) == *expected, "{compression}");
         }
     }
 }
@@ -74,7 +88,7 @@ fn the_same_data_give_the_same_bytes_whatever_came_before() {
 fn data_cut_off_anywhere_are_refused_and_more_than_needed_are_not() {
     let data: Vec<u8> = (0..700_u16).flat_map(|i| (i / 3).to_le_bytes()).collect();
     for compression in READ {
-        let packed = compress(compression, 6, &data).unwrap();
+        let packed = pack(compression, 6, &data);
         let mut out = vec![0; data.len()];
         // What may be missing: deflate's checksum and its end-of-block code; LZW's end code with its padding.
         let needed = match compression {
@@ -107,7 +121,7 @@ fn damaged_data_never_panic() {
     let mut random = Random(88_172_645_463_325_252);
     for compression in READ {
         for data in samples() {
-            let packed = compress(compression, 6, &data[..data.len().min(6000)]).unwrap();
+            let packed = pack(compression, 6, &data[..data.len().min(6000)]);
             for _ in 0..300 {
                 let mut damaged = packed.clone();
                 for _ in 0..=random.below(6) {
@@ -205,7 +219,6 @@ fn packbits_reads_the_specification_s_example() {
     let mut out = [0; 24];
     decompress(Compression::PackBits, &packed, &mut out).unwrap();
     assert_eq!(out, expected);
-    assert_eq!(compress(Compression::PackBits, 6, &expected).unwrap(), packed[1..]);
 }
 
 #[test]
@@ -218,6 +231,8 @@ fn what_is_not_read_is_refused_by_name() {
     check(Compression::Unknown(34712 + 1), b"", "compression 34713 is not supported");
     let old = "old-style LZW (least significant bit first, as written before 1990) is not supported";
     check(Compression::Lzw, &[0, 1, 2, 3], old);
-    assert_eq!(compress(Compression::Jpeg, 6, b"").unwrap_err().kind(), ErrorKind::Unsupported);
+    for compression in [Compression::Jpeg, Compression::PackBits] {
+        assert_eq!(compress(compression, 6, b"").unwrap_err().kind(), ErrorKind::Unsupported);
+    }
     assert_eq!(compress(Compression::Deflate, 10, b"").unwrap_err().kind(), ErrorKind::Usage);
 }
