@@ -66,6 +66,7 @@ warnings.filterwarnings("ignore", category=rasterio.errors.NotGeoreferencedWarni
 HERE = Path(__file__).resolve().parent.parent / "testdata"
 
 # Grids: CRS, transform, width, height. 70 x 45 is a multiple of nothing that a tile could be.
+# The pixels of the projected systems are so large that a straight edge in longitude and latitude bends by pixels here.
 ROTATED = Affine(24.0, 18.0, 500000.0, 18.0, -24.0, 5300000.0)
 GRIDS = {
     "utm33": ("EPSG:32633", Affine(30, 0, 500000, 0, -30, 5300000), 70, 45),
@@ -77,11 +78,11 @@ GRIDS = {
     "none": (None, Affine(2, 0, 1000, 0, -2, 2000), 70, 45),
     "pixels": (None, Affine.identity(), 70, 45),
     "epsg4326": ("EPSG:4326", Affine(0.01, 0, 15.0, 0, -0.008, 48.0), 70, 45),
-    "epsg3857": ("EPSG:3857", Affine(100, 0, 1600000, 0, -100, 6100000), 70, 45),
-    "epsg3035": ("EPSG:3035", Affine(100, 0, 4600000, 0, -100, 2800000), 70, 45),
-    "epsg2154": ("EPSG:2154", Affine(20, 0, 650000, 0, -20, 6860000), 70, 45),
-    "epsg5070": ("EPSG:5070", Affine(30, 0, -96000, 0, -30, 2100000), 70, 45),
-    "epsg6933": ("EPSG:6933", Affine(1000, 0, 1400000, 0, -1000, 5500000), 70, 45),
+    "epsg3857": ("EPSG:3857", Affine(20000, 0, 1600000, 0, -20000, 6100000), 70, 45),
+    "epsg3035": ("EPSG:3035", Affine(20000, 0, 4600000, 0, -20000, 2800000), 70, 45),
+    "epsg2154": ("EPSG:2154", Affine(5000, 0, 650000, 0, -5000, 6860000), 70, 45),
+    "epsg5070": ("EPSG:5070", Affine(20000, 0, -96000, 0, -20000, 2100000), 70, 45),
+    "epsg6933": ("EPSG:6933", Affine(50000, 0, 1400000, 0, -50000, 5500000), 70, 45),
     "user-laea": (
         "+proj=laea +lat_0=47.5 +lon_0=13.25 +x_0=1000 +y_0=2000 +datum=WGS84 +units=m +no_defs",
         Affine(250, 0, -9000, 0, -250, 8000),
