@@ -18,7 +18,7 @@ pub enum ErrorKind {
     Limit,
     /// The source changed while it was read (exit code 7).
     Changed,
-    /// The cutline and the raster have no pixel in common (exit code 8).
+    /// The cutline and the raster do not overlap (exit code 8).
     NoOverlap,
     /// The destination exists and may not be replaced (exit code 9).
     Exists,

@@ -20,7 +20,8 @@ pub enum MaskStorage {
     NoData,
 }
 
-/// What to do when the cutline and the raster have no pixel in common.
+/// What to do when the cutline and the raster do not overlap. (A cutline that overlaps the raster and meets no
+/// pixel's centre is a clip without a valid pixel, as in rasterio.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnEmpty {
     /// Fail with [`crate::ErrorKind::NoOverlap`].

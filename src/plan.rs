@@ -59,7 +59,7 @@ impl Plan {
     /// `Ok(None)` when nothing overlaps and `options` say to skip that.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::NoOverlap`] when the cutline and the raster have no pixel in common;
+    /// [`crate::ErrorKind::NoOverlap`] when the cutline's bounds and the raster's do not overlap;
     /// [`crate::ErrorKind::Usage`] for options that do not fit the raster;
     /// [`crate::ErrorKind::Unsupported`] for a raster that cannot be decoded;
     /// [`crate::ErrorKind::Limit`] beyond `options.limits`.
@@ -71,19 +71,14 @@ impl Plan {
         let image = PixelRect::of(header.main.size());
         let transform = header.geo.transform.unwrap_or(Affine::IDENTITY);
         let found = window::find(cutline, &transform, &header.main.grid, options)?;
-        let nothing = |why: &str| match options.on_empty {
-            OnEmpty::Error => Err(Error::no_overlap(window::explain(cutline, &transform, image, why))),
+        let nothing = || match options.on_empty {
+            OnEmpty::Error => Err(Error::no_overlap(window::explain(cutline, &transform, image))),
             OnEmpty::Skip => Ok(true),
             OnEmpty::Write => Ok(false),
         };
         let (window, mask) = match found {
-            Some((window, mask)) => {
-                if mask.count() == 0 && nothing("no pixel's centre lies in the cutline")? {
-                    return Ok(None);
-                }
-                (window, mask)
-            }
-            None if nothing("they do not overlap")? => return Ok(None),
+            Some(found) => found,
+            None if nothing()? => return Ok(None),
             None => {
                 // Asked to write something: the whole raster's grid, all of it masked.
                 let empty = Mask::full(image.size()).inverted(&options.limits)?;

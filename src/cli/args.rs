@@ -198,7 +198,7 @@ pub(super) struct WhatArgs {
     /// How masked pixels are told from valid ones [default: as the source does]
     #[arg(long, value_enum, help_heading = "Pixels")]
     mask: Option<MaskArg>,
-    /// When the cutline and the raster have no pixel in common [default: error, exit code 8]
+    /// When the cutline and the raster do not overlap [default: error, exit code 8]
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Pixels")]
     on_empty: Option<OnEmptyArg>,
     /// Side of the output's tiles in pixels [default: 512]

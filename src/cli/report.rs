@@ -141,6 +141,9 @@ pub(super) fn text(cog: &Cog, destination: &str, report: &Report) -> String {
 /// What a person should know of a clip that succeeded.
 pub(super) fn warnings(report: &Report) -> Vec<String> {
     let mut out = Vec::new();
+    if report.counts.inside == 0 {
+        out.push("no pixel's centre lies in the cutline, so every pixel is masked; see --all-touched".to_owned());
+    }
     if report.nodata_taken > 0 {
         out.push(format!(
             "{} valid samples hold the value that would have marked masked pixels; an internal mask was written instead",

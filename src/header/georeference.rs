@@ -125,6 +125,14 @@ impl Georeference {
                 .flat_map(|&[c, r, l, x, y, z]| [c - col, r - row, l, x, y, z])
                 .collect();
             fields.push((tag::MODEL_TIEPOINT, Value::doubles(&moved)));
+        } else if (col, row) != (0.0, 0.0) {
+            // A raster without any georeference lies at its own pixels, as in rasterio. A part of it says which part,
+            // by a matrix: GDAL reads it back as (1, 0, col, 0, 1, row).
+            let half = if self.pixel_is_point { 0.5 } else { 0.0 };
+            let [a, b, c, _, e, f, g, _, rest @ ..] = MATRIX;
+            let [r0, r1, r2, r3, r4, r5, r6, r7] = rest;
+            let m = [a, b, c, col + half, e, f, g, row + half, r0, r1, r2, r3, r4, r5, r6, r7];
+            fields.push((tag::MODEL_TRANSFORMATION, Value::doubles(&m)));
         }
         if let Some(keys) = &self.keys {
             fields.push((tag::GEO_KEY_DIRECTORY, Value::shorts(&keys.directory)));

@@ -112,13 +112,13 @@ fn rounded(bounds: Bounds, by: f64, image: PixelRect) -> Option<PixelRect> {
 }
 
 /// The sentence for a cutline that meets nothing.
-pub(super) fn explain(cutline: &Cutline, transform: &Affine, image: PixelRect, why: &str) -> String {
+pub(super) fn explain(cutline: &Cutline, transform: &Affine, image: PixelRect) -> String {
     let raster = transform.bounds(image);
     let show = |b: Bounds| format!("{} {} {} {}", b.min_x, b.min_y, b.max_x, b.max_y);
     let cutline = cutline.bounds().map_or_else(|| "empty".to_owned(), show);
     format!(
-        "the cutline and the raster have no pixel in common: {why}. In the raster's CRS the cutline's bounds are \
-         {cutline}, the raster's {}; check --cutline-crs, or see --all-touched and --on-empty",
+        "the cutline and the raster do not overlap. In the raster's CRS the cutline's bounds are {cutline}, the raster's \
+         {}; check --cutline-crs, or see --on-empty",
         show(raster)
     )
 }
