@@ -163,12 +163,9 @@ impl Source {
                 Backend::Http(http::Http::new(url, shown.clone(), options, Arc::clone(&counters))?)
             }
             #[cfg(feature = "cloud")]
-            Location::Bucket(bucket) => Backend::Object(object::Reader::new(
-                &bucket,
-                shown.clone(),
-                options,
-                Arc::clone(&counters),
-            )?),
+            Location::Bucket(bucket) => {
+                Backend::Object(object::Reader::new(&bucket, shown.clone(), options, Arc::clone(&counters))?)
+            }
             #[cfg(not(feature = "cloud"))]
             Location::Http(_) | Location::Bucket(_) => {
                 let _ = options;
@@ -249,7 +246,10 @@ impl Source {
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("uri", &self.inner.uri).field("meta", &self.inner.pinned.get()).finish()
+        f.debug_struct("Source")
+            .field("uri", &self.inner.uri)
+            .field("meta", &self.inner.pinned.get())
+            .finish()
     }
 }
 
@@ -326,5 +326,7 @@ fn difference(pinned: &SourceMeta, now: &SourceMeta) -> Option<String> {
 /// What is said of a URL by a build that has no client.
 #[cfg(not(feature = "cloud"))]
 pub(crate) fn without_cloud(shown: &str) -> Error {
-    Error::unsupported(format!("{shown}: this build reads local files only; build it with the feature `cloud`"))
+    Error::unsupported(format!(
+        "{shown}: this build reads local files only; build it with the feature `cloud`"
+    ))
 }

@@ -231,7 +231,8 @@ async fn put(target: &Target, chunks: Vec<Bytes>, size: u64) -> Result<Published
 
 impl Upload {
     async fn begin(target: &Target) -> Result<Self> {
-        let id = target.multipart.create_multipart(&target.key).await.map_err(|error| target.failed(&error))?;
+        let id =
+            target.multipart.create_multipart(&target.key).await.map_err(|error| target.failed(&error))?;
         Ok(Self {
             target: target.clone(),
             id: Arc::new(id),

@@ -82,8 +82,10 @@ pub(crate) fn exists(shown: &str) -> Error {
 /// Status and error code of an answer, as in `403 Forbidden, SignatureDoesNotMatch`.
 fn status_and_code(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("non-2xx status code: ")?;
-    let status: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-')).collect();
-    let code = rest.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+    let status: String =
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-')).collect();
+    let code =
+        rest.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
     let plain = |code: &&str| code.len() < 80 && code.chars().all(|c| c.is_ascii_alphanumeric());
     Some(match code.filter(plain) {
         Some(code) => format!("{}, {code}", status.trim()),

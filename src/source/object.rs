@@ -99,10 +99,8 @@ impl Reader {
 
     /// What a refused range means: an empty object has no range that could be answered.
     async fn refused(&self, range: &Range<u64>, error: &object_store::Error) -> Result<Answer> {
-        let nothing = |size, etag| Answer {
-            bytes: Bytes::new(),
-            meta: SourceMeta { size, etag, last_modified: None },
-        };
+        let nothing =
+            |size, etag| Answer { bytes: Bytes::new(), meta: SourceMeta { size, etag, last_modified: None } };
         match classify(error) {
             Failure::Unsatisfiable if range.start == 0 => Ok(nothing(0, None)),
             Failure::Unsatisfiable => Err(Error::format(format!(

@@ -138,7 +138,11 @@ async fn an_abandoned_file_leaves_nothing() {
         let mut sink = Sink::create(&uri, &local(0)).await.unwrap();
         fill(&mut sink, &body(3000), 1000).await.unwrap();
         assert_eq!(names(folder.path()).len(), 1, "the spilled body");
-        if abort { sink.abort().await } else { drop(sink) }
+        if abort {
+            sink.abort().await
+        } else {
+            drop(sink)
+        }
         assert_eq!(names(folder.path()), [""; 0]);
     }
 }
@@ -148,9 +152,7 @@ async fn an_abandoned_file_leaves_nothing() {
 async fn permissions_are_those_of_any_new_file() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let mode = |name: &str| {
-        std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode()
-    };
+    let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
     std::fs::write(folder.path().join("plain"), "").unwrap();
     let uri = folder.path().join("a.tif");
     let sink = Sink::create(uri.to_str().unwrap(), &local(0)).await.unwrap();
@@ -193,7 +195,9 @@ async fn what_cannot_be_a_destination_is_refused() {
 #[tokio::test]
 async fn a_small_object_is_one_conditional_put() {
     let server = Server::start();
-    for (store, condition) in STORES.iter().zip(["if-none-match: *", "x-goog-if-generation-match: 0", "if-none-match: *"]) {
+    for (store, condition) in
+        STORES.iter().zip(["if-none-match: *", "x-goog-if-generation-match: 0", "if-none-match: *"])
+    {
         let path = format!("/{store}/a b");
         server.clear();
         let mut sink = Sink::create(&format!("{store}:/{path}"), &options(&server)).await.unwrap();
@@ -203,10 +207,8 @@ async fn a_small_object_is_one_conditional_put() {
         assert_eq!(published.size, 2003);
         let seen: Vec<_> =
             server.requests().into_iter().map(|r| (r.method, r.status, r.conditions)).collect();
-        let expected = [
-            ("HEAD".to_owned(), 404, vec![]),
-            ("PUT".to_owned(), 201, vec![condition.to_owned()]),
-        ];
+        let expected =
+            [("HEAD".to_owned(), 404, vec![]), ("PUT".to_owned(), 201, vec![condition.to_owned()])];
         assert_eq!(seen, expected, "{store}");
     }
 }
@@ -233,7 +235,8 @@ async fn a_large_object_goes_in_parts_with_the_head_last() {
 }
 
 fn is_part(request: &Request) -> bool {
-    request.method == "PUT" && (request.query.contains("partNumber=") || request.query.contains("comp=block&"))
+    request.method == "PUT"
+        && (request.query.contains("partNumber=") || request.query.contains("comp=block&"))
 }
 
 #[tokio::test]

@@ -72,9 +72,9 @@ async fn one_request_for_the_head_then_pinned_ranges() {
             .into_iter()
             .map(|r| (r.method, r.path, r.range, r.conditions, r.status))
             .collect();
-        let request = |range, conditions| ("GET".to_owned(), "/b/a.tif".to_owned(), Some(range), conditions, 206);
-        let expected =
-            [request((0, 300), vec![]), request((700, 1000), vec![format!("if-match: {etag}")])];
+        let request =
+            |range, conditions| ("GET".to_owned(), "/b/a.tif".to_owned(), Some(range), conditions, 206);
+        let expected = [request((0, 300), vec![]), request((700, 1000), vec![format!("if-match: {etag}")])];
         assert_eq!(seen, expected, "{way}");
         assert_eq!(source.stats(), SourceStats { requests: 2, bytes: 600, retries: 0 }, "{way}");
     }
@@ -298,7 +298,8 @@ async fn keys_are_taken_literally() {
         server.put(&format!("/b/{key}"), key.as_bytes());
         for scheme in ["s3", "gs", "az"] {
             let source = Source::open(&format!("{scheme}://b/{key}"), &options(&server)).unwrap();
-            let got = source.head(1000).await.unwrap_or_else(|error| panic!("{scheme} {key}: {}", all_of(&error)));
+            let got =
+                source.head(1000).await.unwrap_or_else(|error| panic!("{scheme} {key}: {}", all_of(&error)));
             assert_eq!(got, key.as_bytes(), "{scheme} {key}");
         }
     }
@@ -314,7 +315,8 @@ async fn a_query_is_sent_and_never_shown() {
     source.head(10).await.unwrap();
     assert_eq!(server.requests()[0].query, "X-Sig=SECRET%2F1&n=2");
     let mut shown = format!("{source:?} {:?}", options(&server));
-    for fault in [Fault::Status(403), Fault::Status(404), Fault::Whole, Fault::WrongRange, Fault::Status(302)] {
+    for fault in [Fault::Status(403), Fault::Status(404), Fault::Whole, Fault::WrongRange, Fault::Status(302)]
+    {
         server.fail_next(fault);
         shown += &all_of(&source.read(10..20).await.unwrap_err());
     }
@@ -403,7 +405,8 @@ async fn a_local_file_that_is_written_to_has_changed() {
 #[tokio::test]
 async fn what_is_no_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let open = |path: &std::path::Path| Source::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
+    let open =
+        |path: &std::path::Path| Source::open(path.to_str().unwrap(), &StoreOptions::default()).unwrap();
     refused("folder", open(folder.path()).head(1).await, ErrorKind::Io, "is a directory");
     let missing = open(&folder.path().join("none.tif")).head(1).await;
     refused("missing", missing, ErrorKind::Io, "No such file or directory");

@@ -125,7 +125,7 @@ impl Server {
             ("aws_access_key_id", "AKIDEXAMPLE"),
             ("aws_secret_access_key", "not-a-secret"),
             ("google_base_url", &url),
-            ("google_skip_signature", "true"),
+            ("google_bearer_token", "not-a-secret"),
             ("azure_endpoint", &url),
             ("azure_storage_account_name", "account"),
             ("azure_skip_signature", "true"),
@@ -217,7 +217,8 @@ impl Drop for Server {
 fn serve(stream: &TcpStream, shared: &Mutex<State>) {
     let mut reader = BufReader::new(stream);
     while let Some(head) = read_call(&mut reader) {
-        let part = head.method == "PUT" && (head.query.contains("partNumber=") || head.query.contains("comp=block&"));
+        let part = head.method == "PUT"
+            && (head.query.contains("partNumber=") || head.query.contains("comp=block&"));
         if part {
             let mut state = shared.lock().unwrap();
             state.parts_now += 1;
@@ -331,7 +332,8 @@ impl State {
             start += 1;
         }
         let body = object.bytes[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()].to_vec();
-        let reply = Reply::new(206).with("Content-Range", format!("bytes {start}-{}/{size}", end - 1)).body(body);
+        let reply =
+            Reply::new(206).with("Content-Range", format!("bytes {start}-{}/{size}", end - 1)).body(body);
         self.described(reply, object)
     }
 
@@ -344,7 +346,9 @@ impl State {
 
     fn write(&mut self, call: &Call) -> Reply {
         if let (Some(number), Some(id)) = (call.parameter("partNumber"), call.parameter("uploadId")) {
-            let Some((path, parts)) = self.uploads.get_mut(&id) else { return Reply::error(404, "NoSuchUpload") };
+            let Some((path, parts)) = self.uploads.get_mut(&id) else {
+                return Reply::error(404, "NoSuchUpload");
+            };
             assert_eq!(*path, call.path);
             parts.insert(number.parse().unwrap(), call.body.clone());
             return Reply::new(200).with("ETag", part_etag(&id, &number));
@@ -426,7 +430,8 @@ impl State {
         self.uploads.remove(&id);
         self.store(&call.path, whole);
         let tag = etag(&self.objects[&call.path]);
-        let text = format!("<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>");
+        let text =
+            format!("<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>");
         self.stored(call, Reply::new(200).body(text.into_bytes()))
     }
 
