@@ -11,6 +11,7 @@ mod local;
 pub(crate) mod location;
 #[cfg(feature = "cloud")]
 mod object;
+#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]
 pub(crate) mod retry;
 
 use std::fmt;

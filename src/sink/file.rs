@@ -206,9 +206,12 @@ impl Temporary {
     /// Where there are no hard links (FAT, some network file systems): claims the name with an empty file, which
     /// only one of several writers can, and renames over it. Until then the empty file is visible.
     fn claim(&self, target: &Path) -> Result<()> {
-        let failed = |cause: io::Error| match cause.kind() {
-            ErrorKind::AlreadyExists => exists(target),
-            _ => Error::io(format!("cannot write {}: {cause}", target.display())),
+        let failed = |cause: io::Error| {
+            if cause.kind() == ErrorKind::AlreadyExists {
+                exists(target)
+            } else {
+                Error::io(format!("cannot write {}: {cause}", target.display()))
+            }
         };
         OpenOptions::new().write(true).create_new(true).open(target).map_err(failed)?;
         fs::rename(&self.path, target).map_err(|cause| {

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 
 /// An object's store, and the object's key in it.
 pub(crate) struct Store {
-    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) multipart: Arc<dyn MultipartStore>,
     pub(crate) key: Path,
 }
@@ -80,7 +80,7 @@ pub(crate) fn build(
                 .is_none_or(|value| value != "disabled");
             let service = Connector { create_only: create_only && conditional, ..service };
             let store = Arc::new(builder.with_http_connector(service).build().map_err(wrong)?);
-            Ok(Store { store: Arc::clone(&store) as _, multipart: store, key })
+            Ok(Store { objects: Arc::clone(&store) as _, multipart: store, key })
         }
         Cloud::Google => {
             let mut builder = if options.env {
@@ -102,7 +102,7 @@ pub(crate) fn build(
                 builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
             }
             let store = Arc::new(builder.with_http_connector(service).build().map_err(wrong)?);
-            Ok(Store { store: Arc::clone(&store) as _, multipart: store, key })
+            Ok(Store { objects: Arc::clone(&store) as _, multipart: store, key })
         }
         Cloud::Azure => {
             let mut builder =
@@ -118,7 +118,7 @@ pub(crate) fn build(
                 builder = builder.with_allow_http(true);
             }
             let store = Arc::new(builder.with_http_connector(service).build().map_err(wrong)?);
-            Ok(Store { store: Arc::clone(&store) as _, multipart: store, key })
+            Ok(Store { objects: Arc::clone(&store) as _, multipart: store, key })
         }
     }
 }

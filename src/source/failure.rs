@@ -136,8 +136,9 @@ mod tests {
 
     #[test]
     fn only_status_and_code_are_taken_over() {
-        let text = "Error performing GET https://b.s3/k?X-Amz-Signature=SECRET in 1ms - Server returned non-2xx status \
-                    code: 403 Forbidden: <Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>SECRET</AWSAccessKeyId>";
+        let text = "Error performing GET https://b.s3/k?X-Amz-Signature=SECRET in 1ms - \
+                    Server returned non-2xx status code: 403 Forbidden: \
+                    <Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>SECRET</AWSAccessKeyId>";
         assert_eq!(status_and_code(text).as_deref(), Some("403 Forbidden, SignatureDoesNotMatch"));
         assert!(!scrub(text).contains("SECRET"), "{}", scrub(text));
         assert_eq!(scrub("at (https://h/a?sig=x) now"), "at (https://h/a now");

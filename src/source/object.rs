@@ -36,7 +36,7 @@ impl Reader {
         options: &StoreOptions,
         counters: Arc<Counters>,
     ) -> Result<Self> {
-        let Store { store, key, .. } = build(bucket, &shown, options, Some(counters), false)?;
+        let Store { objects: store, key, .. } = build(bucket, &shown, options, Some(counters), false)?;
         Ok(Self { store, key, shown, options: options.clone() })
     }
 
@@ -112,7 +112,12 @@ impl Reader {
                 Ok(meta) if meta.size == 0 => Ok(nothing(0, meta.e_tag)),
                 _ => Err(Failure::NotPartial.into_error(&self.shown, "reading")),
             },
-            failure => Err(failure.into_error(&self.shown, "reading")),
+            failure @ (Failure::NotFound(_)
+            | Failure::Denied(_)
+            | Failure::Precondition
+            | Failure::Exists
+            | Failure::NotPartial
+            | Failure::Other(_)) => Err(failure.into_error(&self.shown, "reading")),
         }
     }
 }

@@ -1,4 +1,5 @@
 //! One test binary, a commented table of contents.
+#![allow(clippy::unwrap_used, reason = "clippy sees helpers of tests as no tests")]
 
 // A loopback web server, S3, Google Cloud Storage and Azure in one, with faults on demand.
 #[cfg(feature = "cloud")]

@@ -139,9 +139,9 @@ async fn an_abandoned_file_leaves_nothing() {
         fill(&mut sink, &body(3000), 1000).await.unwrap();
         assert_eq!(names(folder.path()).len(), 1, "the spilled body");
         if abort {
-            sink.abort().await
+            sink.abort().await;
         } else {
-            drop(sink)
+            drop(sink);
         }
         assert_eq!(names(folder.path()), [""; 0]);
     }

@@ -43,13 +43,9 @@ fn refused<T: std::fmt::Debug>(what: &str, result: Result<T, Error>, kind: Error
 
 /// The error and all its causes.
 fn all_of(error: &Error) -> String {
-    let mut text = format!("{error} {error:?}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text += &format!(" {inner} {inner:?}");
-        cause = inner.source();
-    }
-    text
+    let first: &dyn std::error::Error = error;
+    let chain = std::iter::successors(Some(first), |error| error.source());
+    chain.map(|error| format!("{error} {error:?} ")).collect()
 }
 
 #[tokio::test]
