@@ -257,6 +257,7 @@ impl fmt::Debug for Source {
 impl Inner {
     /// One read by the backend, compared with what is pinned.
     async fn get(&self, range: Range<u64>) -> Result<Answer> {
+        #[cfg(feature = "cloud")]
         let pinned = self.pinned.get();
         self.counters.reads.fetch_add(1, Ordering::Relaxed);
         let answer = match &self.backend {

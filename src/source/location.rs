@@ -19,7 +19,6 @@ pub(crate) enum Location {
 
 /// An object of a bucket or container.
 #[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only object stores read the fields"))]
 pub(crate) struct Bucket {
     /// Whose.
     pub(crate) cloud: Cloud,

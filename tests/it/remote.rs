@@ -44,8 +44,8 @@ fn refused<T: std::fmt::Debug>(what: &str, result: Result<T, Error>, kind: Error
 /// The error and all its causes.
 fn all_of(error: &Error) -> String {
     let first: &dyn std::error::Error = error;
-    let chain = std::iter::successors(Some(first), |error| error.source());
-    chain.map(|error| format!("{error} {error:?} ")).collect()
+    let chain = std::iter::successors(Some(first), |&error| error.source());
+    chain.map(|error| format!("{error} {error:?}")).collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]
