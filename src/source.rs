@@ -11,6 +11,7 @@ mod local;
 pub(crate) mod location;
 #[cfg(feature = "cloud")]
 mod object;
+#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]
 pub(crate) mod retry;
 
 use std::fmt;
@@ -163,12 +164,9 @@ impl Source {
                 Backend::Http(http::Http::new(url, shown.clone(), options, Arc::clone(&counters))?)
             }
             #[cfg(feature = "cloud")]
-            Location::Bucket(bucket) => Backend::Object(object::Reader::new(
-                &bucket,
-                shown.clone(),
-                options,
-                Arc::clone(&counters),
-            )?),
+            Location::Bucket(bucket) => {
+                Backend::Object(object::Reader::new(&bucket, shown.clone(), options, Arc::clone(&counters))?)
+            }
             #[cfg(not(feature = "cloud"))]
             Location::Http(_) | Location::Bucket(_) => {
                 let _ = options;
@@ -249,13 +247,17 @@ impl Source {
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("uri", &self.inner.uri).field("meta", &self.inner.pinned.get()).finish()
+        f.debug_struct("Source")
+            .field("uri", &self.inner.uri)
+            .field("meta", &self.inner.pinned.get())
+            .finish()
     }
 }
 
 impl Inner {
     /// One read by the backend, compared with what is pinned.
     async fn get(&self, range: Range<u64>) -> Result<Answer> {
+        #[cfg(feature = "cloud")]
         let pinned = self.pinned.get();
         self.counters.reads.fetch_add(1, Ordering::Relaxed);
         let answer = match &self.backend {
@@ -326,5 +328,7 @@ fn difference(pinned: &SourceMeta, now: &SourceMeta) -> Option<String> {
 /// What is said of a URL by a build that has no client.
 #[cfg(not(feature = "cloud"))]
 pub(crate) fn without_cloud(shown: &str) -> Error {
-    Error::unsupported(format!("{shown}: this build reads local files only; build it with the feature `cloud`"))
+    Error::unsupported(format!(
+        "{shown}: this build reads local files only; build it with the feature `cloud`"
+    ))
 }

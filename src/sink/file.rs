@@ -42,9 +42,8 @@ impl FileSink {
     pub(crate) fn create(path: &Path, overwrite: bool, spill: u64) -> Result<Self> {
         let target = destination(path, overwrite)?;
         let folder = folder(&target);
-        fs::create_dir_all(folder).map_err(|cause| {
-            Error::io(format!("cannot create the folder {}: {cause}", folder.display()))
-        })?;
+        fs::create_dir_all(folder)
+            .map_err(|cause| Error::io(format!("cannot create the folder {}: {cause}", folder.display())))?;
         Ok(Self { target, overwrite, spill, memory: Vec::new(), in_memory: 0, spilled: None })
     }
 
@@ -109,7 +108,9 @@ fn destination(path: &Path, overwrite: bool) -> Result<PathBuf> {
         }
         // Of a path through something that is not a directory, among others.
         Err(cause) => Err(Error::io(format!("cannot write {shown}: {cause}"))),
-        Ok(found) if found.is_dir() => Err(Error::usage(format!("{shown} is a directory; name a file in it"))),
+        Ok(found) if found.is_dir() => {
+            Err(Error::usage(format!("{shown} is a directory; name a file in it")))
+        }
         Ok(_) if !overwrite => Err(exists(path)),
         // A link that points nowhere is replaced itself.
         Ok(found) if found.is_symlink() => {
@@ -205,9 +206,12 @@ impl Temporary {
     /// Where there are no hard links (FAT, some network file systems): claims the name with an empty file, which
     /// only one of several writers can, and renames over it. Until then the empty file is visible.
     fn claim(&self, target: &Path) -> Result<()> {
-        let failed = |cause: io::Error| match cause.kind() {
-            ErrorKind::AlreadyExists => exists(target),
-            _ => Error::io(format!("cannot write {}: {cause}", target.display())),
+        let failed = |cause: io::Error| {
+            if cause.kind() == ErrorKind::AlreadyExists {
+                exists(target)
+            } else {
+                Error::io(format!("cannot write {}: {cause}", target.display()))
+            }
         };
         OpenOptions::new().write(true).create_new(true).open(target).map_err(failed)?;
         fs::rename(&self.path, target).map_err(|cause| {

@@ -104,7 +104,12 @@ impl Target {
             Failure::Precondition => {
                 Error::io(format!("{}: writing failed: a condition of the store did not hold", self.shown))
             }
-            failure => failure.into_error(&self.shown, "writing"),
+            failure @ (Failure::NotFound(_)
+            | Failure::Denied(_)
+            | Failure::Exists
+            | Failure::Unsatisfiable
+            | Failure::NotPartial
+            | Failure::Other(_)) => failure.into_error(&self.shown, "writing"),
         }
     }
 
@@ -126,7 +131,8 @@ impl Target {
 impl ObjectSink {
     pub(crate) async fn create(bucket: &Bucket, shown: &str, options: &SinkOptions) -> Result<Self> {
         let create_only = !options.overwrite;
-        let Store { store, multipart, key } = build(bucket, shown, &options.store, None, create_only)?;
+        let Store { objects: store, multipart, key } =
+            build(bucket, shown, &options.store, None, create_only)?;
         let target = Target {
             store,
             multipart,
@@ -210,7 +216,7 @@ impl ObjectSink {
 async fn put(target: &Target, chunks: Vec<Bytes>, size: u64) -> Result<Published> {
     let hashed = chunks.clone();
     let sha256 = tokio::task::spawn_blocking(move || {
-        let hash = hashed.iter().fold(Sha256::new(), |hash, chunk| hash.chain_update(chunk));
+        let hash = hashed.iter().fold(Sha256::new(), Sha256::chain_update);
         hex(&hash.finalize())
     });
     let mode = if target.overwrite { PutMode::Overwrite } else { PutMode::Create };
@@ -231,7 +237,8 @@ async fn put(target: &Target, chunks: Vec<Bytes>, size: u64) -> Result<Published
 
 impl Upload {
     async fn begin(target: &Target) -> Result<Self> {
-        let id = target.multipart.create_multipart(&target.key).await.map_err(|error| target.failed(&error))?;
+        let id =
+            target.multipart.create_multipart(&target.key).await.map_err(|error| target.failed(&error))?;
         Ok(Self {
             target: target.clone(),
             id: Arc::new(id),

@@ -10,11 +10,12 @@ use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
 };
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, Certificate, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, RetryConfig,
+    StaticCredentialProvider,
 };
 
 use super::failure::scrub;
@@ -25,7 +26,7 @@ use crate::error::{Error, Result};
 
 /// An object's store, and the object's key in it.
 pub(crate) struct Store {
-    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) objects: Arc<dyn ObjectStore>,
     pub(crate) multipart: Arc<dyn MultipartStore>,
     pub(crate) key: Path,
 }
@@ -63,8 +64,7 @@ pub(crate) fn build(
     match bucket.cloud {
         Cloud::S3 => {
             // object_store reads the environment here, in the names that each cloud's own tools use.
-            let mut builder =
-                if options.env { AmazonS3Builder::from_env() } else { AmazonS3Builder::new() };
+            let mut builder = if options.env { AmazonS3Builder::from_env() } else { AmazonS3Builder::new() };
             builder = builder.with_bucket_name(&bucket.name).with_retry(retry);
             for (key, value) in known::<AmazonS3ConfigKey>(options) {
                 builder = builder.with_config(key, value);
@@ -80,7 +80,7 @@ pub(crate) fn build(
                 .is_none_or(|value| value != "disabled");
             let service = Connector { create_only: create_only && conditional, ..service };
             let store = Arc::new(builder.with_http_connector(service).build().map_err(wrong)?);
-            Ok(Store { store: Arc::clone(&store) as _, multipart: store, key })
+            Ok(Store { objects: Arc::clone(&store) as _, multipart: store, key })
         }
         Cloud::Google => {
             let mut builder = if options.env {
@@ -95,8 +95,14 @@ pub(crate) fn build(
             if is_plain_http(builder.get_config_value(&GoogleConfigKey::BaseUrl).as_deref()) {
                 builder = builder.with_config(GoogleConfigKey::Client(ClientConfigKey::AllowHttp), "true");
             }
+            if builder.get_config_value(&GoogleConfigKey::SkipSignature).as_deref() == Some("true") {
+                // object_store 0.14 skips the signature of reads only: a write would still ask the metadata service
+                // of the machine for a token.
+                let nobody = GcpCredential { bearer: String::new() };
+                builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(nobody)));
+            }
             let store = Arc::new(builder.with_http_connector(service).build().map_err(wrong)?);
-            Ok(Store { store: Arc::clone(&store) as _, multipart: store, key })
+            Ok(Store { objects: Arc::clone(&store) as _, multipart: store, key })
         }
         Cloud::Azure => {
             let mut builder =
@@ -112,7 +118,7 @@ pub(crate) fn build(
                 builder = builder.with_allow_http(true);
             }
             let store = Arc::new(builder.with_http_connector(service).build().map_err(wrong)?);
-            Ok(Store { store: Arc::clone(&store) as _, multipart: store, key })
+            Ok(Store { objects: Arc::clone(&store) as _, multipart: store, key })
         }
     }
 }
@@ -138,9 +144,10 @@ fn at_account(builder: MicrosoftAzureBuilder, host: &str, shown: &str) -> Result
 }
 
 fn known<K: std::str::FromStr>(options: &StoreOptions) -> impl Iterator<Item = (K, &str)> {
-    options.pairs.iter().filter_map(|(key, value)| {
-        Some((key.to_ascii_lowercase().parse().ok()?, value.as_str()))
-    })
+    options
+        .pairs
+        .iter()
+        .filter_map(|(key, value)| Some((key.to_ascii_lowercase().parse().ok()?, value.as_str())))
 }
 
 fn is_plain_http(endpoint: Option<&str>) -> bool {

@@ -82,8 +82,10 @@ pub(crate) fn exists(shown: &str) -> Error {
 /// Status and error code of an answer, as in `403 Forbidden, SignatureDoesNotMatch`.
 fn status_and_code(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("non-2xx status code: ")?;
-    let status: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-')).collect();
-    let code = rest.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
+    let status: String =
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-')).collect();
+    let code =
+        rest.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code);
     let plain = |code: &&str| code.len() < 80 && code.chars().all(|c| c.is_ascii_alphanumeric());
     Some(match code.filter(plain) {
         Some(code) => format!("{}, {code}", status.trim()),
@@ -134,8 +136,9 @@ mod tests {
 
     #[test]
     fn only_status_and_code_are_taken_over() {
-        let text = "Error performing GET https://b.s3/k?X-Amz-Signature=SECRET in 1ms - Server returned non-2xx status \
-                    code: 403 Forbidden: <Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>SECRET</AWSAccessKeyId>";
+        let text = "Error performing GET https://b.s3/k?X-Amz-Signature=SECRET in 1ms - \
+                    Server returned non-2xx status code: 403 Forbidden: \
+                    <Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>SECRET</AWSAccessKeyId>";
         assert_eq!(status_and_code(text).as_deref(), Some("403 Forbidden, SignatureDoesNotMatch"));
         assert!(!scrub(text).contains("SECRET"), "{}", scrub(text));
         assert_eq!(scrub("at (https://h/a?sig=x) now"), "at (https://h/a now");

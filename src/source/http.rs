@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MATCH, IF_UNMODIFIED_SINCE,
-    LAST_MODIFIED, RANGE, RETRY_AFTER,
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_MATCH,
+    IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response};
@@ -150,9 +150,7 @@ impl Http {
             Some(size) if range.start >= size => {
                 Ok(Answer { bytes: Bytes::new(), meta: meta(response.headers(), size) })
             }
-            None if range.start == 0 => {
-                Ok(Answer { bytes: Bytes::new(), meta: meta(response.headers(), 0) })
-            }
+            None if range.start == 0 => Ok(Answer { bytes: Bytes::new(), meta: meta(response.headers(), 0) }),
             _ => Err(Failure::Final(Error::format(format!(
                 "{}: bytes {}..{} lie beyond the end of the file (416)",
                 self.shown, range.start, range.end
@@ -172,7 +170,9 @@ impl Http {
                 "{shown}: access is denied ({named}); check the credentials, or whether the signed URL has expired"
             )),
             404 | 410 => Error::io(format!("{shown}: not found ({named})")),
-            412 => Error::changed(format!("{shown} changed while it was read: it no longer has the ETag it had")),
+            412 => {
+                Error::changed(format!("{shown} changed while it was read: it no longer has the ETag it had"))
+            }
             _ => Error::io(format!("{shown}: the server answers {named}")),
         };
         if is_transient(status) {
@@ -247,7 +247,7 @@ fn content_range(value: &str) -> Option<(u64, u64, u64)> {
     let (first, last) = range.split_once('-')?;
     let (first, last, size): (u64, u64, u64) =
         (first.trim().parse().ok()?, last.trim().parse().ok()?, size.trim().parse().ok()?);
-    (first <= last && last < size).then_some((first, last + 1, size))
+    (first <= last && last < size).then(|| (first, last + 1, size))
 }
 
 #[cfg(test)]

@@ -66,8 +66,7 @@ impl Local {
 }
 
 fn open_regular(path: &Path) -> Result<File> {
-    let failed =
-        |cause: std::io::Error| Error::io(format!("cannot open {}: {cause}", path.display()));
+    let failed = |cause: std::io::Error| Error::io(format!("cannot open {}: {cause}", path.display()));
     // Asked before it is opened: opening a pipe would wait for a writer.
     let kind = std::fs::metadata(path).map_err(failed)?.file_type();
     if kind.is_dir() {

@@ -19,7 +19,6 @@ pub(crate) enum Location {
 
 /// An object of a bucket or container.
 #[derive(Clone, PartialEq, Eq)]
-#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only object stores read the fields"))]
 pub(crate) struct Bucket {
     /// Whose.
     pub(crate) cloud: Cloud,
@@ -93,7 +92,8 @@ impl Location {
             return Err(Error::usage(format!("{shown} names no object: its key is missing or a folder")));
         }
         // The client library drops a leading slash, and with it would address another object, without a word.
-        if key.split('/').any(|part| matches!(part, "" | "." | "..")) || key.chars().any(|c| c.is_ascii_control())
+        if key.split('/').any(|part| matches!(part, "" | "." | ".."))
+            || key.chars().any(|c| c.is_ascii_control())
         {
             return Err(Error::usage(format!(
                 "{shown}: a key with an empty, '.' or '..' segment or a control character is not supported"
@@ -181,10 +181,7 @@ mod tests {
         check("gs://b/a", "Google b  a");
         check("az://c/a/b", "Azure c  a/b");
         check("abfs://c/a/b", "Azure c  a/b");
-        check(
-            "abfss://c@acct.dfs.core.windows.net/a/b",
-            "Azure c acct.dfs.core.windows.net a/b",
-        );
+        check("abfss://c@acct.dfs.core.windows.net/a/b", "Azure c acct.dfs.core.windows.net a/b");
         check("s3://b", "error s3://b names no object");
         check("s3://b/", "error s3://b/ names no object");
         check("s3:///k", "error s3:///k: the bucket's name is missing");

@@ -36,7 +36,7 @@ impl Reader {
         options: &StoreOptions,
         counters: Arc<Counters>,
     ) -> Result<Self> {
-        let Store { store, key, .. } = build(bucket, &shown, options, Some(counters), false)?;
+        let Store { objects: store, key, .. } = build(bucket, &shown, options, Some(counters), false)?;
         Ok(Self { store, key, shown, options: options.clone() })
     }
 
@@ -99,10 +99,8 @@ impl Reader {
 
     /// What a refused range means: an empty object has no range that could be answered.
     async fn refused(&self, range: &Range<u64>, error: &object_store::Error) -> Result<Answer> {
-        let nothing = |size, etag| Answer {
-            bytes: Bytes::new(),
-            meta: SourceMeta { size, etag, last_modified: None },
-        };
+        let nothing =
+            |size, etag| Answer { bytes: Bytes::new(), meta: SourceMeta { size, etag, last_modified: None } };
         match classify(error) {
             Failure::Unsatisfiable if range.start == 0 => Ok(nothing(0, None)),
             Failure::Unsatisfiable => Err(Error::format(format!(
@@ -114,7 +112,12 @@ impl Reader {
                 Ok(meta) if meta.size == 0 => Ok(nothing(0, meta.e_tag)),
                 _ => Err(Failure::NotPartial.into_error(&self.shown, "reading")),
             },
-            failure => Err(failure.into_error(&self.shown, "reading")),
+            failure @ (Failure::NotFound(_)
+            | Failure::Denied(_)
+            | Failure::Precondition
+            | Failure::Exists
+            | Failure::NotPartial
+            | Failure::Other(_)) => Err(failure.into_error(&self.shown, "reading")),
         }
     }
 }

@@ -1,0 +1,470 @@
+//! A server on loopback for tests: plain web server, S3 (path style), Google's XML API and Azure's blobs in one,
+//! over a map of objects in memory.
+//!
+//! It records what it was asked, so that tests can pin requests and bytes, and fails on demand. Paths are decoded:
+//! the object `/bucket/a b.tif` is what `GET /bucket/a%20b.tif` asks for, whatever store is spoken. It stops when it
+//! is dropped. It runs on threads of its own, so that tests with and without a runtime can use it.
+#![allow(dead_code, reason = "each test uses what it needs")]
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io::{BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::wire::{Call, Reply, decode, read_call};
+
+/// A running server.
+pub(crate) struct Server {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+/// One request, as it was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    /// Percent-decoded, without the query.
+    pub(crate) path: String,
+    /// As sent, without '?'.
+    pub(crate) query: String,
+    /// Half-open.
+    pub(crate) range: Option<(u64, u64)>,
+    /// If-Match, If-None-Match, If-Unmodified-Since and x-goog-if-generation-match, as `name: value`.
+    pub(crate) conditions: Vec<String>,
+    /// Bytes of its body.
+    pub(crate) body: usize,
+    /// 0 when there was no answer.
+    pub(crate) status: u16,
+}
+
+/// What goes wrong with a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// This status instead of an answer.
+    Status(u16),
+    /// The same with Retry-After, in seconds.
+    RetryAfter(u16, u64),
+    /// The connection ends without an answer.
+    Reset,
+    /// The answer's body ends after so many bytes, and with it the connection.
+    Truncate(usize),
+    /// The answer carries this ETag.
+    Etag(&'static str),
+    /// There is never an answer.
+    Stall,
+    /// The range is ignored: 200 and everything.
+    Whole,
+    /// The answer is of the range one byte further.
+    WrongRange,
+    /// A redirect to this path of the same server.
+    Redirect(String),
+    /// The object is replaced by these bytes before the answer.
+    Replace(Vec<u8>),
+}
+
+#[derive(Clone)]
+struct Object {
+    bytes: Arc<Vec<u8>>,
+    version: u64,
+}
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, Object>,
+    /// By id: the object's path, and parts by number.
+    uploads: HashMap<String, (String, BTreeMap<u32, Vec<u8>>)>,
+    /// Azure: by path and block id.
+    blocks: HashMap<(String, String), Vec<u8>>,
+    requests: Vec<Request>,
+    faults: VecDeque<(Option<&'static str>, Fault)>,
+    connections: Vec<TcpStream>,
+    versions: u64,
+    without_etags: bool,
+    without_ranges: bool,
+    min_part: usize,
+    parts_now: usize,
+    parts_peak: usize,
+    stopped: bool,
+}
+
+impl Server {
+    /// A server without objects, on a free port of 127.0.0.1.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                {
+                    let mut state = shared.lock().unwrap();
+                    if state.stopped {
+                        return;
+                    }
+                    state.connections.push(stream.try_clone().unwrap());
+                }
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || serve(&stream, &shared));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// `http://127.0.0.1:port`, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Store options with which `s3://`, `gs://` and `az://` all lead here, without credentials. Object stores never
+    /// see the environment, and so never ask the metadata service for credentials.
+    pub(crate) fn options(&self) -> Vec<(String, String)> {
+        let url = self.url();
+        [
+            ("aws_endpoint", url.as_str()),
+            ("aws_region", "us-east-1"),
+            ("aws_access_key_id", "AKIDEXAMPLE"),
+            ("aws_secret_access_key", "not-a-secret"),
+            ("google_base_url", &url),
+            ("google_bearer_token", "not-a-secret"),
+            ("azure_endpoint", &url),
+            ("azure_storage_account_name", "account"),
+            ("azure_skip_signature", "true"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+
+    /// Puts an object at `path` (`/bucket/key`), or a new version of it.
+    pub(crate) fn put(&self, path: &str, bytes: impl Into<Vec<u8>>) {
+        self.lock().store(path, bytes.into());
+    }
+
+    /// The object at `path`.
+    pub(crate) fn get(&self, path: &str) -> Option<Vec<u8>> {
+        self.lock().objects.get(path).map(|object| object.bytes.to_vec())
+    }
+
+    /// The paths of all objects.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.lock().objects.keys().cloned().collect()
+    }
+
+    /// All requests so far, in the order of their answers.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.lock().requests.clone()
+    }
+
+    /// Forgets the requests so far.
+    pub(crate) fn clear(&self) {
+        self.lock().requests.clear();
+    }
+
+    /// Fails the next request that no earlier call has claimed.
+    pub(crate) fn fail_next(&self, fault: Fault) {
+        self.lock().faults.push_back((None, fault));
+    }
+
+    /// Fails the next request of this method.
+    pub(crate) fn fail_next_on(&self, method: &'static str, fault: Fault) {
+        self.lock().faults.push_back((Some(method), fault));
+    }
+
+    /// Multipart uploads that have begun and neither been completed nor aborted.
+    pub(crate) fn open_uploads(&self) -> usize {
+        self.lock().uploads.len()
+    }
+
+    /// The most parts that were being received at the same time.
+    pub(crate) fn parts_peak(&self) -> usize {
+        self.lock().parts_peak
+    }
+
+    /// From now on, a part but the last of fewer bytes makes completing fail, as S3 does below 5 MiB.
+    pub(crate) fn set_min_part(&self, bytes: usize) {
+        self.lock().min_part = bytes;
+    }
+
+    /// From now on, answers carry no ETag.
+    pub(crate) fn without_etags(&self) {
+        self.lock().without_etags = true;
+    }
+
+    /// From now on, ranges are ignored.
+    pub(crate) fn without_ranges(&self) {
+        self.lock().without_ranges = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let connections = {
+            let mut state = self.lock();
+            state.stopped = true;
+            std::mem::take(&mut state.connections)
+        };
+        for connection in connections {
+            drop(connection.shutdown(Shutdown::Both));
+        }
+        // Wakes the listener, so that it sees the flag.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+fn serve(stream: &TcpStream, shared: &Mutex<State>) {
+    let mut reader = BufReader::new(stream);
+    while let Some(head) = read_call(&mut reader) {
+        let part = head.method == "PUT"
+            && (head.query.contains("partNumber=") || head.query.contains("comp=block&"));
+        if part {
+            let mut state = shared.lock().unwrap();
+            state.parts_now += 1;
+            state.parts_peak = state.parts_peak.max(state.parts_now);
+        }
+        let Some(call) = head.with_body(&mut reader) else { return };
+        let (fault, reply) = {
+            let mut state = shared.lock().unwrap();
+            let fault = state.fault(&call.method);
+            if part {
+                state.parts_now -= 1;
+            }
+            let reply = state.answer(&call, fault.as_ref());
+            let silent = matches!(fault, Some(Fault::Reset | Fault::Stall));
+            state.requests.push(Request {
+                method: call.method.clone(),
+                path: call.path.clone(),
+                query: call.query.clone(),
+                range: call.range(),
+                conditions: call.conditions(),
+                body: call.body.len(),
+                status: if silent { 0 } else { reply.status },
+            });
+            (fault, reply)
+        };
+        let mut out = stream;
+        match fault {
+            Some(Fault::Reset) => break,
+            Some(Fault::Stall) => {
+                // Until the other side has had enough.
+                let _ = reader.read(&mut [0]);
+                break;
+            }
+            Some(Fault::Truncate(len)) => {
+                let _ = out.write_all(&reply.encode(&call, Some(len)));
+                break;
+            }
+            _ => {
+                if out.write_all(&reply.encode(&call, None)).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    drop(stream.shutdown(Shutdown::Both));
+}
+
+impl State {
+    fn fault(&mut self, method: &str) -> Option<Fault> {
+        let at = self.faults.iter().position(|(on, _)| on.is_none_or(|on| on == method))?;
+        self.faults.remove(at).map(|(_, fault)| fault)
+    }
+
+    fn store(&mut self, path: &str, bytes: Vec<u8>) {
+        self.versions += 1;
+        let object = Object { bytes: Arc::new(bytes), version: self.versions };
+        self.objects.insert(path.to_owned(), object);
+    }
+
+    fn answer(&mut self, call: &Call, fault: Option<&Fault>) -> Reply {
+        match fault {
+            Some(Fault::Status(status)) => return Reply::error(*status, "Fault"),
+            Some(Fault::RetryAfter(status, seconds)) => {
+                return Reply::error(*status, "SlowDown").with("Retry-After", seconds.to_string());
+            }
+            Some(Fault::Redirect(path)) => return Reply::new(302).with("Location", path.clone()),
+            Some(Fault::Replace(bytes)) => self.store(&call.path, bytes.clone()),
+            _ => {}
+        }
+        let mut reply = match call.method.as_str() {
+            "GET" | "HEAD" => self.read(call, fault),
+            "PUT" => self.write(call),
+            "POST" => self.multipart(call),
+            "DELETE" => self.delete(call),
+            _ => Reply::error(405, "MethodNotAllowed"),
+        };
+        if let Some(Fault::Etag(etag)) = fault {
+            reply.set("ETag", (*etag).to_owned());
+        }
+        reply
+    }
+
+    fn described(&self, reply: Reply, object: &Object) -> Reply {
+        let etag = (!self.without_etags).then(|| etag(object));
+        let reply = reply
+            .with("Last-Modified", modified(object))
+            .with("x-goog-generation", object.version.to_string());
+        match etag {
+            Some(etag) => reply.with("ETag", etag),
+            None => reply,
+        }
+    }
+
+    fn read(&self, call: &Call, fault: Option<&Fault>) -> Reply {
+        let Some(object) = self.objects.get(&call.path) else { return Reply::error(404, "NoSuchKey") };
+        if call.header("if-match").is_some_and(|tag| tag != etag(object) && tag != "*")
+            || call.header("if-unmodified-since").is_some_and(|date| date != modified(object))
+        {
+            return Reply::error(412, "PreconditionFailed");
+        }
+        let size = object.bytes.len() as u64;
+        let whole = self.without_ranges || matches!(fault, Some(Fault::Whole));
+        let Some((mut start, end)) = call.range().filter(|_| !whole) else {
+            return self.described(Reply::new(200).body(object.bytes.to_vec()), object);
+        };
+        if start >= size {
+            return Reply::error(416, "InvalidRange").with("Content-Range", format!("bytes */{size}"));
+        }
+        let end = end.min(size);
+        if matches!(fault, Some(Fault::WrongRange)) {
+            start += 1;
+        }
+        let body = object.bytes[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()].to_vec();
+        let reply =
+            Reply::new(206).with("Content-Range", format!("bytes {start}-{}/{size}", end - 1)).body(body);
+        self.described(reply, object)
+    }
+
+    /// Whether the request wants the object not to exist, and it does.
+    fn is_taken(&self, call: &Call) -> bool {
+        let create = call.header("if-none-match") == Some("*")
+            || call.header("x-goog-if-generation-match") == Some("0");
+        create && self.objects.contains_key(&call.path)
+    }
+
+    fn write(&mut self, call: &Call) -> Reply {
+        if let (Some(number), Some(id)) = (call.parameter("partNumber"), call.parameter("uploadId")) {
+            let Some((path, parts)) = self.uploads.get_mut(&id) else {
+                return Reply::error(404, "NoSuchUpload");
+            };
+            assert_eq!(*path, call.path);
+            parts.insert(number.parse().unwrap(), call.body.clone());
+            return Reply::new(200).with("ETag", part_etag(&id, &number));
+        }
+        match call.parameter("comp").as_deref() {
+            Some("block") => {
+                let id = call.parameter("blockid").unwrap();
+                self.blocks.insert((call.path.clone(), id), call.body.clone());
+                return Reply::new(201);
+            }
+            Some("blocklist") => return self.commit_blocks(call),
+            _ => {}
+        }
+        if self.is_taken(call) {
+            return Reply::error(412, "PreconditionFailed");
+        }
+        self.store(&call.path, call.body.clone());
+        self.stored(call, Reply::new(201))
+    }
+
+    fn stored(&self, call: &Call, reply: Reply) -> Reply {
+        match self.objects.get(&call.path) {
+            Some(object) => self.described(reply, object),
+            None => reply,
+        }
+    }
+
+    fn commit_blocks(&mut self, call: &Call) -> Reply {
+        if self.is_taken(call) {
+            return Reply::error(412, "BlobAlreadyExists");
+        }
+        let text = String::from_utf8(call.body.clone()).unwrap();
+        let mut whole = Vec::new();
+        for id in between(&text, "<Uncommitted>", "</Uncommitted>") {
+            match self.blocks.remove(&(call.path.clone(), id.to_owned())) {
+                Some(block) => whole.extend(block),
+                None => return Reply::error(400, "InvalidBlockList"),
+            }
+        }
+        self.blocks.retain(|(path, _), _| *path != call.path);
+        self.store(&call.path, whole);
+        self.stored(call, Reply::new(201))
+    }
+
+    fn multipart(&mut self, call: &Call) -> Reply {
+        if call.query.split('&').any(|part| part == "uploads" || part == "uploads=") {
+            self.versions += 1;
+            let id = format!("upload-{}", self.versions);
+            self.uploads.insert(id.clone(), (call.path.clone(), BTreeMap::new()));
+            let text = format!(
+                "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
+            );
+            return Reply::new(200).body(text.into_bytes());
+        }
+        let Some(id) = call.parameter("uploadId") else { return Reply::error(400, "InvalidRequest") };
+        let Some((_, parts)) = self.uploads.get(&id) else { return Reply::error(404, "NoSuchUpload") };
+        if self.is_taken(call) {
+            return Reply::error(412, "PreconditionFailed");
+        }
+        let text = String::from_utf8(call.body.clone()).unwrap().replace("&quot;", "\"");
+        let numbers = between(&text, "<PartNumber>", "</PartNumber>");
+        let tags = between(&text, "<ETag>", "</ETag>");
+        let mut whole = Vec::new();
+        let mut last = 0;
+        for (i, (number, tag)) in numbers.iter().zip(&tags).enumerate() {
+            let n: u32 = number.parse().unwrap();
+            let Some(part) = parts.get(&n).filter(|_| *tag == part_etag(&id, number)) else {
+                return Reply::error(400, "InvalidPart");
+            };
+            if n <= last {
+                return Reply::error(400, "InvalidPartOrder");
+            }
+            if i + 1 < numbers.len() && part.len() < self.min_part {
+                return Reply::error(400, "EntityTooSmall");
+            }
+            last = n;
+            whole.extend(part);
+        }
+        self.uploads.remove(&id);
+        self.store(&call.path, whole);
+        let tag = etag(&self.objects[&call.path]);
+        let text =
+            format!("<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>");
+        self.stored(call, Reply::new(200).body(text.into_bytes()))
+    }
+
+    fn delete(&mut self, call: &Call) -> Reply {
+        let found = match call.parameter("uploadId") {
+            Some(id) => self.uploads.remove(&id).is_some(),
+            None => self.objects.remove(&call.path).is_some(),
+        };
+        if found { Reply::new(204) } else { Reply::error(404, "NotFound") }
+    }
+}
+
+fn etag(object: &Object) -> String {
+    format!("\"v{}-{}\"", object.version, object.bytes.len())
+}
+
+fn part_etag(id: &str, number: &str) -> String {
+    format!("\"{id}-{number}\"")
+}
+
+/// A date that differs from version to version. 1 January 2025 was a Wednesday.
+fn modified(object: &Object) -> String {
+    format!("Wed, 01 Jan 2025 00:{:02}:{:02} GMT", object.version / 60 % 60, object.version % 60)
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+    text.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
+}
+
+/// A parameter's value in `query`, decoded.
+pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then(|| decode(value))
+    })
+}
