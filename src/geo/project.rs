@@ -125,6 +125,12 @@ impl Side {
         if !is_sphere && !is_wgs84 {
             return Err(shifted(&format!("an ellipsoid of {a} by {b} m"), crs));
         }
+        if proj.projname() == "eqc" && !is_sphere {
+            // proj4rs computes it on a sphere all the same, up to 20 km from where PROJ puts it.
+            return Err(Error::unsupported(format!(
+                "cogclip cannot project {crs}: +proj=eqc on an ellipsoid; {WAY_OUT}"
+            )));
+        }
         if proj.is_geocent() {
             return Err(Error::unsupported(format!("{crs} is geocentric: it has no plane to cut in")));
         }
@@ -334,6 +340,7 @@ mod tests {
         refused("+proj=tmerc +ellps=GRS80 +towgs84=1,2,3", "EPSG:4326", [1.0, 1.0], &["towgs84"]);
         refused("+proj=ob_tran +o_proj=longlat", "EPSG:4326", [1.0, 1.0], &["o_proj"]);
         refused("+proj=eck4 +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eck4"]);
+        refused("+proj=eqc +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eqc"]);
         refused("+proj=geocent +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["geocentric"]);
     }
 
