@@ -125,8 +125,8 @@ impl Side {
         if !is_sphere && !is_wgs84 {
             return Err(shifted(&format!("an ellipsoid of {a} by {b} m"), crs));
         }
-        if proj.projname() == "eqc" && !is_sphere {
-            // proj4rs computes it on a sphere all the same, up to 20 km from where PROJ puts it.
+        // proj4rs computes eqc on a sphere whatever the ellipsoid, up to 20 km from where PROJ puts it.
+        if proj.projname() == "eqc" && !proj_tokens(text).iter().any(|token| token.starts_with("R=")) {
             return Err(Error::unsupported(format!(
                 "cogclip cannot project {crs}: +proj=eqc on an ellipsoid; {WAY_OUT}"
             )));
