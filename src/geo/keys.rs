@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
-    /// The keys that GDAL 3.12 writes for EPSG:32633 (listgeo's order and values).
+    /// Keys for EPSG:32633, written by hand after OGC 19-008r4, in the manner of GDAL.
     fn utm() -> GeoKeys {
         let ascii = b"WGS 84 / UTM zone 33N|WGS 84|".to_vec();
         #[rustfmt::skip]
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn gdal_s_keys_are_read() {
+    fn a_usual_directory_is_read() {
         let keys = utm();
         assert_eq!(keys.raster_type(), Some(RasterType::PixelIsPoint));
         assert_eq!(keys.get(1026), Some(KeyValue::Ascii(b"WGS 84 / UTM zone 33N")));

