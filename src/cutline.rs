@@ -102,3 +102,24 @@ impl Cutline {
         Ok(Self { polygons, crs: Some(raster.clone()) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_box_is_a_closed_ring_and_an_empty_one_is_refused() {
+        let bounds = Bounds { min_x: 1.0, min_y: 2.0, max_x: 3.0, max_y: 5.0 };
+        let cutline = Cutline::from_bounds(bounds, None).unwrap();
+        assert_eq!((cutline.vertices(), cutline.bounds()), (5, Some(bounds)));
+        for bad in [
+            Bounds { max_x: 1.0, ..bounds },
+            Bounds { min_y: 6.0, ..bounds },
+            Bounds { min_x: f64::NAN, ..bounds },
+            Bounds { max_y: f64::INFINITY, ..bounds },
+        ] {
+            assert_eq!(Cutline::from_bounds(bad, None).unwrap_err().kind(), ErrorKind::Usage, "{bad:?}");
+        }
+    }
+}

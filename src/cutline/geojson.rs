@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str, limits: &Limits) -> Result<Cutline> {
     let object: Object = serde_json::from_str(text)
         .map_err(|cause| Error::format(format!("the cutline is not GeoJSON: {cause}")))?;
     let mut found = Found { polygons: Vec::new(), crs: None, vertices: 0, limit: limits.vertices };
-    found.object(&object, &Some(Crs::wgs84()), "")?;
+    found.object(&object, Some(&Crs::wgs84()), "")?;
     match found.crs {
         Some(crs) if !found.polygons.is_empty() => Ok(Cutline { polygons: found.polygons, crs }),
         _ => Err(Error::usage("the cutline has no polygon: all of its geometries are null or empty")),
@@ -44,8 +44,8 @@ struct Object<'a> {
     geometry: Option<Box<Object<'a>>>,
     #[serde(default, borrow)]
     features: Option<Vec<Object<'a>>>,
-    /// Absent, null and an object mean three things.
     #[serde(default, borrow, deserialize_with = "present")]
+    #[expect(clippy::option_option, reason = "absent, null and an object mean three things")]
     crs: Option<Option<NamedCrs<'a>>>,
 }
 
@@ -130,12 +130,18 @@ impl<'de> Visitor<'de> for CoordinatesVisitor {
         Ok(Coordinates::Number(value))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the nearest double is what a coordinate of 16 digits means")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the nearest double is what a coordinate of 16 digits means"
+    )]
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Coordinates, E> {
         Ok(Coordinates::Number(value as f64))
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "the nearest double is what a coordinate of 16 digits means")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the nearest double is what a coordinate of 16 digits means"
+    )]
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Coordinates, E> {
         Ok(Coordinates::Number(value as f64))
     }
@@ -145,9 +151,9 @@ impl<'de> Visitor<'de> for CoordinatesVisitor {
         Ok(match values.next_element()? {
             None => Coordinates::Empty,
             Some(Coordinates::Number(x)) => {
-                let y = values.next_element::<f64>()?.ok_or_else(|| {
-                    de::Error::custom("a position of one number; it takes two")
-                })?;
+                let y = values
+                    .next_element::<f64>()?
+                    .ok_or_else(|| de::Error::custom("a position of one number; it takes two"))?;
                 // The height, and whatever some writers append to it.
                 while values.next_element::<f64>()?.is_some() {}
                 Coordinates::Position([x, y])
@@ -231,7 +237,8 @@ impl<'de> Visitor<'de> for IdVisitor {
 /// What has been gathered so far.
 struct Found {
     polygons: Vec<Polygon>,
-    /// The CRS of the polygons found so far; `Some(None)` is one that the text says is unknown.
+    /// The CRS of the polygons found so far.
+    #[expect(clippy::option_option, reason = "none found yet, found to be unknown, found")]
     crs: Option<Option<Crs>>,
     vertices: usize,
     limit: usize,
@@ -239,13 +246,13 @@ struct Found {
 
 impl Found {
     /// Gathers the polygons of an object. `crs` is that of the object around it, `place` where it stands.
-    fn object(&mut self, object: &Object<'_>, crs: &Option<Crs>, place: &str) -> Result<()> {
-        let own_crs = match &object.crs {
-            None => crs,
-            // GeoJSON 2008 §3: null means that no CRS can be assumed.
-            Some(None) => &None,
-            Some(Some(named)) => &Some(named.crs()?),
+    fn object(&mut self, object: &Object<'_>, crs: Option<&Crs>, place: &str) -> Result<()> {
+        let named = match &object.crs {
+            Some(Some(named)) => Some(named.crs()?),
+            Some(None) | None => None,
         };
+        // GeoJSON 2008 §3: null means that no CRS can be assumed.
+        let own_crs = if object.crs.is_some() { named.as_ref() } else { crs };
         match &*object.kind {
             "FeatureCollection" => {
                 let features = object.features.as_ref().ok_or_else(|| missing(object, "features", place))?;
@@ -259,7 +266,9 @@ impl Found {
                 Ok(())
             }
             // A feature without a place is valid, and null geometries are skipped.
-            "Feature" => object.geometry.as_ref().map_or(Ok(()), |geometry| self.object(geometry, own_crs, place)),
+            "Feature" => {
+                object.geometry.as_ref().map_or(Ok(()), |geometry| self.object(geometry, own_crs, place))
+            }
             "GeometryCollection" => object
                 .geometries
                 .as_ref()
@@ -267,7 +276,8 @@ impl Found {
                 .iter()
                 .try_for_each(|geometry| self.object(geometry, own_crs, place)),
             "Polygon" => {
-                let rings = object.coordinates.as_ref().ok_or_else(|| missing(object, "coordinates", place))?;
+                let rings =
+                    object.coordinates.as_ref().ok_or_else(|| missing(object, "coordinates", place))?;
                 self.polygon(rings, own_crs, place)
             }
             "MultiPolygon" => match &object.coordinates {
@@ -278,14 +288,15 @@ impl Found {
                 }
                 Some(_) => Err(misshapen("MultiPolygon", place)),
             },
-            kind @ ("Point" | "MultiPoint" | "LineString" | "MultiLineString") => {
-                Err(located(place, Error::usage(format!("a {kind} covers no area; a cutline takes polygons"))))
-            }
+            kind @ ("Point" | "MultiPoint" | "LineString" | "MultiLineString") => Err(located(
+                place,
+                Error::usage(format!("a {kind} covers no area; a cutline takes polygons")),
+            )),
             kind => Err(located(place, Error::format(format!("\"{kind}\" is no type of GeoJSON")))),
         }
     }
 
-    fn polygon(&mut self, rings: &Coordinates, crs: &Option<Crs>, place: &str) -> Result<()> {
+    fn polygon(&mut self, rings: &Coordinates, crs: Option<&Crs>, place: &str) -> Result<()> {
         let lists = match rings {
             Coordinates::Empty => return Ok(()),
             Coordinates::Lists(lists) => lists,
@@ -317,12 +328,14 @@ impl Found {
             return Ok(());
         }
         match &self.crs {
-            None => self.crs = Some(crs.clone()),
-            Some(first) if is_same(first, crs) => {}
+            None => self.crs = Some(crs.cloned()),
+            Some(first) if is_same(first.as_ref(), crs) => {}
             Some(_) => {
                 return Err(located(
                     place,
-                    Error::unsupported("this geometry's `crs` member names another CRS than the ones before it"),
+                    Error::unsupported(
+                        "this geometry's `crs` member names another CRS than the ones before it",
+                    ),
                 ));
             }
         }
@@ -331,7 +344,7 @@ impl Found {
     }
 }
 
-fn is_same(a: &Option<Crs>, b: &Option<Crs>) -> bool {
+fn is_same(a: Option<&Crs>, b: Option<&Crs>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a.is_same(b),
         (a, b) => a.is_none() && b.is_none(),
@@ -339,6 +352,7 @@ fn is_same(a: &Option<Crs>, b: &Option<Crs>) -> bool {
 }
 
 /// The ring with its first point repeated at the end, if it was not.
+#[expect(clippy::float_cmp, reason = "a ring is closed by the very same point (RFC 7946 §3.1.6)")]
 fn closed(positions: &[[f64; 2]]) -> Ring {
     let mut ring = Vec::with_capacity(positions.len().saturating_add(1));
     ring.extend_from_slice(positions);
@@ -359,5 +373,204 @@ fn missing(object: &Object<'_>, member: &str, place: &str) -> Error {
 }
 
 fn misshapen(kind: &str, place: &str) -> Error {
-    located(place, Error::format(format!("the coordinates of a {kind} are not nested as one's (RFC 7946 §3.1)")))
+    located(
+        place,
+        Error::format(format!("the coordinates of a {kind} are not nested as one's (RFC 7946 §3.1)")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const RING: &str = "[[0,0],[2,0],[2,1],[0,1],[0,0]]";
+
+    fn read(text: &str) -> Result<Cutline> {
+        Cutline::from_geojson(text, &Limits::default())
+    }
+
+    fn polygon() -> String {
+        format!(r#"{{"type":"Polygon","coordinates":[{RING}]}}"#)
+    }
+
+    /// `text` gives this many polygons in this CRS, all of them [`RING`].
+    #[track_caller]
+    fn check(text: &str, polygons: usize, crs: Option<&str>) {
+        let cutline = read(text).unwrap();
+        assert_eq!((cutline.polygons.len(), cutline.crs.map(|crs| crs.name()).as_deref()), (polygons, crs));
+        for polygon in cutline.polygons {
+            assert_eq!(polygon.rings, [[[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0], [0.0, 0.0]]]);
+        }
+    }
+
+    #[test]
+    fn every_level_is_read() {
+        let p = polygon();
+        let crs84 = Some("OGC:CRS84");
+        check(&p, 1, crs84);
+        check(&format!("\u{feff}{p}"), 1, crs84);
+        check(
+            &format!(r#"{{"coordinates":[[{RING}],[{RING}]],"type":"MultiPolygon","bbox":[0,0,2,1]}}"#),
+            2,
+            crs84,
+        );
+        check(
+            &format!(
+                r#"{{"type":"Feature","id":7,"properties":{{"crs":[1,{{}}]}},"geometry":{p},"x":null}}"#
+            ),
+            1,
+            crs84,
+        );
+        check(&format!(r#"{{"geometry":{p},"type":"Feature","id":{{"odd":[1]}}}}"#), 1, crs84);
+        check(
+            &format!(
+                r#"{{"type":"GeometryCollection","geometries":[{p},{{"type":"GeometryCollection","geometries":[{p}]}}]}}"#
+            ),
+            2,
+            crs84,
+        );
+        check(
+            &format!(
+                r#"{{"type":"FeatureCollection","name":"n","features":[
+                {{"type":"Feature","properties":null,"geometry":null}},
+                {{"type":"Feature","properties":{{}},"geometry":{p}}},
+                {{"type":"Feature","geometry":{{"type":"Polygon","coordinates":[]}}}},
+                {{"type":"Feature","geometry":{{"type":"MultiPolygon","coordinates":[]}}}}]}}"#
+            ),
+            1,
+            crs84,
+        );
+        // Unclosed; with heights and measures
+        check(r#"{"type":"Polygon","coordinates":[[[0,0],[2,0],[2,1],[0,1]]]}"#, 1, crs84);
+        check(
+            r#"{"type":"Polygon","coordinates":[[[0,0,9],[2,0,9,1],[2.0,1e0,-9],[0,1],[-0.0,0]]]}"#,
+            1,
+            crs84,
+        );
+    }
+
+    #[test]
+    fn the_crs_member_counts_where_it_stands() {
+        let p = polygon();
+        let named = |name: &str| format!(r#""crs":{{"type":"name","properties":{{"name":"{name}"}}}}"#);
+        let with = |crs: &str| format!(r#"{{"type":"Feature",{crs},"geometry":{p}}}"#);
+        check(&with(&named("urn:ogc:def:crs:EPSG::32633")), 1, Some("EPSG:32633"));
+        check(&with(&named("EPSG:27700")), 1, Some("EPSG:27700"));
+        check(&with(&named("urn:ogc:def:crs:OGC:1.3:CRS84")), 1, Some("OGC:CRS84"));
+        check(&with(r#""crs":{"type":"EPSG","properties":{"code":3857}}"#), 1, Some("EPSG:3857"));
+        check(&with(r#""crs":null"#), 1, None);
+        let collection = |a: &str, b: &str, c: &str| {
+            format!(r#"{{"type":"FeatureCollection","features":[{},{}]{c}}}"#, with(a), with(b))
+        };
+        let (utm, mercator) = (named("EPSG:32633"), named("EPSG:3857"));
+        check(&collection(r#""a":1"#, &utm, &format!(",{utm}")), 2, Some("EPSG:32633"));
+        for text in [
+            collection(&utm, &mercator, ""),
+            collection(&utm, r#""a":1"#, ""),
+            with(r#""crs":{"type":"link","properties":{"href":"x"}}"#),
+        ] {
+            assert_eq!(read(&text).unwrap_err().kind(), ErrorKind::Unsupported, "{text}");
+        }
+        // With no polygon left there is no CRS either, and it is the polygon that is missing.
+        assert_eq!(
+            read(r#"{"type":"FeatureCollection","crs":null,"features":[]}"#).unwrap_err().kind(),
+            ErrorKind::Usage
+        );
+    }
+
+    #[test]
+    fn errors_say_whose_fault_and_where() {
+        #[track_caller]
+        fn refused(text: &str, kind: ErrorKind, words: &str) {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        use ErrorKind::{Format, Usage};
+        refused("", Format, "line 1 column 0");
+        refused("{\n\"type\":\"Polygon\",\n\"coordinates\":[[[0,x]]]}", Format, "line 3 column 20");
+        refused(r#"{"type":"Polygon","coordinates":[[[0,NaN]]]}"#, Format, "line 1");
+        refused(r#"{"type":"Polygon","coordinates":[[[0,1e999]]]}"#, Format, "out of range");
+        refused(r#"{"type":"Polygon","coordinates":[[[0]]]}"#, Format, "one number");
+        refused(r#"{"type":"Polygon","coordinates":[[[0,null]]]}"#, Format, "null");
+        refused(r#"{"type":"Polygon","coordinates":[[[0,"1"]]]}"#, Format, "string");
+        refused(r#"{"type":"Polygon","coordinates":[[[0,1],[[1,2]]]]}"#, Format, "different depths");
+        refused(r#"{"type":"Polygon","coordinates":[[0,1],[1,2]]}"#, Format, "nested");
+        refused(r#"{"type":"Polygon","coordinates":[0,1]}"#, Format, "nested");
+        refused(r#"{"type":"MultiPolygon","coordinates":[[[0,1],[1,2]]]}"#, Format, "nested");
+        refused(r#"{"type":"Polygon"}"#, Format, "`coordinates`");
+        refused(r#"{"type":"FeatureCollection"}"#, Format, "`features`");
+        refused(r#"{"type":"GeometryCollection"}"#, Format, "`geometries`");
+        refused(r#"{"type":"Circle"}"#, Format, "Circle");
+        refused(r#"{"coordinates":[]}"#, Format, "type");
+        refused("[1,2]", Format, "line 1");
+        refused(&format!("{} {{}}", polygon()), Format, "trailing");
+        refused(r#"{"type":"FeatureCollection","features":[]}"#, Usage, "no polygon");
+        refused(r#"{"type":"Feature","geometry":null}"#, Usage, "no polygon");
+        refused(r#"{"type":"Polygon","coordinates":[[]]}"#, Usage, "no polygon");
+        for kind in ["Point", "MultiPoint", "LineString", "MultiLineString"] {
+            refused(&format!(r#"{{"type":"{kind}","coordinates":[]}}"#), Usage, kind);
+        }
+        refused(
+            r#"{"type":"FeatureCollection","features":[{"type":"Feature","geometry":null},{"type":"Feature","id":"a7","geometry":{"type":"Point","coordinates":[1,2]}}]}"#,
+            Usage,
+            "feature 1 (id \"a7\"): a Point",
+        );
+    }
+
+    #[test]
+    fn coordinates_are_read_to_the_last_bit() {
+        // Rust's own parser rounds correctly; serde_json does so with its feature `float_roundtrip` only.
+        for text in
+            ["0.8925104143467577", "-179.99999999999997", "123456789.12345679", "4.9406564584124654e-324"]
+        {
+            let cutline =
+                read(&format!(r#"{{"type":"Polygon","coordinates":[[[{text},1],[2,2],[3,1]]]}}"#)).unwrap();
+            assert_eq!(
+                cutline.polygons[0].rings[0][0][0].to_bits(),
+                text.parse::<f64>().unwrap().to_bits(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn vertices_and_nesting_are_bounded() {
+        let mut limits = Limits { vertices: 4, ..Limits::default() };
+        assert_eq!(Cutline::from_geojson(&polygon(), &limits).unwrap_err().kind(), ErrorKind::Limit);
+        limits.vertices = 5;
+        assert!(Cutline::from_geojson(&polygon(), &limits).is_ok());
+        for (open, count) in [
+            ("[", 1_000_000),
+            (r#"{"type":"GeometryCollection","geometries":["#, 100_000),
+            (r#"{"a":"#, 100_000),
+        ] {
+            assert_eq!(read(&open.repeat(count)).unwrap_err().kind(), ErrorKind::Format);
+        }
+        let deep =
+            format!(r#"{{"type":"Polygon","coordinates":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(read(&deep).unwrap_err().kind(), ErrorKind::Format);
+    }
+
+    #[test]
+    fn no_truncation_or_mutation_panics() {
+        let text = format!(
+            r#"{{"type":"FeatureCollection","crs":{{"type":"name","properties":{{"name":"EPSG:4326"}}}},"features":[{{"type":"Feature","id":"é","properties":{{"a":[1,"b"]}},"geometry":{}}}]}}"#,
+            polygon()
+        );
+        assert!(read(&text).is_ok());
+        for end in (0..text.len()).step_by(7).filter(|end| text.is_char_boundary(*end)) {
+            assert_eq!(read(&text[..end]).unwrap_err().kind(), ErrorKind::Format);
+        }
+        for place in 0..text.len() {
+            for byte in *b"{}[]\",:0-e\0" {
+                let mut bytes = text.clone().into_bytes();
+                bytes[place] = byte;
+                if let Ok(mutated) = String::from_utf8(bytes) {
+                    drop(read(&mutated));
+                }
+            }
+        }
+    }
 }

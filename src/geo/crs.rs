@@ -9,8 +9,7 @@ use super::epsg;
 use crate::error::{Error, Result};
 
 /// What an error about a CRS that cannot be projected tells the user to do.
-pub(super) const WAY_OUT: &str =
-    "reproject the cutline into the raster's own CRS and pass `--cutline-crs source`, which needs no projection";
+pub(super) const WAY_OUT: &str = "reproject the cutline into the raster's own CRS and pass `--cutline-crs source`, which needs no projection";
 
 /// A coordinate reference system: an EPSG code, a PROJ string, or only a name.
 ///
@@ -141,7 +140,7 @@ impl Crs {
     pub fn proj_string(&self) -> Option<&str> {
         match &self.0 {
             Kind::Crs84 => Some("+proj=longlat +datum=WGS84"),
-            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.proj.as_str()),
+            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.proj),
             Kind::Proj(text) => Some(text),
             Kind::Named(_) => None,
         }
@@ -176,9 +175,9 @@ impl Crs {
     #[must_use]
     pub fn is_geographic(&self) -> bool {
         self.proj_string().is_some_and(|text| {
-            proj_tokens(text)
-                .iter()
-                .any(|token| matches!(*token, "proj=longlat" | "proj=latlong" | "proj=lonlat" | "proj=latlon"))
+            proj_tokens(text).iter().any(|token| {
+                matches!(*token, "proj=longlat" | "proj=latlong" | "proj=lonlat" | "proj=latlon")
+            })
         })
     }
 }
@@ -220,4 +219,75 @@ fn shortened(text: &str) -> String {
         short.push_str("...");
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn every_spelling_names_the_same_crs() {
+        for text in [
+            "EPSG:32633",
+            " epsg:32633 ",
+            "urn:ogc:def:crs:EPSG::32633",
+            "urn:ogc:def:crs:EPSG:6.9:32633",
+            "urn:x-ogc:def:crs:EPSG:32633",
+            "http://www.opengis.net/def/crs/EPSG/0/32633",
+            "https://www.opengis.net/def/crs/EPSG/0/32633",
+        ] {
+            let crs = Crs::parse(text).unwrap();
+            assert_eq!((crs.epsg(), crs.name().as_str()), (Some(32633), "EPSG:32633"), "{text}");
+            assert_eq!(crs, Crs::from_epsg(32633).unwrap());
+        }
+        for text in [
+            "OGC:CRS84",
+            "CRS84",
+            "urn:ogc:def:crs:OGC:1.3:CRS84",
+            "http://www.opengis.net/def/crs/OGC/1.3/CRS84",
+        ] {
+            assert_eq!(Crs::parse(text).unwrap(), Crs::wgs84(), "{text}");
+        }
+        assert!(Crs::wgs84().is_same(&Crs::from_epsg(4326).unwrap()) && Crs::wgs84().is_geographic());
+    }
+
+    #[test]
+    fn what_is_no_crs_says_so() {
+        for (text, kind) in [
+            ("", ErrorKind::Usage),
+            ("32633", ErrorKind::Usage),
+            ("EPSG:", ErrorKind::Usage),
+            ("EPSG:-1", ErrorKind::Usage),
+            ("EPSG:99999999999", ErrorKind::Usage),
+            ("urn:ogc:def:crs:", ErrorKind::Usage),
+            ("+zone=33", ErrorKind::Usage),
+            ("ESRI:54009", ErrorKind::Unsupported),
+            ("PROJCS[\"x\"]", ErrorKind::Unsupported),
+            ("{\"type\":\"ProjectedCRS\"}", ErrorKind::Unsupported),
+        ] {
+            assert_eq!(Crs::parse(text).unwrap_err().kind(), kind, "{text}");
+        }
+        let error = Crs::from_epsg(27700).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(
+            error.to_string().contains("EPSG:27700") && error.to_string().contains("--cutline-crs source")
+        );
+    }
+
+    #[test]
+    fn the_same_is_never_said_of_different_datums() {
+        let same = |a: &str, b: &str| Crs::parse(a).unwrap().is_same(&Crs::parse(b).unwrap());
+        assert!(same("+proj=utm +zone=33 +datum=WGS84 +units=m +no_defs", "EPSG:32633"));
+        assert!(same("+zone=33 +proj=utm +ellps=GRS80", "+proj=utm +zone=33 +ellps=GRS80 +type=crs"));
+        assert!(same("EPSG:27700", "urn:ogc:def:crs:EPSG::27700"));
+        // GDA94 and GDA2020: the same string, 1.8 m apart
+        assert_eq!(
+            Crs::parse("EPSG:28355").unwrap().proj_string(),
+            Crs::parse("EPSG:7855").unwrap().proj_string()
+        );
+        assert!(!same("EPSG:28355", "EPSG:7855"));
+        assert!(!same("+proj=utm +zone=55 +south +ellps=GRS80 +units=m", "EPSG:7855"));
+        assert!(!Crs::named("WGS 84 / Mine").is_same(&Crs::named("WGS 84 / Mine")));
+    }
 }

@@ -101,7 +101,7 @@ impl GeoKeys {
         for entry in keys.entries() {
             let [id, tag, count, offset] = *entry;
             let is_known = matches!(tag, GEO_DOUBLE_PARAMS | GEO_ASCII_PARAMS | GEO_KEY_DIRECTORY);
-            if is_known && keys.value(entry).is_none() {
+            if is_known && keys.value(*entry).is_none() {
                 return Err(Error::format(format!(
                     "GeoKey {id} has {count} values from {offset} in tag {tag}, which is shorter"
                 )));
@@ -113,7 +113,7 @@ impl GeoKeys {
     /// The value of the key `id`; `None` when it is absent. Of several, the last counts, as in libgeotiff.
     #[must_use]
     pub fn get(&self, id: u16) -> Option<KeyValue<'_>> {
-        self.entries().iter().rev().find(|entry| entry[0] == id).and_then(|entry| self.value(entry))
+        self.entries().iter().rev().find(|entry| entry[0] == id).and_then(|entry| self.value(*entry))
     }
 
     /// What the grid refers to; `None` when the keys do not say, which means an area.
@@ -134,7 +134,8 @@ impl GeoKeys {
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] for a geocentric CRS, which has no plane.
     pub fn crs(&self) -> Result<Option<Crs>> {
-        let projected = || self.coded(PROJECTED_CRS, &[PROJECTED_CITATION, CITATION, GEODETIC_CITATION], "projected");
+        let projected =
+            || self.coded(PROJECTED_CRS, &[PROJECTED_CITATION, CITATION, GEODETIC_CITATION], "projected");
         let geodetic = || self.coded(GEODETIC_CRS, &[GEODETIC_CITATION, CITATION], "geographic");
         Ok(match self.short(MODEL_TYPE) {
             Some(1) => Some(projected()),
@@ -214,7 +215,7 @@ impl GeoKeys {
         }
     }
 
-    fn value(&self, &[_, tag, count, offset]: &[u16; 4]) -> Option<KeyValue<'_>> {
+    fn value(&self, [_, tag, count, offset]: [u16; 4]) -> Option<KeyValue<'_>> {
         let start = usize::from(offset);
         let end = start.checked_add(usize::from(count))?;
         match tag {
@@ -231,5 +232,114 @@ impl GeoKeys {
             }
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// Keys for EPSG:32633, written by hand after OGC 19-008r4, in the manner of GDAL.
+    fn utm() -> GeoKeys {
+        let ascii = b"WGS 84 / UTM zone 33N|WGS 84|".to_vec();
+        #[rustfmt::skip]
+        let directory = vec![
+            1, 1, 0, 8,
+            1024, 0, 1, 1,
+            1025, 0, 1, 2,
+            1026, 34737, 22, 0,
+            2049, 34737, 7, 22,
+            2054, 0, 1, 9102,
+            2057, 34736, 1, 1,
+            3072, 0, 1, 32633,
+            3076, 0, 1, 9001,
+        ];
+        GeoKeys::parse(directory, vec![298.257_223_563, 6_378_137.0], ascii).unwrap()
+    }
+
+    fn of(keys: &[[u16; 4]], ascii: &[u8]) -> Result<GeoKeys> {
+        let count = u16::try_from(keys.len()).unwrap();
+        GeoKeys::parse([&[1, 1, 0, count], keys.as_flattened()].concat(), vec![], ascii.to_vec())
+    }
+
+    #[test]
+    fn a_usual_directory_is_read() {
+        let keys = utm();
+        assert_eq!(keys.raster_type(), Some(RasterType::PixelIsPoint));
+        assert_eq!(keys.get(1026), Some(KeyValue::Ascii(b"WGS 84 / UTM zone 33N")));
+        assert_eq!(keys.get(2057), Some(KeyValue::Doubles(&[6_378_137.0])));
+        assert_eq!((keys.get(3072), keys.get(4096)), (Some(KeyValue::Short(32633)), None));
+        assert_eq!(keys.crs().unwrap(), Some(Crs::from_epsg(32633).unwrap()));
+    }
+
+    #[test]
+    fn a_crs_is_named_or_it_is_not() {
+        #[track_caller]
+        fn check(keys: &[[u16; 4]], name: Option<&str>, can_be_projected: bool) {
+            let crs = of(keys, b"My grid|EPSG:32633|").unwrap().crs().unwrap();
+            assert_eq!(crs.as_ref().map(Crs::name).as_deref(), name);
+            assert_eq!(crs.is_some_and(|crs| crs.proj_string().is_some()), can_be_projected);
+        }
+        check(&[], None, false);
+        check(&[[1025, 0, 1, 1]], None, false);
+        check(&[[1024, 0, 1, 2], [2048, 0, 1, 4326], [2054, 0, 1, 9102]], Some("EPSG:4326"), true);
+        check(&[[1024, 0, 1, 1], [3072, 0, 1, 27700]], Some("EPSG:27700"), false);
+        check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 8, 0]], Some("My grid"), false);
+        // Not even a citation that looks like a code is guessed at.
+        check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 11, 8]], Some("EPSG:32633"), false);
+        check(&[[1024, 0, 1, 1]], Some("user-defined projected CRS"), false);
+        check(
+            &[[1024, 0, 1, 1], [3072, 0, 1, 32633], [3076, 0, 1, 9003]],
+            Some("EPSG:32633 with the unit EPSG:9003"),
+            false,
+        );
+        check(&[[3072, 0, 1, 32633]], Some("EPSG:32633"), true);
+        let geocentric = of(&[[1024, 0, 1, 3], [2048, 0, 1, 4978]], b"").unwrap().crs().unwrap_err();
+        assert_eq!(geocentric.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn a_contradiction_is_an_error_and_junk_is_not() {
+        assert!(GeoKeys::parse(vec![], vec![], vec![]).unwrap().crs().unwrap().is_none());
+        for directory in [vec![1], vec![1, 1, 0], vec![2, 0, 0, 0], vec![1, 1, 0, 2, 1024, 0, 1, 1]] {
+            assert_eq!(GeoKeys::parse(directory, vec![], vec![]).unwrap_err().kind(), ErrorKind::Format);
+        }
+        assert_eq!(of(&[[2057, 34736, 1, 0]], b"").unwrap_err().kind(), ErrorKind::Format);
+        assert_eq!(of(&[[1026, 34737, 1, 4]], b"abc").unwrap_err().kind(), ErrorKind::Format);
+        assert_eq!(of(&[[1026, 34737, 9, 1]], b"abc").unwrap().get(1026), Some(KeyValue::Ascii(b"bc")));
+        assert_eq!(
+            of(&[[1026, 555, 9, 1], [1024, 0, 1, 1], [1024, 0, 1, 2]], b"").unwrap().get(1024),
+            Some(KeyValue::Short(2))
+        );
+        let trailing = GeoKeys::parse(vec![1, 1, 0, 1, 1024, 0, 1, 1, 0, 0], vec![], vec![]).unwrap();
+        assert_eq!(trailing.directory.len(), 10, "kept as found");
+    }
+
+    #[test]
+    fn no_mutation_panics() {
+        let good = utm();
+        let mut tried = 0;
+        let mut attempt = |directory: Vec<u16>, doubles: &[f64], ascii: &[u8]| {
+            tried += 1;
+            if let Ok(keys) = GeoKeys::parse(directory, doubles.to_vec(), ascii.to_vec()) {
+                drop(keys.crs());
+                for id in 0..5000 {
+                    std::hint::black_box(keys.get(id));
+                }
+            }
+        };
+        for length in 0..=good.directory.len() {
+            attempt(good.directory[..length].to_vec(), &good.doubles, &good.ascii);
+        }
+        for place in 0..good.directory.len() {
+            for value in [0, 1, 2, 7, 9, 32767, 34735, 34736, 34737, u16::MAX] {
+                let mut directory = good.directory.clone();
+                directory[place] = value;
+                attempt(directory.clone(), &good.doubles, &good.ascii);
+                attempt(directory, &[], b"\xff\0|");
+            }
+        }
+        assert_eq!(tried, 37 + 36 * 20);
     }
 }
