@@ -1,5 +1,7 @@
 //! The random polygons of `scripts/make-mask-cases.py`, bit for bit: change both together.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use cogclip::cutline::{Polygon, Ring};
 use cogclip::geo::Affine;
 use cogclip::grid::Size;
@@ -12,19 +14,19 @@ type Shape = Vec<Vec<Ring>>;
 const COS: [f64; 16] = [
     1.0,
     0.923_879_532_511_286_7,
-    0.707_106_781_186_547_6,
+    FRAC_1_SQRT_2,
     0.382_683_432_365_089_8,
     0.0,
     -0.382_683_432_365_089_8,
-    -0.707_106_781_186_547_6,
+    -FRAC_1_SQRT_2,
     -0.923_879_532_511_286_7,
     -1.0,
     -0.923_879_532_511_286_7,
-    -0.707_106_781_186_547_6,
+    -FRAC_1_SQRT_2,
     -0.382_683_432_365_089_8,
     0.0,
     0.382_683_432_365_089_8,
-    0.707_106_781_186_547_6,
+    FRAC_1_SQRT_2,
     0.923_879_532_511_286_7,
 ];
 /// What lies just inside and just outside the thresholds of the all-touched rule.
@@ -196,7 +198,7 @@ fn rectangle(rng: &mut Rng, w: f64, h: f64, step: f64) -> Vec<Point> {
 
 fn holes(rng: &mut Rng, w: f64, h: f64) -> Shape {
     let mut rings = vec![closed_star(rng, w, h)];
-    for _ in 0..1 + rng.below(3) {
+    for _ in 0..=rng.below(3) {
         let cx = rng.span(0.0, w);
         let cy = rng.span(0.0, h);
         let points = star(rng, cx, cy, 0.5, 0.2 * w);
@@ -229,7 +231,7 @@ fn sliver(rng: &mut Rng, w: f64, h: f64) -> Shape {
 fn duplicates(rng: &mut Rng, w: f64, h: f64) -> Shape {
     let mut points = Vec::new();
     for point in star_in(rng, w, h) {
-        for _ in 0..1 + rng.below(3) {
+        for _ in 0..=rng.below(3) {
             points.push(point);
         }
     }
@@ -274,10 +276,10 @@ fn comb(rng: &mut Rng, w: f64, h: f64) -> Shape {
     let mut points = Vec::new();
     for i in 0..teeth {
         let x = left + pitch * i as f64;
-        let a = back + rng.span(0.5, h);
-        let b = back + rng.span(0.1, 1.0);
-        points.push([x, a]);
-        points.push([x + 0.5 * pitch, b]);
+        let tip = back + rng.span(0.5, h);
+        let gap = back + rng.span(0.1, 1.0);
+        points.push([x, tip]);
+        points.push([x + 0.5 * pitch, gap]);
     }
     points.push([left + pitch * teeth as f64, back]);
     points.push([left, back]);
@@ -311,14 +313,14 @@ fn nudged(rng: &mut Rng, w: f64, h: f64) -> Shape {
 fn overlapping_rings(rng: &mut Rng, w: f64, h: f64) -> Shape {
     let n = 4 + rng.below(4);
     let mut rings = vec![close_scatter(rng, n, w, h)];
-    for _ in 0..1 + rng.below(2) {
-        let ring = if rng.below(3) == 0 {
+    for _ in 0..=rng.below(2) {
+        let next = if rng.below(3) == 0 {
             let points = rings[0][..rings[0].len() - 1].to_vec();
             close(rng, points)
         } else {
             close_scatter(rng, 4, w, h)
         };
-        rings.push(ring);
+        rings.push(next);
     }
     vec![rings]
 }
