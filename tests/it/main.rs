@@ -1,4 +1,4 @@
 //! All integration tests, one binary. The table of contents:
 
-/// Every pixel of 28,000 random polygons, against what rasterio burnt.
+/// Every pixel of 29,400 random polygons, against what rasterio burnt.
 mod mask;

@@ -38,6 +38,9 @@ const THICKNESS: [f64; 6] = [1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5];
 const FAR: [f64; 8] = [1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 const RADII: [f64; 6] = [2.0, 1.0, 0.5, 0.1, 0.01, 1e-3];
 
+/// Steps, in pixels, to a second vertex within and just beyond 1e-5 world units.
+const CLOSE_BY: [f64; 8] = [0.0, 0.0, 5e-6, -5e-6, 9.9e-6, -9.9e-6, 1.01e-5, -1.01e-5];
+
 /// One case: what to burn, and where.
 pub(crate) struct Case {
     pub(crate) class: &'static str,
@@ -49,7 +52,7 @@ pub(crate) struct Case {
 /// Makes polygons in pixels for a window of some width and height.
 type Make = fn(&mut Rng, f64, f64) -> Shape;
 
-pub(crate) const CLASSES: [(&str, Make); 20] = [
+pub(crate) const CLASSES: [(&str, Make); 21] = [
     ("triangle", |rng, w, h| one(close_scatter(rng, 3, w, h))),
     ("stars", |rng, w, h| one(closed_star(rng, w, h))),
     ("holes", holes),
@@ -73,6 +76,7 @@ pub(crate) const CLASSES: [(&str, Make); 20] = [
     ("window_edges", window_edges),
     ("stairs", stairs),
     ("degenerate", degenerate),
+    ("crooked", crooked),
 ];
 
 const TRANSFORMS: [fn(&mut Rng) -> [f64; 6]; 6] = [identity, utm, geographic, south_up, rotated, mirrored];
@@ -374,6 +378,25 @@ fn degenerate(rng: &mut Rng, w: f64, h: f64) -> Shape {
         let any = rng.span(0.0, 1.0);
         let t = rng.of(&[0.0, 0.25, 0.5, 1.0, any]);
         points.push([x0 + (x1 - x0) * t, y0 + (y1 - y0) * t]);
+    }
+    one(close(rng, points))
+}
+
+/// Self-crossing stairs whose edges lie on centre lines, so that the ring's direction shows; some corners double.
+fn crooked(rng: &mut Rng, w: f64, h: f64) -> Shape {
+    let n = 3 + rng.below(4);
+    let corners: Vec<Point> =
+        (0..n).map(|_| [rng.span(-1.0, w + 1.0).floor(), rng.span(-1.0, h + 1.0).floor() + 0.5]).collect();
+    let mut points = Vec::new();
+    for (i, &[x, y]) in corners.iter().enumerate() {
+        for corner in [[x, y], [corners[(i + 1) % corners.len()][0], y]] {
+            points.push(corner);
+            if rng.below(3) == 0 {
+                let dx = rng.of(&CLOSE_BY);
+                let dy = rng.of(&CLOSE_BY);
+                points.push([corner[0] + dx, corner[1] + dy]);
+            }
+        }
     }
     one(close(rng, points))
 }
