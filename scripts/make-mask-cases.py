@@ -37,7 +37,7 @@ from rasterio.features import geometry_mask
 FILE = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "mask-cases.bin"
 MAGIC = b"CGMASK01"
 SEED = 20260101
-COUNT = 28_000
+COUNT = 29_400
 M64 = (1 << 64) - 1
 
 # cos of k * 22.5 degrees; the sine is the cosine 4 steps back.
@@ -52,6 +52,8 @@ NUDGES = [0.0, 0.0, 1e-12, -1e-12, 1e-9, -1e-9, 9e-5, -9e-5, 1.1e-4, -1.1e-4, 5e
 THICKNESS = [1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5]
 FAR = [1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7]
 RADII = [2.0, 1.0, 0.5, 0.1, 0.01, 1e-3]
+# Steps, in pixels, to a second vertex within and just beyond 1e-5 world units, where the ring's direction is judged.
+CLOSE_BY = [0.0, 0.0, 5e-6, -5e-6, 9.9e-6, -9.9e-6, 1.01e-5, -1.01e-5]
 
 
 class Rng:
@@ -307,9 +309,28 @@ def degenerate(rng, w, h):
     return [[close(rng, points)]]
 
 
+def crooked(rng, w, h):
+    """Self-crossing stairs whose edges lie on centre lines, so that the ring's direction shows; some corners double."""
+    corners = []
+    for _ in range(3 + rng.below(4)):
+        x = math.floor(rng.span(-1.0, w + 1.0))
+        y = math.floor(rng.span(-1.0, h + 1.0)) + 0.5
+        corners.append((x + 0.0, y))
+    points = []
+    for i, (x, y) in enumerate(corners):
+        for corner in [(x, y), (corners[(i + 1) % len(corners)][0], y)]:
+            points.append(corner)
+            if rng.below(3) == 0:
+                dx = rng.of(CLOSE_BY)
+                dy = rng.of(CLOSE_BY)
+                points.append((corner[0] + dx, corner[1] + dy))
+    return [[close(rng, points)]]
+
+
 CLASSES = [
     triangle, stars, holes, multipolygon, sliver, self_crossing, duplicates, huge, tiny, integers, halves, quarters,
     spikes, comb, rectangles, nudged, overlapping_rings, window_edges, stairs, degenerate,
+    crooked,
 ]  # fmt: skip
 
 

@@ -18,7 +18,6 @@ const APPROACH: f64 = 4096.0;
 ///
 /// A straight segment on the edge between two pixels touches neither. The walk ends where the segment leaves
 /// the window for good, so a segment costs at most the window's width and height, however far its ends lie.
-#[expect(clippy::similar_names, reason = "x and y of one end, xe and ye of the other, as in the rule")]
 pub(super) fn touch(from: [f64; 2], to: [f64; 2], spans: &mut Spans) -> Result<()> {
     let (w, h) = (f64::from(spans.size.width), f64::from(spans.size.height));
     let ([x, y], [xe, ye]) = if from[0] > to[0] { (to, from) } else { (from, to) };
@@ -55,7 +54,6 @@ pub(super) fn touch(from: [f64; 2], to: [f64; 2], spans: &mut Spans) -> Result<(
 }
 
 /// Burns a slanted segment, given from left to right: clips it to the window, then steps from pixel to pixel.
-#[expect(clippy::similar_names, reason = "x and y of one end, xe and ye of the other, as in the rule")]
 fn walk([mut x, mut y]: [f64; 2], [mut xe, mut ye]: [f64; 2], spans: &mut Spans) -> Result<()> {
     let (w, h) = (f64::from(spans.size.width), f64::from(spans.size.height));
     let slope = (ye - y) / (xe - x);

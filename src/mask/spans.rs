@@ -16,7 +16,7 @@ pub(super) struct Span {
 /// They are sorted and merged whenever their number has doubled, so that many polygons on one place take
 /// the memory of the place, not of the polygons.
 pub(super) struct Spans {
-    spans: Vec<Span>,
+    kept: Vec<Span>,
     merge_at: usize,
     limit: usize,
     /// The window: no span reaches beyond it.
@@ -28,7 +28,7 @@ const MERGE_FROM: usize = 4096;
 
 impl Spans {
     pub(super) fn new(size: Size, limit: usize) -> Self {
-        Self { spans: Vec::new(), merge_at: MERGE_FROM, limit, size }
+        Self { kept: Vec::new(), merge_at: MERGE_FROM, limit, size }
     }
 
     /// Adds columns `start..end` of a row, none if `start >= end`. Both must lie in the window.
@@ -36,45 +36,45 @@ impl Spans {
         if start >= end {
             return Ok(());
         }
-        if let Some(last) = self.spans.last_mut()
+        if let Some(last) = self.kept.last_mut()
             && last.row == row
             && (last.start..=last.end).contains(&start)
         {
             last.end = last.end.max(end);
             return Ok(());
         }
-        if self.spans.len() >= self.merge_at {
+        if self.kept.len() >= self.merge_at {
             self.merge()?;
         }
-        self.spans.push(Span { row, start, end });
+        self.kept.push(Span { row, start, end });
         Ok(())
     }
 
     /// All spans by row and column, disjoint and not adjacent.
     pub(super) fn finish(mut self) -> Result<Vec<Span>> {
         self.merge()?;
-        Ok(self.spans)
+        Ok(self.kept)
     }
 
     fn merge(&mut self) -> Result<()> {
         // Stable, because it makes use of what is sorted already: each polygon's rows, and all spans merged
         // before.
-        self.spans.sort();
-        self.spans.dedup_by(|next, kept| {
-            let joins = next.row == kept.row && next.start <= kept.end;
+        self.kept.sort();
+        self.kept.dedup_by(|next, last| {
+            let joins = next.row == last.row && next.start <= last.end;
             if joins {
-                kept.end = kept.end.max(next.end);
+                last.end = last.end.max(next.end);
             }
             joins
         });
-        if self.spans.len() > self.limit {
+        if self.kept.len() > self.limit {
             return Err(Error::limit(format!(
                 "the mask of a window of {} pixels has over {} runs of pixels (limit mask_runs): \
                  simplify the cutline or clip a smaller window",
                 self.size, self.limit
             )));
         }
-        self.merge_at = MERGE_FROM.max(self.spans.len().saturating_mul(2));
+        self.merge_at = MERGE_FROM.max(self.kept.len().saturating_mul(2));
         Ok(())
     }
 }

@@ -9,5 +9,5 @@ mod golden;
 /// Broken files: an error by kind, never a panic.
 mod malformed;
 
-/// Every pixel of 28,000 random polygons, against what rasterio burnt.
+/// Every pixel of 29,400 random polygons, against what rasterio burnt.
 mod mask;

@@ -1,5 +1,7 @@
 //! The random polygons of `scripts/make-mask-cases.py`, bit for bit: change both together.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use cogclip::cutline::{Polygon, Ring};
 use cogclip::geo::Affine;
 use cogclip::grid::Size;
@@ -12,19 +14,19 @@ type Shape = Vec<Vec<Ring>>;
 const COS: [f64; 16] = [
     1.0,
     0.923_879_532_511_286_7,
-    0.707_106_781_186_547_6,
+    FRAC_1_SQRT_2,
     0.382_683_432_365_089_8,
     0.0,
     -0.382_683_432_365_089_8,
-    -0.707_106_781_186_547_6,
+    -FRAC_1_SQRT_2,
     -0.923_879_532_511_286_7,
     -1.0,
     -0.923_879_532_511_286_7,
-    -0.707_106_781_186_547_6,
+    -FRAC_1_SQRT_2,
     -0.382_683_432_365_089_8,
     0.0,
     0.382_683_432_365_089_8,
-    0.707_106_781_186_547_6,
+    FRAC_1_SQRT_2,
     0.923_879_532_511_286_7,
 ];
 /// What lies just inside and just outside the thresholds of the all-touched rule.
@@ -35,6 +37,9 @@ const NUDGES: [f64; 16] = [
 const THICKNESS: [f64; 6] = [1.0, 0.1, 0.01, 1e-3, 1e-4, 1e-5];
 const FAR: [f64; 8] = [1.0, 10.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7];
 const RADII: [f64; 6] = [2.0, 1.0, 0.5, 0.1, 0.01, 1e-3];
+
+/// Steps, in pixels, to a second vertex within and just beyond 1e-5 world units.
+const CLOSE_BY: [f64; 8] = [0.0, 0.0, 5e-6, -5e-6, 9.9e-6, -9.9e-6, 1.01e-5, -1.01e-5];
 
 /// One case: what to burn, and where.
 pub(crate) struct Case {
@@ -47,7 +52,7 @@ pub(crate) struct Case {
 /// Makes polygons in pixels for a window of some width and height.
 type Make = fn(&mut Rng, f64, f64) -> Shape;
 
-pub(crate) const CLASSES: [(&str, Make); 20] = [
+pub(crate) const CLASSES: [(&str, Make); 21] = [
     ("triangle", |rng, w, h| one(close_scatter(rng, 3, w, h))),
     ("stars", |rng, w, h| one(closed_star(rng, w, h))),
     ("holes", holes),
@@ -71,6 +76,7 @@ pub(crate) const CLASSES: [(&str, Make); 20] = [
     ("window_edges", window_edges),
     ("stairs", stairs),
     ("degenerate", degenerate),
+    ("crooked", crooked),
 ];
 
 const TRANSFORMS: [fn(&mut Rng) -> [f64; 6]; 6] = [identity, utm, geographic, south_up, rotated, mirrored];
@@ -196,7 +202,7 @@ fn rectangle(rng: &mut Rng, w: f64, h: f64, step: f64) -> Vec<Point> {
 
 fn holes(rng: &mut Rng, w: f64, h: f64) -> Shape {
     let mut rings = vec![closed_star(rng, w, h)];
-    for _ in 0..1 + rng.below(3) {
+    for _ in 0..=rng.below(3) {
         let cx = rng.span(0.0, w);
         let cy = rng.span(0.0, h);
         let points = star(rng, cx, cy, 0.5, 0.2 * w);
@@ -229,7 +235,7 @@ fn sliver(rng: &mut Rng, w: f64, h: f64) -> Shape {
 fn duplicates(rng: &mut Rng, w: f64, h: f64) -> Shape {
     let mut points = Vec::new();
     for point in star_in(rng, w, h) {
-        for _ in 0..1 + rng.below(3) {
+        for _ in 0..=rng.below(3) {
             points.push(point);
         }
     }
@@ -274,10 +280,10 @@ fn comb(rng: &mut Rng, w: f64, h: f64) -> Shape {
     let mut points = Vec::new();
     for i in 0..teeth {
         let x = left + pitch * i as f64;
-        let a = back + rng.span(0.5, h);
-        let b = back + rng.span(0.1, 1.0);
-        points.push([x, a]);
-        points.push([x + 0.5 * pitch, b]);
+        let tip = back + rng.span(0.5, h);
+        let gap = back + rng.span(0.1, 1.0);
+        points.push([x, tip]);
+        points.push([x + 0.5 * pitch, gap]);
     }
     points.push([left + pitch * teeth as f64, back]);
     points.push([left, back]);
@@ -311,14 +317,14 @@ fn nudged(rng: &mut Rng, w: f64, h: f64) -> Shape {
 fn overlapping_rings(rng: &mut Rng, w: f64, h: f64) -> Shape {
     let n = 4 + rng.below(4);
     let mut rings = vec![close_scatter(rng, n, w, h)];
-    for _ in 0..1 + rng.below(2) {
-        let ring = if rng.below(3) == 0 {
+    for _ in 0..=rng.below(2) {
+        let next = if rng.below(3) == 0 {
             let points = rings[0][..rings[0].len() - 1].to_vec();
             close(rng, points)
         } else {
             close_scatter(rng, 4, w, h)
         };
-        rings.push(ring);
+        rings.push(next);
     }
     vec![rings]
 }
@@ -372,6 +378,25 @@ fn degenerate(rng: &mut Rng, w: f64, h: f64) -> Shape {
         let any = rng.span(0.0, 1.0);
         let t = rng.of(&[0.0, 0.25, 0.5, 1.0, any]);
         points.push([x0 + (x1 - x0) * t, y0 + (y1 - y0) * t]);
+    }
+    one(close(rng, points))
+}
+
+/// Self-crossing stairs whose edges lie on centre lines, so that the ring's direction shows; some corners double.
+fn crooked(rng: &mut Rng, w: f64, h: f64) -> Shape {
+    let n = 3 + rng.below(4);
+    let corners: Vec<Point> =
+        (0..n).map(|_| [rng.span(-1.0, w + 1.0).floor(), rng.span(-1.0, h + 1.0).floor() + 0.5]).collect();
+    let mut points = Vec::new();
+    for (i, &[x, y]) in corners.iter().enumerate() {
+        for corner in [[x, y], [corners[(i + 1) % corners.len()][0], y]] {
+            points.push(corner);
+            if rng.below(3) == 0 {
+                let dx = rng.of(&CLOSE_BY);
+                let dy = rng.of(&CLOSE_BY);
+                points.push([corner[0] + dx, corner[1] + dy]);
+            }
+        }
     }
     one(close(rng, points))
 }
