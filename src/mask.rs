@@ -431,6 +431,23 @@ mod tests {
         check(SOUTH_UP, Rule::Centre, &[&rectangle(0.5, 0.0, 2.5, 1.0)], &[".##.", "...."]);
     }
 
+    /// Two loops from one lowest vertex: its corner would call the ring anticlockwise, the area decides. (Rasterio's.)
+    #[test]
+    fn a_lowest_vertex_passed_twice() {
+        let loops: &[[f64; 2]] =
+            &[[4.0, 0.5], [8.0, 2.5], [3.0, 2.5], [4.0, 0.5], [0.0, 6.5], [9.0, 6.5], [4.0, 0.5]];
+        let expected = [
+            "..........",
+            "...#.#....",
+            "...#####..",
+            "..#####...",
+            ".######...",
+            ".#######..",
+            "..........",
+        ];
+        check(SOUTH_UP, Rule::Centre, &[loops], &expected);
+    }
+
     #[test]
     fn what_an_outline_touches() {
         // No centre inside; the outline passes three pixels.
