@@ -63,6 +63,9 @@ fn decode_stored(
 
     let kept = within(size.width.into(), limits.tile_bytes, "a row")?;
     let rows = within(size.height.into(), limits.tile_bytes, "a column")?;
+    if let (true, Samples::U8(inks)) = (layout.cmyk, &mut samples) {
+        cmyk_to_rgba(inks);
+    }
     with_samples!(&mut samples, v => crop(v, width * samples_per_pixel, kept * samples_per_pixel, rows));
     Ok(DecodedTile {
         index: tile.index,
@@ -71,6 +74,21 @@ fn decode_stored(
         samples_per_pixel: layout.samples_per_pixel,
         samples,
     })
+}
+
+/// Cyan, magenta, yellow, black to red, green, blue and an opaque alpha, in libtiff's arithmetic
+/// (`TIFFReadRGBAImage`), which is how GDAL reads such an image.
+fn cmyk_to_rgba(inks: &mut [u8]) {
+    for pixel in inks.chunks_exact_mut(4) {
+        if let [c, m, y, k] = pixel {
+            let light = u16::from(255 - *k);
+            for ink in [c, m, y] {
+                // At most 255 * 255 / 255.
+                *ink = u8::try_from(light * u16::from(255 - *ink) / 255).unwrap_or(u8::MAX);
+            }
+            *k = 255;
+        }
+    }
 }
 
 /// Keeps the first `kept` of each `stored` numbers a row, in the first `rows` rows, moving them together in
@@ -113,6 +131,7 @@ mod tests {
                 compression: Compression::from(short(1)),
                 predictor: Predictor::from(short(2)),
                 byte_order: if field[3] == "MM" { ByteOrder::Big } else { ByteOrder::Little },
+                cmyk: false,
             };
             let tile = EncodedTile {
                 index: TileIndex { col: number(10), row: number(11) },
@@ -139,6 +158,7 @@ mod tests {
             compression: Compression::None,
             predictor: Predictor::None,
             byte_order: ByteOrder::Little,
+            cmyk: false,
         }
     }
 

@@ -33,11 +33,15 @@ const KEPT: &[u16] = &[
     tag::Y_RESOLUTION,
     tag::PAGE_NAME,
     tag::RESOLUTION_UNIT,
+    tag::TRANSFER_FUNCTION,
     tag::SOFTWARE,
     tag::DATE_TIME,
     tag::ARTIST,
     tag::HOST_COMPUTER,
+    tag::WHITE_POINT,
+    tag::PRIMARY_CHROMATICITIES,
     tag::INK_SET,
+    tag::INK_NAMES,
     tag::COPYRIGHT,
     tag::XMP,
     tag::IPTC,
@@ -63,7 +67,7 @@ pub struct Header {
     pub bands: u16,
     /// Type of every sample.
     pub sample_type: SampleType,
-    /// How bands 1, 2, … make a colour.
+    /// How bands 1, 2, … make a colour. 8-bit CMYK is read as RGBA, as GDAL reads it.
     pub photometric: Photometric,
     /// Meaning of the bands beyond the photometric interpretation's own, in TIFF's codes: 0 unspecified,
     /// 1 associated alpha, 2 unassociated alpha.
@@ -93,7 +97,7 @@ impl Header {
         let container = parse::parse(fetched, limits)?;
         let (main_ifd, rest) =
             container.chain.split_first().ok_or_else(|| Error::format("the TIFF holds no image"))?;
-        let main = Image::parse(main_ifd, container.order)?;
+        let mut main = Image::parse(main_ifd, container.order)?;
         let bands = main.bands;
         let extra_samples: Vec<u16> = main_ifd
             .integers(tag::EXTRA_SAMPLES)?
@@ -114,6 +118,8 @@ impl Header {
             ))
             .into());
         }
+        let cmyk = photometric == Photometric::Separated && is_cmyk(&main);
+        main.layout.cmyk = cmyk;
         let mut header = Self {
             order: container.order,
             big: container.big,
@@ -122,14 +128,15 @@ impl Header {
             others: Vec::new(),
             bands,
             sample_type: main.layout.sample_type,
-            photometric,
-            extra_samples,
+            photometric: if cmyk { Photometric::Rgb } else { photometric },
+            extra_samples: if cmyk { vec![UNASSOCIATED_ALPHA] } else { extra_samples },
             color_map: main_ifd.value(tag::COLOR_MAP).cloned(),
             geo: Georeference::parse(main_ifd)?,
             nodata: main_ifd.text(tag::GDAL_NODATA).as_deref().and_then(NoData::new),
             metadata: main_ifd.text(tag::GDAL_METADATA),
             kept: KEPT
                 .iter()
+                .filter(|&&tag| !(cmyk && matches!(tag, tag::INK_SET | tag::INK_NAMES)))
                 .filter_map(|&tag| Some((tag, main_ifd.value(tag)?.clone())))
                 .collect(),
             ghost: ghost(fetched, container.big),
@@ -187,6 +194,14 @@ impl Header {
     pub fn is_classes(&self) -> bool {
         self.photometric == Photometric::Palette
     }
+}
+
+/// ExtraSamples: unassociated alpha.
+const UNASSOCIATED_ALPHA: u16 = 2;
+
+/// Whether GDAL reads the image as red, green, blue and alpha, by libtiff's RGBA interface: four 8-bit inks.
+fn is_cmyk(image: &Image) -> bool {
+    image.bands == 4 && image.planes == 1 && image.layout.sample_type == SampleType::U8
 }
 
 /// The ghost area that GDAL's COG writer puts between the header and the first directory.

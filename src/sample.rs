@@ -10,8 +10,8 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
     /// Its value, rounded to the nearest `f64` (64-bit integers beyond 2^53 are not exact).
     fn to_f64(self) -> f64;
 
-    /// The nearest sample to a value: half-way cases of integers go up, as GDAL's averaging rounds, and
-    /// values out of range become the nearest end.
+    /// The nearest sample to a value: half-way cases of integers go up, and values out of range become the
+    /// nearest end.
     fn from_f64_nearest(value: f64) -> Self;
 
     /// The sample that a text names exactly; `None` when the type cannot hold it.

@@ -129,6 +129,7 @@ impl Image {
             compression: Compression::from(ifd.integer::<u16>(tag::COMPRESSION)?.unwrap_or(1)),
             predictor: Predictor::from(ifd.integer::<u16>(tag::PREDICTOR)?.unwrap_or(1)),
             byte_order: order,
+            cmyk: false,
         };
         let (offsets, byte_counts) = columns(ifd, tiled, layout.compression, grid, planes)?;
         Ok(Self {

@@ -225,9 +225,12 @@ tags! {
     PAGE_NUMBER = 297 "PageNumber";
     SOFTWARE = 305 "Software";
     DATE_TIME = 306 "DateTime";
+    TRANSFER_FUNCTION = 301 "TransferFunction";
     ARTIST = 315 "Artist";
     HOST_COMPUTER = 316 "HostComputer";
     PREDICTOR = 317 "Predictor";
+    WHITE_POINT = 318 "WhitePoint";
+    PRIMARY_CHROMATICITIES = 319 "PrimaryChromaticities";
     COLOR_MAP = 320 "ColorMap";
     TILE_WIDTH = 322 "TileWidth";
     TILE_LENGTH = 323 "TileLength";
@@ -235,6 +238,7 @@ tags! {
     TILE_BYTE_COUNTS = 325 "TileByteCounts";
     SUB_IFDS = 330 "SubIFDs";
     INK_SET = 332 "InkSet";
+    INK_NAMES = 333 "InkNames";
     EXTRA_SAMPLES = 338 "ExtraSamples";
     SAMPLE_FORMAT = 339 "SampleFormat";
     JPEG_TABLES = 347 "JPEGTables";

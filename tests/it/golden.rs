@@ -66,7 +66,7 @@ struct Output {
 }
 
 fn read(path: &Path) -> Output {
-    let mut decoder = Decoder::open(std::io::BufReader::new(std::fs::File::open(path).unwrap()))
+    let mut decoder = Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()))
         .unwrap()
         .with_limits(tiff::decoder::Limits::unlimited());
     let (width, height) = decoder.dimensions().unwrap();

@@ -1,4 +1,5 @@
 //! One test binary: what no single module can test about itself. The table of contents:
+#![allow(clippy::unwrap_used, reason = "clippy sees helpers of tests as no tests")]
 
 /// The table of who may import whom, and what else only holds of the source as a whole.
 mod architecture;
@@ -11,3 +12,27 @@ mod malformed;
 
 /// Every pixel of 29,400 random polygons, against what rasterio burnt.
 mod mask;
+
+/// A loopback web server, S3, Google Cloud Storage and Azure in one, with faults on demand.
+#[cfg(feature = "cloud")]
+mod server;
+
+/// The HTTP beneath it.
+#[cfg(feature = "cloud")]
+mod wire;
+
+/// Sources: requests and bytes, retries, changes, keys, secrets.
+#[cfg(feature = "cloud")]
+mod remote;
+
+/// Sinks: whole or not at all, the head last, nothing left behind.
+#[cfg(feature = "cloud")]
+mod publish;
+
+/// A clip over the network: which requests it makes, which bytes it fetches, and from bucket to bucket.
+#[cfg(feature = "cloud")]
+mod requests;
+
+/// The command line: exit codes, reports, examples.
+#[cfg(feature = "cli")]
+mod command;
