@@ -52,7 +52,9 @@ async fn run(args: Args) -> Result<ExitCode> {
             let source = Source::open(&info.src, &info.store.options())?;
             let findings = validate::validate(&source, &Limits::default()).await?;
             let valid = findings.errors.is_empty();
-            print(&if info.json { format!("{:#}\n", info::findings_json(&source, &findings)) } else {
+            print(&if info.json {
+                format!("{:#}\n", info::findings_json(&source, &findings))
+            } else {
                 info::findings_text(&source, &findings)
             })?;
             // A file that is no COG is a file that breaks that format.
@@ -94,7 +96,7 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
     let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &bar).await;
     bar.finish();
     let report = report?;
-    for warning in report::warnings(&report) {
+    for warning in cog.header().remarks.iter().cloned().chain(report::warnings(&report)) {
         note(&format!("warning: {warning}"));
     }
     if clip.json {

@@ -128,7 +128,12 @@ impl Composer {
         MaskedTile { samples: T::wrap(samples), valid: self.tracks_valid.then(|| vec![0; self.pixels()]) }
     }
 
-    fn compose_of<T: Sample>(&self, index: TileIndex, pieces: &[Piece], masks: &[Piece]) -> (MaskedTile, Counts) {
+    fn compose_of<T: Sample>(
+        &self,
+        index: TileIndex,
+        pieces: &[Piece],
+        masks: &[Piece],
+    ) -> (MaskedTile, Counts) {
         let mut ground = self.ground_of::<T>();
         let rect = self.grid.rect(index);
         let out = T::unwrap_mut(&mut ground.samples);
@@ -167,7 +172,9 @@ impl Composer {
     /// Copies a piece's pixels of the cutline.
     fn copy<T: Sample>(&self, out: &mut [T], rect: PixelRect, piece: &Piece) {
         let Some(inside) = piece.rect.intersection(self.window) else { return };
-        let Some(part) = inside.relative_to(self.window.x0, self.window.y0).intersection(rect) else { return };
+        let Some(part) = inside.relative_to(self.window.x0, self.window.y0).intersection(rect) else {
+            return;
+        };
         let total = self.output_bands;
         // (band in the piece, band in the output)
         let routes: Vec<(usize, usize)> = self
@@ -293,7 +300,8 @@ pub fn unpack_bits(packed: &[u8], width: usize, rows: usize) -> Vec<u8> {
 /// The bits of a mask, rows padded to whole bytes, first pixel in the highest bit.
 #[must_use]
 pub fn pack_bits(valid: &[u8], width: usize) -> Vec<u8> {
-    let pack = |byte: &[u8]| byte.iter().enumerate().fold(0, |bits, (n, &v)| bits | (u8::from(v != 0) << (7 - n)));
+    let pack =
+        |byte: &[u8]| byte.iter().enumerate().fold(0, |bits, (n, &v)| bits | (u8::from(v != 0) << (7 - n)));
     valid.chunks_exact(width.max(1)).flat_map(|row| row.chunks(8).map(pack)).collect()
 }
 

@@ -63,32 +63,32 @@ fn decode_stored(
 
     let kept = within(size.width.into(), limits.tile_bytes, "a row")?;
     let rows = within(size.height.into(), limits.tile_bytes, "a column")?;
+    let mut samples_per_pixel = samples_per_pixel;
     if let (true, Samples::U8(inks)) = (layout.cmyk, &mut samples) {
-        cmyk_to_rgba(inks);
+        cmyk_to_rgba(inks, samples_per_pixel);
+        samples_per_pixel = 4;
     }
     with_samples!(&mut samples, v => crop(v, width * samples_per_pixel, kept * samples_per_pixel, rows));
     Ok(DecodedTile {
         index: tile.index,
         plane: tile.plane,
         rect,
-        samples_per_pixel: layout.samples_per_pixel,
+        samples_per_pixel: if layout.cmyk { 4 } else { layout.samples_per_pixel },
         samples,
     })
 }
 
-/// Cyan, magenta, yellow, black to red, green, blue and an opaque alpha, in libtiff's arithmetic
+/// Cyan, magenta, yellow, black and whatever follows to red, green, blue and an opaque alpha, in libtiff's arithmetic
 /// (`TIFFReadRGBAImage`), which is how GDAL reads such an image.
-fn cmyk_to_rgba(inks: &mut [u8]) {
-    for pixel in inks.chunks_exact_mut(4) {
-        if let [c, m, y, k] = pixel {
-            let light = u16::from(255 - *k);
-            for ink in [c, m, y] {
-                // At most 255 * 255 / 255.
-                *ink = u8::try_from(light * u16::from(255 - *ink) / 255).unwrap_or(u8::MAX);
-            }
-            *k = 255;
-        }
-    }
+fn cmyk_to_rgba(inks: &mut Vec<u8>, samples_per_pixel: usize) {
+    let rgba = |pixel: &[u8]| {
+        let &[c, m, y, k, ..] = pixel else { return [0; 4] };
+        let light = u16::from(255 - k);
+        // At most 255 * 255 / 255.
+        let seen = |ink: u8| u8::try_from(light * u16::from(255 - ink) / 255).unwrap_or(u8::MAX);
+        [seen(c), seen(m), seen(y), 255]
+    };
+    *inks = inks.chunks_exact(samples_per_pixel).flat_map(rgba).collect();
 }
 
 /// Keeps the first `kept` of each `stored` numbers a row, in the first `rows` rows, moving them together in

@@ -7,11 +7,9 @@ pub mod overview;
 use crate::codec;
 use crate::compose::{MaskedTile, pack_bits};
 use crate::error::Result;
-use crate::header::Header;
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::predictor;
-use crate::sample::SampleType;
 use crate::tiff::code::{Compression, Predictor};
 
 /// A tile's bytes, and those of its mask.
@@ -26,7 +24,6 @@ pub struct Encoded {
 /// Encodes tiles, all alike.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    sample_type: SampleType,
     bands: usize,
     width: usize,
     compression: Compression,
@@ -38,9 +35,8 @@ pub struct Encoder {
 impl Encoder {
     /// For a plan.
     #[must_use]
-    pub fn new(header: &Header, plan: &Plan, options: &ClipOptions) -> Self {
+    pub fn new(plan: &Plan, options: &ClipOptions) -> Self {
         Self {
-            sample_type: header.sample_type,
             bands: plan.output_bands(),
             width: plan.blocksize() as usize,
             compression: options.compression,

@@ -113,7 +113,10 @@ pub async fn requests(
     limits: &Limits,
 ) -> Result<Requests> {
     let mut places = Vec::with_capacity(plan.tiles.len() + plan.mask_tiles.len());
-    let images = [(Which::Main, Some(&header.main), &plan.tiles), (Which::Mask, header.mask.as_ref(), &plan.mask_tiles)];
+    let images = [
+        (Which::Main, Some(&header.main), &plan.tiles),
+        (Which::Mask, header.mask.as_ref(), &plan.mask_tiles),
+    ];
     for (which, image, tiles) in images {
         let Some(image) = image else { continue };
         let found = satisfied(source, fetched, |fetched| image.places(tiles, fetched, limits)).await?;
@@ -137,7 +140,12 @@ pub async fn requests(
         .into_iter()
         .map(|merged| Request {
             range: merged.range,
-            tiles: merged.parts.iter().filter_map(|&n| wanted.get(n)).map(|(_, w, p)| (*w, p.clone())).collect(),
+            tiles: merged
+                .parts
+                .iter()
+                .filter_map(|&n| wanted.get(n))
+                .map(|(_, w, p)| (*w, p.clone()))
+                .collect(),
         })
         .collect();
     Ok(out)

@@ -63,6 +63,8 @@ pub struct Header {
     pub overviews: Vec<(Image, Option<Image>)>,
     /// Directories that belong to none of these: other pages, or what could not be understood (with the reason).
     pub others: Vec<String>,
+    /// What a user should know: whatever is not handed on as it is stored.
+    pub remarks: Vec<String>,
     /// Number of bands.
     pub bands: u16,
     /// Type of every sample.
@@ -98,16 +100,15 @@ impl Header {
         let (main_ifd, rest) =
             container.chain.split_first().ok_or_else(|| Error::format("the TIFF holds no image"))?;
         let mut main = Image::parse(main_ifd, container.order)?;
-        let bands = main.bands;
         let extra_samples: Vec<u16> = main_ifd
             .integers(tag::EXTRA_SAMPLES)?
             .unwrap_or_default()
             .iter()
             .map(|&code| u16::try_from(code).unwrap_or(0))
             .collect();
-        if extra_samples.len() > usize::from(bands) {
+        if extra_samples.len() > usize::from(main.bands) {
             return Err(main_ifd
-                .bad(tag::EXTRA_SAMPLES, format!("lists {} samples of {bands}", extra_samples.len()))
+                .bad(tag::EXTRA_SAMPLES, format!("lists {} samples of {}", extra_samples.len(), main.bands))
                 .into());
         }
         let photometric = Photometric::from(main_ifd.integer::<u16>(tag::PHOTOMETRIC)?.unwrap_or(1));
@@ -118,15 +119,21 @@ impl Header {
             ))
             .into());
         }
-        let cmyk = photometric == Photometric::Separated && is_cmyk(&main);
-        main.layout.cmyk = cmyk;
+        let cmyk = photometric == Photometric::Separated && is_cmyk(&main, main_ifd)?;
+        let mut remarks = Vec::new();
+        if cmyk {
+            main.layout.cmyk = true;
+            main.layout.sample_type = SampleType::U8;
+            remarks.push(CMYK.to_owned());
+        }
         let mut header = Self {
             order: container.order,
             big: container.big,
             mask: None,
             overviews: Vec::new(),
             others: Vec::new(),
-            bands,
+            bands: if cmyk { 4 } else { main.bands },
+            remarks,
             sample_type: main.layout.sample_type,
             photometric: if cmyk { Photometric::Rgb } else { photometric },
             extra_samples: if cmyk { vec![UNASSOCIATED_ALPHA] } else { extra_samples },
@@ -160,7 +167,7 @@ impl Header {
                 // What is broken or foreign in an overview does not touch a clip, which reads none of them.
                 Err(error) => self.others.push(error.to_string()),
                 Ok(image) if kind & 4 != 0 => masks.push(image),
-                Ok(image) if image.bands == self.bands && image.size() != self.main.size() => {
+                Ok(image) if image.bands == self.main.bands && image.size() != self.main.size() => {
                     self.overviews.push((image, None));
                 }
                 Ok(_) => self.others.push(format!("{}: a reduced image of another kind", ifd.place())),
@@ -199,9 +206,19 @@ impl Header {
 /// ExtraSamples: unassociated alpha.
 const UNASSOCIATED_ALPHA: u16 = 2;
 
-/// Whether GDAL reads the image as red, green, blue and alpha, by libtiff's RGBA interface: four 8-bit inks.
-fn is_cmyk(image: &Image) -> bool {
-    image.bands == 4 && image.planes == 1 && image.layout.sample_type == SampleType::U8
+/// What is said of an image of inks.
+const CMYK: &str = "the raster is 8-bit CMYK; it is read as red, green, blue and an opaque alpha, as GDAL reads it, and \
+                    bands beyond the four inks are left out";
+
+/// Whether GDAL reads the image as red, green, blue and alpha, through libtiff's RGBA interface: 8-bit inks.
+fn is_cmyk(image: &Image, ifd: &Ifd) -> Result<bool> {
+    let cmyk = image.bands >= 4
+        && image.layout.sample_type.bytes() == 1
+        && ifd.integer::<u16>(tag::INK_SET)?.unwrap_or(1) == 1;
+    if cmyk && image.planes > 1 {
+        return Err(Error::unsupported(format!("{}: CMYK in separate planes is not supported", ifd.place())));
+    }
+    Ok(cmyk)
 }
 
 /// The ghost area that GDAL's COG writer puts between the header and the first directory.

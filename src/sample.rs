@@ -76,7 +76,9 @@ macro_rules! impl_sample {
             fn parse(text: &str) -> Option<Self> {
                 let text = text.trim();
                 text.parse::<$ty>().ok().or_else(|| {
-                    let value: f64 = text.parse().ok()?;
+                    // GDAL reads a 64-bit nodata value as an integer, and of "9.2e18" just the 9. A text on which
+                    // readers disagree marks nothing.
+                    let value: f64 = text.parse().ok().filter(|_| size_of::<$ty>() < 8)?;
                     let sample = Self::from_f64_nearest(value);
                     (sample.to_f64() == value && value < <$ty>::MAX.to_f64() + 1.0).then_some(sample)
                 })

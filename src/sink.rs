@@ -143,7 +143,10 @@ impl Sink {
 
     /// Gives up: removes temporary files, aborts the multipart upload. Errors in doing so are not reported; a store
     /// that cannot be reached keeps the parts until its own rules remove them.
-    #[cfg_attr(not(feature = "cloud"), expect(clippy::unused_async, reason = "an upload has to be waited for"))]
+    #[cfg_attr(
+        not(feature = "cloud"),
+        expect(clippy::unused_async, reason = "an upload has to be waited for")
+    )]
     pub async fn abort(self) {
         match self.backend {
             Backend::File(file) => drop(file),

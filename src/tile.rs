@@ -22,7 +22,7 @@ pub struct TileLayout {
     pub predictor: Predictor,
     /// Byte order of samples wider than a byte.
     pub byte_order: ByteOrder,
-    /// Whether the four 8-bit samples are inks (CMYK) that decoding turns into red, green, blue and alpha.
+    /// Whether the first four 8-bit samples are inks (CMYK) that decoding turns into red, green, blue and alpha.
     pub cmyk: bool,
 }
 

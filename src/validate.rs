@@ -4,8 +4,8 @@
 use crate::error::Result;
 use crate::fetch;
 use crate::grid::{PixelRect, TileIndex};
-use crate::header::{Header, Image};
 use crate::header::image::Place;
+use crate::header::{Header, Image};
 use crate::limits::Limits;
 use crate::source::Source;
 use crate::tiff::parse::Fetched;
@@ -39,7 +39,9 @@ pub async fn validate(source: &Source, limits: &Limits) -> Result<Findings> {
     order(&header, &levels, &places, &mut findings);
     if let Some(ghost) = &header.ghost {
         if ghost.contains("KNOWN_INCOMPATIBLE_EDITION=YES") {
-            findings.warnings.push("the file was edited after it was written: its ghost area says so".to_owned());
+            findings
+                .warnings
+                .push("the file was edited after it was written: its ghost area says so".to_owned());
         } else {
             for (image, places) in levels.iter().zip(&places) {
                 surroundings(source, &mut fetched, image, places, &mut findings).await?;
@@ -55,7 +57,9 @@ fn shape(header: &Header, findings: &mut Findings) {
     let size = main.size();
     let large = size.width > 512 || size.height > 512;
     if large && !main.tiled {
-        findings.errors.push(format!("the image of {size} pixels has strips; above 512 pixels it must have tiles"));
+        findings
+            .errors
+            .push(format!("the image of {size} pixels has strips; above 512 pixels it must have tiles"));
     } else if large && main.layout.size.width == size.width && main.layout.size.width > 1024 {
         findings.errors.push(format!("the image has tiles as wide as itself ({} pixels)", size.width));
     }
@@ -75,7 +79,12 @@ fn shape(header: &Header, findings: &mut Findings) {
     }
 }
 
-async fn all_places(source: &Source, fetched: &mut Fetched, image: &Image, limits: &Limits) -> Result<Vec<Place>> {
+async fn all_places(
+    source: &Source,
+    fetched: &mut Fetched,
+    image: &Image,
+    limits: &Limits,
+) -> Result<Vec<Place>> {
     let tiles: Vec<(u16, TileIndex)> = (0..image.planes)
         .flat_map(|plane| image.grid.tiles_in(PixelRect::of(image.size())).map(move |tile| (plane, tile)))
         .collect();
@@ -103,7 +112,8 @@ fn order(header: &Header, levels: &[&Image], places: &[Vec<Place>], findings: &m
             ));
         }
     }
-    let start_of = |places: &[Place]| places.iter().filter_map(|p| p.bytes.as_ref()).map(|bytes| bytes.start).min();
+    let start_of =
+        |places: &[Place]| places.iter().filter_map(|p| p.bytes.as_ref()).map(|bytes| bytes.start).min();
     let starts: Vec<Option<u64>> = places.iter().map(|places| start_of(places)).collect();
     for ((level, start), after) in levels.iter().zip(&starts).zip(starts.iter().skip(1)) {
         if let (Some(start), Some(after)) = (start, after)
@@ -119,7 +129,9 @@ fn order(header: &Header, levels: &[&Image], places: &[Vec<Place>], findings: &m
     if let (Some(last_ifd), Some(first_data)) = (last_ifd, starts.iter().flatten().min())
         && last_ifd > *first_data
     {
-        findings.errors.push(format!("a directory (byte {last_ifd}) stands after the first data (byte {first_data})"));
+        findings
+            .errors
+            .push(format!("a directory (byte {last_ifd}) stands after the first data (byte {first_data})"));
     }
 }
 
@@ -136,7 +148,9 @@ async fn surroundings(
         let Some(bytes) = &place.bytes else { continue };
         let len = bytes.end - bytes.start;
         if len < 4 || bytes.start < 4 || bytes.end + 4 > fetched.size {
-            findings.errors.push(format!("{} has no room for its leader and trailer", image.place(place.index)));
+            findings
+                .errors
+                .push(format!("{} has no room for its leader and trailer", image.place(place.index)));
             return Ok(());
         }
         let leader = source.read(bytes.start - 4..bytes.start).await?;
@@ -147,7 +161,9 @@ async fn surroundings(
         }
         let (last, repeated) = trailer.split_at(4.min(trailer.len()));
         if last != repeated {
-            findings.errors.push(format!("{} is not trailed by its last four bytes", image.place(place.index)));
+            findings
+                .errors
+                .push(format!("{} is not trailed by its last four bytes", image.place(place.index)));
             return Ok(());
         }
     }

@@ -132,7 +132,9 @@ impl CutlineArgs {
         if let Some(text) = &self.bbox {
             let numbers: Option<Vec<f64>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
             let Some(&[min_x, min_y, max_x, max_y]) = numbers.as_deref() else {
-                return Err(Error::usage(format!("--bbox {text}: four numbers are expected, minx,miny,maxx,maxy")));
+                return Err(Error::usage(format!(
+                    "--bbox {text}: four numbers are expected, minx,miny,maxx,maxy"
+                )));
             };
             return Ok(CutlineInput::Bounds(Bounds { min_x, min_y, max_x, max_y }));
         }

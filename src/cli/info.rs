@@ -57,6 +57,7 @@ pub(super) fn json(cog: &Cog) -> Value {
             value["mask"] = mask.is_some().into();
             value
         }).collect::<Vec<_>>(),
+        "remarks": header.remarks,
         "others": header.others,
         "ghost": header.ghost,
         "requests": cog.stats().requests,
@@ -100,7 +101,10 @@ pub(super) fn text(cog: &Cog) -> String {
         line("mask", describe(mask));
     }
     for (overview, mask) in &header.overviews {
-        line("overview", format!("{}{}", describe(overview), if mask.is_some() { ", with a mask" } else { "" }));
+        line(
+            "overview",
+            format!("{}{}", describe(overview), if mask.is_some() { ", with a mask" } else { "" }),
+        );
     }
     line("nodata", header.nodata.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string));
     let crs = match header.geo.crs() {
@@ -113,11 +117,17 @@ pub(super) fn text(cog: &Cog) -> String {
         Some(transform) => {
             let bounds = cog.bounds();
             line("transform", transform.0.map(|v| v.to_string()).join(" "));
-            line("bounds", [bounds.min_x, bounds.min_y, bounds.max_x, bounds.max_y].map(|v| v.to_string()).join(" "));
+            line(
+                "bounds",
+                [bounds.min_x, bounds.min_y, bounds.max_x, bounds.max_y].map(|v| v.to_string()).join(" "),
+            );
         }
         None => line("transform", format!("none; {} ground control points", header.geo.gcps.len())),
     }
     line("pixel is", if header.geo.pixel_is_point { "point" } else { "area" }.to_owned());
+    for remark in &header.remarks {
+        line("note", remark.clone());
+    }
     for other in &header.others {
         line("also", other.clone());
     }

@@ -142,7 +142,9 @@ pub(super) fn text(cog: &Cog, destination: &str, report: &Report) -> String {
 pub(super) fn warnings(report: &Report) -> Vec<String> {
     let mut out = Vec::new();
     if report.counts.inside == 0 {
-        out.push("no pixel's centre lies in the cutline, so every pixel is masked; see --all-touched".to_owned());
+        out.push(
+            "no pixel's centre lies in the cutline, so every pixel is masked; see --all-touched".to_owned(),
+        );
     }
     if report.nodata_taken > 0 {
         out.push(format!(
@@ -153,7 +155,10 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
         if *origin == NoDataOrigin::Chosen {
             out.push(format!("the raster declares no nodata value; {value} was chosen"));
         } else if report.counts.hidden > 0 {
-            out.push(format!("{} valid samples hold the nodata value {value} and now read as nodata", report.counts.hidden));
+            out.push(format!(
+                "{} valid samples hold the nodata value {value} and now read as nodata",
+                report.counts.hidden
+            ));
         }
     }
     out
@@ -161,9 +166,7 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
 
 /// A plan as JSON: every request with its byte range.
 pub(super) fn plan_json(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
-    let grids = |grid: &crate::grid::TileGrid| {
-        json!({ "width": grid.image.width, "height": grid.image.height, "tiles": grid.count() })
-    };
+    let grids = |grid: &crate::grid::TileGrid| json!({ "width": grid.image.width, "height": grid.image.height, "tiles": grid.count() });
     let mut tiles = tile_classes(plan);
     tiles["to_fetch"] = requests.tiles().into();
     tiles["sparse"] = requests.sparse.len().into();
@@ -231,7 +234,10 @@ pub(super) fn plan_text(cog: &Cog, plan: &Plan, requests: &Requests) -> String {
         ),
     );
     for request in &requests.requests {
-        line("range", format!("{}..{} ({} tiles)", request.range.start, request.range.end, request.tiles.len()));
+        line(
+            "range",
+            format!("{}..{} ({} tiles)", request.range.start, request.range.end, request.tiles.len()),
+        );
     }
     out
 }

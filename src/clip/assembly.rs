@@ -77,7 +77,8 @@ impl Job<'_> {
             threads => threads,
         };
         let mut state = State::new(self)?;
-        let groups = fetch::tiles(self.source, self.header, self.requests, self.options.requests, self.observer);
+        let groups =
+            fetch::tiles(self.source, self.header, self.requests, self.options.requests, self.observer);
         let limits = Arc::new(self.options.limits.clone());
         let decoded = groups
             .flat_map(|group| match group {
@@ -117,7 +118,11 @@ impl Job<'_> {
     }
 
     fn next_resampling(&self) -> Resampling {
-        self.options.resampling.unwrap_or(if self.header.is_classes() { Resampling::Nearest } else { Resampling::Average })
+        self.options.resampling.unwrap_or(if self.header.is_classes() {
+            Resampling::Nearest
+        } else {
+            Resampling::Average
+        })
     }
 }
 
@@ -130,7 +135,12 @@ fn joined<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     }
 }
 
-fn decode_piece(header: &Header, which: Which, tile: &EncodedTile, limits: &Limits) -> Result<(Which, Piece)> {
+fn decode_piece(
+    header: &Header,
+    which: Which,
+    tile: &EncodedTile,
+    limits: &Limits,
+) -> Result<(Which, Piece)> {
     let Some(image) = (match which {
         Which::Main => Some(&header.main),
         Which::Mask => header.mask.as_ref(),
@@ -141,13 +151,19 @@ fn decode_piece(header: &Header, which: Which, tile: &EncodedTile, limits: &Limi
     let decoded = if image.bits == 1 {
         decode_bits(image, tile, rect, limits)?
     } else {
-        decode::decode(tile, &image.layout, image.size(), limits).map_err(|e| e.at(format!("IFD {}", image.number)))?
+        decode::decode(tile, &image.layout, image.size(), limits)
+            .map_err(|e| e.at(format!("IFD {}", image.number)))?
     };
     Ok((which, Piece { plane: tile.plane, rect, tile: decoded.map(Arc::new) }))
 }
 
 /// A packed 1-bit tile is decoded as bytes, and the bytes are unpacked.
-fn decode_bits(image: &Image, tile: &EncodedTile, rect: PixelRect, limits: &Limits) -> Result<Option<DecodedTile>> {
+fn decode_bits(
+    image: &Image,
+    tile: &EncodedTile,
+    rect: PixelRect,
+    limits: &Limits,
+) -> Result<Option<DecodedTile>> {
     let mut layout = image.layout.clone();
     layout.size.width = layout.size.width.div_ceil(8);
     // One "image" that is just this tile, so that nothing is cut off.
@@ -158,7 +174,8 @@ fn decode_bits(image: &Image, tile: &EncodedTile, rect: PixelRect, limits: &Limi
     let (width, rows) = (image.layout.size.width as usize, tile.rows as usize);
     let bits = unpack_bits(packed.samples.as_bytes(), width, rows);
     let (keep_w, keep_h) = (rect.size().width as usize, rect.size().height as usize);
-    let samples = bits.chunks_exact(width.max(1)).take(keep_h).flat_map(|row| &row[..keep_w]).copied().collect();
+    let samples =
+        bits.chunks_exact(width.max(1)).take(keep_h).flat_map(|row| &row[..keep_w]).copied().collect();
     Ok(Some(DecodedTile { rect, index: tile.index, samples: Samples::U8(samples), ..packed }))
 }
 
@@ -195,8 +212,7 @@ impl State {
             };
             occupied.push(row);
         }
-        let empty =
-            if job.options.sparse { None } else { Some(job.encoder.encode(job.composer.ground())?) };
+        let empty = if job.options.sparse { None } else { Some(job.encoder.encode(job.composer.ground())?) };
         let mut waiting: HashMap<TileIndex, Waiting> = HashMap::new();
         let images = [(Some(&job.header.main), &plan.tiles), (job.header.mask.as_ref(), &plan.mask_tiles)];
         for (image, tiles) in images {
@@ -269,7 +285,9 @@ impl State {
         let number = grid.number(done.index);
         match done.level.checked_sub(1) {
             None => self.ready.insert(number, done.encoded),
-            Some(overview) => self.overviews.get_mut(overview).and_then(|tiles| tiles.insert(number, done.encoded)),
+            Some(overview) => {
+                self.overviews.get_mut(overview).and_then(|tiles| tiles.insert(number, done.encoded))
+            }
         };
         let Some(quarter) = done.quarter else { return Ok(()) };
         let level = done.level + 1;
@@ -372,7 +390,10 @@ fn position(grid: TileGrid, tile: TileIndex) -> usize {
 /// Numbers of the up to four tiles of `below` that an overview tile is made of.
 fn children(below: TileGrid, tile: TileIndex) -> impl Iterator<Item = usize> {
     let (across, down) = (below.across(), below.down());
-    (0..2).flat_map(move |dy| (0..2).map(move |dx| TileIndex { row: tile.row * 2 + dy, col: tile.col * 2 + dx }))
+    (0..2)
+        .flat_map(move |dy| {
+            (0..2).map(move |dx| TileIndex { row: tile.row * 2 + dy, col: tile.col * 2 + dx })
+        })
         .filter(move |child| child.row < down && child.col < across)
         .map(move |child| position(below, child))
 }

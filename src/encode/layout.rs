@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 
-use super::metadata;
 use super::Encoded;
+use super::metadata;
 use crate::error::{Error, Result};
 use crate::grid::TileGrid;
 use crate::header::Header;
@@ -38,9 +38,7 @@ impl Level {
     /// [`crate::ErrorKind::Limit`] for a tile of 4 GiB or more.
     pub fn add(&mut self, tile: &Encoded) -> Result<Bytes> {
         let mut out = Vec::with_capacity(tile.image.len() + tile.mask.as_ref().map_or(0, Vec::len) + 16);
-        for (data, entries) in
-            [(Some(&tile.image), &mut self.image), (tile.mask.as_ref(), &mut self.mask)]
-        {
+        for (data, entries) in [(Some(&tile.image), &mut self.image), (tile.mask.as_ref(), &mut self.mask)] {
             let Some(data) = data else { continue };
             let len = u32::try_from(data.len())
                 .map_err(|cause| Error::limit("a tile of the output has 4 GiB or more").caused_by(cause))?;

@@ -49,7 +49,10 @@ mod tests {
                  role=\"description\">red</Item>\n</GDALMetadata>\n"
             )
         );
-        assert_eq!(of_bands("<GDALMetadata><Item name='STATISTICS_MAX' sample='0'>1</Item></GDALMetadata>", &[0], 1), None);
+        assert_eq!(
+            of_bands("<GDALMetadata><Item name='STATISTICS_MAX' sample='0'>1</Item></GDALMetadata>", &[0], 1),
+            None
+        );
         assert_eq!(of_bands("<not xml", &[0], 1).as_deref(), Some("<not xml"));
         assert_eq!(of_bands("<not xml", &[0], 2), None);
     }

@@ -6,10 +6,8 @@ use crate::geo::{Affine, Crs, GeoKeys};
 use crate::tiff::code::tag;
 use crate::tiff::{Ifd, Value};
 
-
 /// A ModelTransformation that changes nothing.
-const MATRIX: [f64; 16] =
-    [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+const MATRIX: [f64; 16] = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0];
 
 /// Where a raster lies.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,11 +117,8 @@ impl Georeference {
                 fields.push((tag::MODEL_TRANSFORMATION, Value::doubles(&m)));
             }
         } else if !self.gcps.is_empty() {
-            let moved: Vec<f64> = self
-                .gcps
-                .iter()
-                .flat_map(|&[c, r, l, x, y, z]| [c - col, r - row, l, x, y, z])
-                .collect();
+            let moved: Vec<f64> =
+                self.gcps.iter().flat_map(|&[c, r, l, x, y, z]| [c - col, r - row, l, x, y, z]).collect();
             fields.push((tag::MODEL_TIEPOINT, Value::doubles(&moved)));
         } else if (col, row) != (0.0, 0.0) {
             // A raster without any georeference lies at its own pixels, as in rasterio. A part of it says which part,

@@ -198,7 +198,9 @@ impl Image {
                 None => Some(self.layout.bytes(rows)),
             };
             let (Some(&offset), Some(len)) = (offsets.get(at), len) else {
-                return Err(Error::format("the tile table is shorter than its count").at(self.place(index)).into());
+                return Err(Error::format("the tile table is shorter than its count")
+                    .at(self.place(index))
+                    .into());
             };
             let bytes = (len != 0).then(|| offset..offset.saturating_add(len));
             if let Some(bytes) = &bytes {

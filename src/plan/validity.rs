@@ -66,13 +66,9 @@ impl Validity {
                 "--mask nodata needs a value: the raster declares none, so give one with --nodata",
             )),
             MaskStorage::Alpha if alpha.is_some() => Ok(Self { mask: false, ..this }),
-            MaskStorage::Alpha => Ok(Self {
-                fill: None,
-                nodata: None,
-                mask: false,
-                alpha: Some(bands.len()),
-                add_alpha: true,
-            }),
+            MaskStorage::Alpha => {
+                Ok(Self { fill: None, nodata: None, mask: false, alpha: Some(bands.len()), add_alpha: true })
+            }
             MaskStorage::Auto if this.fill.is_some() || this.mask => Ok(this),
             MaskStorage::Auto if is_mask_alpha(alpha, bands.len(), sample) => Ok(this),
             MaskStorage::Auto if sample.is_signed() && this.nodata.is_none() => {

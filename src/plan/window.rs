@@ -27,8 +27,7 @@ pub fn find(
     let image = PixelRect::of(grid.image);
     let burn = |window: PixelRect| -> Result<Mask> {
         let transform = transform.shifted(f64::from(window.x0), f64::from(window.y0));
-        let mask =
-            Mask::burn(&cutline.polygons, &transform, window.size(), options.rule, &options.limits)?;
+        let mask = Mask::burn(&cutline.polygons, &transform, window.size(), options.rule, &options.limits)?;
         if options.invert { mask.inverted(&options.limits) } else { Ok(mask) }
     };
     let bounds = pixel_bounds(cutline, transform)?;
@@ -77,9 +76,9 @@ pub fn find(
 /// raster that is more than the cutline needs; equality with rasterio is worth it).
 fn pixel_bounds(cutline: &Cutline, transform: &Affine) -> Result<Bounds> {
     let Some(world) = cutline.bounds() else { return Err(Error::usage("the cutline holds no polygon")) };
-    let inverse = transform
-        .inverse()
-        .ok_or_else(|| Error::unsupported("the raster's geotransform has no inverse; nothing can be placed on it"))?;
+    let inverse = transform.inverse().ok_or_else(|| {
+        Error::unsupported("the raster's geotransform has no inverse; nothing can be placed on it")
+    })?;
     let g = &transform.0;
     let pixel = |x: f64, y: f64| {
         if transform.is_rotated() { inverse.apply(x, y) } else { [(x - g[0]) / g[1], (y - g[3]) / g[5]] }

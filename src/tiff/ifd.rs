@@ -116,8 +116,12 @@ impl Ifd {
     /// A format error about a tag of this directory.
     #[must_use]
     pub fn bad(&self, tag: u16, what: impl std::fmt::Display) -> Error {
-        Error::format(format!("{} {}", tag::name(tag).map_or_else(|| format!("tag {tag}"), str::to_owned), what))
-            .at(self.place())
+        Error::format(format!(
+            "{} {}",
+            tag::name(tag).map_or_else(|| format!("tag {tag}"), str::to_owned),
+            what
+        ))
+        .at(self.place())
     }
 
     /// This directory in a message: `IFD 2 at byte 1234`.

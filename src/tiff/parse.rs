@@ -123,7 +123,9 @@ pub fn parse(fetched: &Fetched, limits: &Limits) -> Result<Container, Stop> {
             reader.number(8..16)?
         }
         version => {
-            return Err(Error::format(format!("this is no TIFF: its version is {version}, not 42 or 43")).into());
+            return Err(
+                Error::format(format!("this is no TIFF: its version is {version}, not 42 or 43")).into()
+            );
         }
     };
     if first == 0 {
@@ -171,14 +173,18 @@ impl Reader<'_> {
             .into());
         }
         if self.seen.len() > self.limits.ifds {
-            return Err(Error::limit(format!("the file has more than {} directories", self.limits.ifds)).into());
+            return Err(
+                Error::limit(format!("the file has more than {} directories", self.limits.ifds)).into()
+            );
         }
         let (count_width, entry_width, offset_width) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
         let start = offset.saturating_add(count_width);
         let count = integer(&self.fetched.get(offset..start, &place())?, self.order);
         if count > self.limits.ifd_entries {
             let most = self.limits.ifd_entries;
-            return Err(Error::limit(format!("it has {count} entries; the limit is {most}")).at(place()).into());
+            return Err(Error::limit(format!("it has {count} entries; the limit is {most}"))
+                .at(place())
+                .into());
         }
         let end = start.saturating_add(count.saturating_mul(entry_width));
         let body = self.fetched.get(start..end.saturating_add(offset_width), &place())?;
@@ -203,7 +209,8 @@ impl Reader<'_> {
         }
         let bytes = count.saturating_mul(width);
         let field = if bytes <= here.len() as u64 {
-            let here = Bytes::copy_from_slice(here.get(..usize::try_from(bytes).unwrap_or(0)).unwrap_or(here));
+            let here =
+                Bytes::copy_from_slice(here.get(..usize::try_from(bytes).unwrap_or(0)).unwrap_or(here));
             Field::Value(Value::from_file(kind, count, here, order))
         } else {
             let offset = integer(here, order);
@@ -216,7 +223,9 @@ impl Reader<'_> {
                 within(bytes, self.limits.table_bytes, &what()).map_err(|e| e.at(ifd.place()))?;
                 if offset.saturating_add(bytes) > self.fetched.size {
                     let size = self.fetched.size;
-                    let what = format!("has {count} entries at byte {offset}, beyond the end of the file ({size} bytes)");
+                    let what = format!(
+                        "has {count} entries at byte {offset}, beyond the end of the file ({size} bytes)"
+                    );
                     return Err(ifd.bad(tag, what).into());
                 }
                 Field::Table(table)
@@ -224,13 +233,12 @@ impl Reader<'_> {
                 self.spent = self.spent.saturating_add(bytes);
                 within(self.spent, self.limits.metadata_bytes, "the file's metadata")
                     .map_err(|e| e.at(what()).at(ifd.place()))?;
-                let value = self
-                    .fetched
-                    .get(offset..offset.saturating_add(bytes), &what())
-                    .map_err(|stop| match stop {
+                let value = self.fetched.get(offset..offset.saturating_add(bytes), &what()).map_err(
+                    |stop| match stop {
                         Stop::Bad(error) => Stop::Bad(error.at(ifd.place())),
                         need @ Stop::Need(_) => need,
-                    })?;
+                    },
+                )?;
                 Field::Value(Value::from_file(kind, count, value, order))
             }
         };

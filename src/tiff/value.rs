@@ -96,7 +96,8 @@ impl Value {
     /// DOUBLE or FLOAT values; `None` when the type is another.
     #[must_use]
     pub fn f64s(&self) -> Option<Vec<f64>> {
-        let bits = self.bytes.chunks_exact(if self.kind == FieldType::Float { 4 } else { 8 }).map(little_endian);
+        let bits =
+            self.bytes.chunks_exact(if self.kind == FieldType::Float { 4 } else { 8 }).map(little_endian);
         if self.kind == FieldType::Double {
             Some(bits.map(f64::from_bits).collect())
         } else if self.kind == FieldType::Float {

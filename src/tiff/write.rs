@@ -37,7 +37,8 @@ pub fn header(big: bool, first_directory: u64) -> Vec<u8> {
 pub fn directory_len(fields: &Fields, big: bool) -> u64 {
     let (count, entry, offset) = widths(big);
     let entries = entry.saturating_mul(fields.len() as u64);
-    let outside: u64 = fields.values().map(|v| v.bytes.len() as u64).filter(|&n| n > offset).map(padded).sum();
+    let outside: u64 =
+        fields.values().map(|v| v.bytes.len() as u64).filter(|&n| n > offset).map(padded).sum();
     padded(count.saturating_add(entries).saturating_add(offset)).saturating_add(outside)
 }
 

@@ -71,7 +71,11 @@ fn exit_codes_tell_whose_fault_it_is() {
     check(&["clip", &src, out, "--cutline", "{\"type\":"], 3, "");
     check(&["clip", "/nonexistent/x.tif", out, "--cutline", &cut], 5, "x.tif");
     check(&["clip", &src, out, "--bbox", "0,0,1,1", "--cutline-crs", "EPSG:4326"], 8, "do not overlap");
-    check(&["clip", &src, out, "--bbox", "0,0,1,1", "--cutline-crs", "EPSG:4326", "--on-empty", "skip"], 0, "");
+    check(
+        &["clip", &src, out, "--bbox", "0,0,1,1", "--cutline-crs", "EPSG:4326", "--on-empty", "skip"],
+        0,
+        "",
+    );
     assert!(!Path::new(out).exists());
     check(&["clip", &src, out, "--cutline", &cut], 0, "");
     check(&["clip", &src, out, "--cutline", &cut], 9, "exists");
@@ -90,9 +94,21 @@ fn an_unlisted_crs_is_refused_by_name() {
         4,
         "27700",
     );
-    check(&["clip", &src, out.to_str().unwrap(), "--bbox", "0,0,1,1", "--cutline-crs", "nonsense"], 2, "nonsense");
     check(
-        &["clip", &testdata("no-crs-u8.tif"), out.to_str().unwrap(), "--bbox", "0,0,1,1", "--cutline-crs", "EPSG:4326"],
+        &["clip", &src, out.to_str().unwrap(), "--bbox", "0,0,1,1", "--cutline-crs", "nonsense"],
+        2,
+        "nonsense",
+    );
+    check(
+        &[
+            "clip",
+            &testdata("no-crs-u8.tif"),
+            out.to_str().unwrap(),
+            "--bbox",
+            "0,0,1,1",
+            "--cutline-crs",
+            "EPSG:4326",
+        ],
         2,
         "--cutline-crs source",
     );
@@ -122,9 +138,33 @@ fn a_plan_is_what_the_clip_does() {
 #[test]
 fn a_chosen_nodata_value_never_hides_a_valid_pixel() {
     // A signed raster without nodata that holds every value from -128 to 127: -128 would be chosen, and is taken.
-    let (_folder, out) = folder();
-    let src = testdata("full-range-i8.tif");
-    let run = run(&["clip", &src, out.to_str().unwrap(), "--bbox", "0,0,16,16", "--cutline-crs", "source", "--json"]);
+    let (folder, out) = folder();
+    let fields: [(u16, &[u32]); 9] = [
+        (256, &[16]),
+        (257, &[16]),
+        (258, &[8]),
+        (259, &[1]),
+        (262, &[1]),
+        (273, &[8 + 2 + 12 * 9 + 4]),
+        (278, &[16]),
+        (279, &[256]),
+        (339, &[2]),
+    ];
+    let mut file = crate::malformed::tiff(&fields, 0);
+    file.extend(0..=255_u8);
+    let src = folder.path().join("full-range-i8.tif");
+    std::fs::write(&src, file).unwrap();
+    let src = src.to_str().unwrap();
+    let run = run(&[
+        "clip",
+        src,
+        out.to_str().unwrap(),
+        "--bbox",
+        "0,0,16,16",
+        "--cutline-crs",
+        "source",
+        "--json",
+    ]);
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let report: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(report["nodata"]["internal_mask"], true, "{report:#}");

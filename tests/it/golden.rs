@@ -66,7 +66,7 @@ struct Output {
 }
 
 fn read(path: &Path) -> Output {
-    let mut decoder = Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()))
+    let mut decoder = Decoder::new(std::io::Cursor::new(as_grey(std::fs::read(path).unwrap())))
         .unwrap()
         .with_limits(tiff::decoder::Limits::unlimited());
     let (width, height) = decoder.dimensions().unwrap();
@@ -91,6 +91,26 @@ fn read(path: &Path) -> Output {
         }
     }
     Output { width, height, bytes, sample_bytes, nodata, extra, mask }
+}
+
+/// A file with a colour table, or in which 0 is white, said to be plain grey: the crate `tiff` reads no colour tables and
+/// turns white over. Our outputs are little-endian and lead every directory with its number of entries; the first stands
+/// where the header says.
+fn as_grey(mut file: Vec<u8>) -> Vec<u8> {
+    let number = |file: &[u8], at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+    assert!(file.starts_with(b"II*\0"), "a classic TIFF");
+    let mut ifd = number(&file, 4);
+    while ifd != 0 {
+        let count = usize::from(u16::from_le_bytes([file[ifd], file[ifd + 1]]));
+        for entry in (0..count).map(|n| ifd + 2 + 12 * n) {
+            // PhotometricInterpretation (262) = 0 or 3 becomes 1.
+            if file[entry..entry + 2] == 262_u16.to_le_bytes() && matches!(file[entry + 8], 0 | 3) {
+                file[entry + 8] = 1;
+            }
+        }
+        ifd = number(&file, ifd + 2 + 12 * count);
+    }
+    file
 }
 
 /// A 1-bit mask, by its tiles' own bytes: the crate does not unpack them.
@@ -149,43 +169,59 @@ async fn check(case: &Case<'_>, folder: &Path) -> Result<(), String> {
     let options = ClipOptions { rule, blocksize: 16, ..ClipOptions::default() };
     let uri = testdata().join(case.source);
     let out = folder.join(format!("{}.tif", case.data));
-    let mut cog =
-        Cog::open(uri.to_str().unwrap(), &StoreOptions::default(), &limits).await.map_err(|e| e.to_string())?;
+    let mut cog = Cog::open(uri.to_str().unwrap(), &StoreOptions::default(), &limits)
+        .await
+        .map_err(|e| e.to_string())?;
     let plan = cog.plan(&cutline, &options).map_err(|e| e.to_string())?.unwrap();
-    let window = [plan.window.x0, plan.window.y0, plan.size().width, plan.size().height];
-    if window != case.window {
-        return Err(format!("window {window:?}, not {:?}", case.window));
-    }
+    let (window, size) = (plan.window, plan.size());
     cog.clip(plan, out.to_str().unwrap(), &options, &SinkOptions::default(), &Silent)
         .await
         .map_err(|e| e.to_string())?;
     let got = read(&out);
-    let [_, _, width, height] = case.window;
-    if (got.width, got.height) != (width, height) {
+    if (got.width, got.height) != (size.width, size.height) {
         return Err(format!("size {} x {}", got.width, got.height));
     }
-    let size = got.sample_bytes;
-    let (expected, valid) = case.expected(size);
-    let pixels = width as usize * height as usize;
-    if got.bytes.len() != expected.len() {
-        return Err(format!("{} bytes, not {}", got.bytes.len(), expected.len()));
+    let [col_off, row_off, width, height] = case.window;
+    // rasterio's window may be larger by the one column or row that rounding alone brought; nothing there may be valid.
+    let slack = [
+        window.x0.checked_sub(col_off),
+        window.y0.checked_sub(row_off),
+        (col_off + width).checked_sub(window.x1),
+        (row_off + height).checked_sub(window.y1),
+    ];
+    if !slack.iter().all(|side| side.is_some_and(|side| side <= 1)) {
+        return Err(format!("window {window:?}, not {:?}", case.window));
     }
+    let bytes = got.sample_bytes;
+    let (expected, valid) = case.expected(bytes);
     let alpha = got.extra.iter().position(|&e| e == 1 || e == 2).map(|n| case.bands - got.extra.len() + n);
-    for band in 0..case.bands {
-        for pixel in 0..pixels {
-            let sample = |band: usize| &got.bytes[(pixel * case.bands + band) * size..][..size];
-            let at = band * pixels + pixel;
-            let place = || format!("band {band}, column {}, row {}", pixel % width as usize, pixel / width as usize);
-            let masked = got.mask.as_ref().is_some_and(|mask| !mask[pixel])
-                || got.mask.is_none()
-                    && got.nodata.as_ref().is_some_and(|nodata| is_nodata(sample(band), case.dtype, nodata))
-                || alpha.is_some_and(|alpha| sample(alpha).iter().all(|&b| b == 0));
-            if valid[at] && sample(band) != &expected[at * size..][..size] {
-                return Err(format!("{}: a kept sample differs", place()));
+    for (at, &valid) in valid.iter().enumerate() {
+        let (band, pixel) = (at / (width * height) as usize, (at % (width * height) as usize) as u32);
+        let (col, row) = (col_off + pixel % width, row_off + pixel / width);
+        let place = || format!("band {band}, column {col}, row {row} of the source");
+        if !(window.x0..window.x1).contains(&col) || !(window.y0..window.y1).contains(&row) {
+            if valid {
+                return Err(format!("{}: a valid sample is left out", place()));
             }
-            if valid[at] == masked {
-                return Err(format!("{}: valid is {}, but masked is {masked}", place(), valid[at]));
+            continue;
+        }
+        let pixel = (row - window.y0) as usize * size.width as usize + (col - window.x0) as usize;
+        let sample = |band: usize| &got.bytes[(pixel * case.bands + band) * bytes..][..bytes];
+        let transparent = alpha.is_some_and(|alpha| sample(alpha).iter().all(|&b| b == 0));
+        let masked = match &got.mask {
+            // The alpha band itself is never masked by itself; what the cutline leaves out is 0 there.
+            _ if alpha == Some(band) => transparent && !valid,
+            Some(mask) => !mask[pixel],
+            None => {
+                transparent
+                    || got.nodata.as_ref().is_some_and(|nodata| is_nodata(sample(band), case.dtype, nodata))
             }
+        };
+        if valid && sample(band) != &expected[at * bytes..][..bytes] {
+            return Err(format!("{}: a kept sample differs", place()));
+        }
+        if valid == masked {
+            return Err(format!("{}: valid is {valid}, but masked is {masked}", place()));
         }
     }
     Ok(())
@@ -195,14 +231,19 @@ async fn check(case: &Case<'_>, folder: &Path) -> Result<(), String> {
 async fn every_golden_case_equals_rasterio() {
     let index = std::fs::read_to_string(testdata().join("golden/index.tsv")).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (mut cases, mut failures) = (0, Vec::new());
+    let (mut cases, mut refused, mut failures) = (0, 0, Vec::new());
     for line in index.lines().skip(1) {
         let case = Case::parse(line);
         cases += 1;
-        if let Err(why) = check(&case, folder.path()).await {
+        if matches!(case.dtype, "float16" | "complex64") {
+            // Not read yet: refused by name.
+            let why = check(&case, folder.path()).await.unwrap_err();
+            assert!(why.contains("samples are not supported"), "{}: {why}", case.source);
+            refused += 1;
+        } else if let Err(why) = check(&case, folder.path()).await {
             failures.push(format!("{} {} {}: {why}", case.source, case.cutline, case.options));
         }
     }
-    assert!(cases >= 150, "{cases} cases");
+    assert!(cases >= 300 && refused == 8, "{cases} cases, {refused} refused");
     assert!(failures.is_empty(), "{} of {cases} differ:\n{}", failures.len(), failures.join("\n"));
 }

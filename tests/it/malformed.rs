@@ -39,7 +39,9 @@ fn read_all(file: &[u8], limits: &Limits) -> Result<Vec<Option<Samples>>> {
     let mut out = Vec::new();
     for place in image.places(&tiles, &fetched, limits).map_err(bad)? {
         let data = place.bytes.map(|bytes| {
-            Bytes::copy_from_slice(&file[usize::try_from(bytes.start).unwrap()..usize::try_from(bytes.end).unwrap()])
+            Bytes::copy_from_slice(
+                &file[usize::try_from(bytes.start).unwrap()..usize::try_from(bytes.end).unwrap()],
+            )
         });
         let tile = cogclip::tile::EncodedTile {
             index: place.index,
@@ -85,7 +87,9 @@ fn a_truncated_file_is_refused_or_reads_the_same() {
         for len in (0..file.len()).step_by(97) {
             cuts += 1;
             match (read_all(&file[..len], &limits), &whole) {
-                (Ok(part), Ok(whole)) => assert_eq!(&part, whole, "{name} cut to {len} bytes reads otherwise"),
+                (Ok(part), Ok(whole)) => {
+                    assert_eq!(&part, whole, "{name} cut to {len} bytes reads otherwise")
+                }
                 (Ok(_), Err(error)) => panic!("{name} cut to {len} bytes is read; whole it is not: {error}"),
                 (Err(error), _) => {
                     refused += 1;
@@ -123,7 +127,7 @@ fn single_flipped_bytes_never_panic() {
 
 /// A little-endian classic TIFF of one directory at byte 8. Every value is a LONG, stored in the entry if it is one and
 /// after the directory if there are more.
-fn tiff(fields: &[(u16, &[u32])], next: u32) -> Vec<u8> {
+pub(crate) fn tiff(fields: &[(u16, &[u32])], next: u32) -> Vec<u8> {
     let mut out = b"II*\0\x08\0\0\0".to_vec();
     let mut values = Vec::new();
     let after = 8 + 2 + 12 * fields.len() + 4;
@@ -190,7 +194,11 @@ fn broken_files_are_refused_by_kind() {
     check(&sparse_tiff(&[(330, &[8])], 0), ErrorKind::Format, "cycle");
     // Offsets beyond the end: of the next directory, of a tile, of a table.
     check(&sparse_tiff(&[], 1 << 30), ErrorKind::Format, "beyond the end");
-    check(&sparse_tiff(&[(324, &[0, 0, 0, u32::MAX]), (325, &[0, 0, 0, 256])], 0), ErrorKind::Format, "truncated");
+    check(
+        &sparse_tiff(&[(324, &[0, 0, 0, u32::MAX]), (325, &[0, 0, 0, 256])], 0),
+        ErrorKind::Format,
+        "truncated",
+    );
     // Sizes of nothing.
     check(&sparse_tiff(&[(322, &[0])], 0), ErrorKind::Format, "TileWidth");
     check(&sparse_tiff(&[(323, &[0])], 0), ErrorKind::Format, "TileWidth");
@@ -210,7 +218,11 @@ fn broken_files_are_refused_by_kind() {
     // What is valid, but not read.
     check(&sparse_tiff(&[(258, &[12])], 0), ErrorKind::Unsupported, "12-bit");
     check(&sparse_tiff(&[(339, &[5]), (258, &[32])], 0), ErrorKind::Unsupported, "complex");
-    check(&sparse_tiff(&[(324, &[8; 4]), (325, &[10; 4]), (259, &[34887])], 0), ErrorKind::Unsupported, "LERC");
+    check(
+        &sparse_tiff(&[(324, &[8; 4]), (325, &[10; 4]), (259, &[34887])], 0),
+        ErrorKind::Unsupported,
+        "LERC",
+    );
     check(&sparse_tiff(&[(324, &[8; 4]), (325, &[10; 4]), (259, &[777])], 0), ErrorKind::Unsupported, "777");
 }
 

@@ -57,7 +57,9 @@ async fn a_small_clip_takes_one_header_request_and_one_round_of_tiles() {
     let all: Vec<_> = image.grid.tiles_in(PixelRect::of(image.size())).map(|tile| (0, tile)).collect();
     let places = image.places(&all, &fetched, &limits).unwrap();
 
-    let report = clip(&mut cog, &cutline, folder.path().join("out.tif").to_str().unwrap(), &SinkOptions::default()).await;
+    let report =
+        clip(&mut cog, &cutline, folder.path().join("out.tif").to_str().unwrap(), &SinkOptions::default())
+            .await;
     let requests = server.requests();
     assert!(requests.iter().all(|r| r.method == "GET" && r.range.is_some()), "{requests:?}");
     assert_eq!(requests[0].range, Some((0, 65536)), "the header, in one request");
@@ -70,11 +72,9 @@ async fn a_small_clip_takes_one_header_request_and_one_round_of_tiles() {
     let mut wanted = 0;
     for place in places {
         let bytes = place.bytes.unwrap();
-        let touched = image
-            .grid
-            .rect(place.index)
-            .intersection(plan.window)
-            .is_some_and(|r| plan.mask.class(r.relative_to(plan.window.x0, plan.window.y0)) != TileClass::Outside);
+        let touched = image.grid.rect(place.index).intersection(plan.window).is_some_and(|r| {
+            plan.mask.class(r.relative_to(plan.window.x0, plan.window.y0)) != TileClass::Outside
+        });
         let brought = requests[1..].iter().any(|r| {
             let (start, end) = r.range.unwrap();
             start <= bytes.start && bytes.end <= end
@@ -83,7 +83,11 @@ async fn a_small_clip_takes_one_header_request_and_one_round_of_tiles() {
         wanted += if touched { bytes.end - bytes.start } else { 0 };
     }
     // Between neighbouring tiles of a COG stand 8 bytes: the one's trailer and the other's leader.
-    assert!(report.fetched.bytes >= wanted && report.fetched.bytes <= wanted + 16, "{} of {wanted}", report.fetched.bytes);
+    assert!(
+        report.fetched.bytes >= wanted && report.fetched.bytes <= wanted + 16,
+        "{} of {wanted}",
+        report.fetched.bytes
+    );
 }
 
 #[tokio::test]
@@ -110,7 +114,9 @@ async fn every_store_takes_and_gives_the_same_bytes() {
     ] {
         let mut cog = Cog::open(src, &store, &limits).await.unwrap_or_else(|e| panic!("{src}: {e}"));
         clip(&mut cog, &cutline, dst, &sink).await;
-        let got = server.get(object).or_else(|| server.paths().iter().find(|p| p.ends_with(object)).and_then(|p| server.get(p)));
+        let got = server
+            .get(object)
+            .or_else(|| server.paths().iter().find(|p| p.ends_with(object)).and_then(|p| server.get(p)));
         assert!(got.is_some_and(|got| got == expected), "{src} -> {dst}: {:?}", server.paths());
         // A second writer may not win.
         let options = ClipOptions::default();
@@ -134,7 +140,8 @@ async fn a_source_that_changes_is_refused_and_nothing_is_published() {
     other.push(0);
     server.put("/bucket/scene.tif", other);
     let out = folder.path().join("out.tif");
-    let error = cog.clip(plan, out.to_str().unwrap(), &options, &SinkOptions::default(), &Silent).await.unwrap_err();
+    let error =
+        cog.clip(plan, out.to_str().unwrap(), &options, &SinkOptions::default(), &Silent).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Changed, "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no output and no temporary");
 }
@@ -146,9 +153,10 @@ async fn the_same_bytes_whatever_the_number_of_threads() {
     let mut outputs = Vec::new();
     for threads in [1, 2, 7] {
         let options = ClipOptions { threads, blocksize: 64, ..ClipOptions::default() };
-        let mut cog = Cog::open(path.to_str().unwrap(), &cogclip::source::StoreOptions::default(), &Limits::default())
-            .await
-            .unwrap();
+        let mut cog =
+            Cog::open(path.to_str().unwrap(), &cogclip::source::StoreOptions::default(), &Limits::default())
+                .await
+                .unwrap();
         let Bounds { min_x, min_y, max_x, max_y } = cog.bounds();
         let cutline = Cutline {
             polygons: vec![cogclip::cutline::Polygon {
