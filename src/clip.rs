@@ -191,7 +191,11 @@ impl Cog {
                 fetched,
                 tiles: done.tiles,
                 published,
-                times: (planned, fetched_at - planned, start.elapsed() - fetched_at),
+                times: (
+                    planned,
+                    fetched_at.saturating_sub(planned),
+                    start.elapsed().saturating_sub(fetched_at),
+                ),
                 nodata_taken,
             });
         }

@@ -53,6 +53,7 @@ pub struct MaskedTile {
 
 /// What composing needs to know, the same for all tiles.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of a plan, independent of each other")]
 pub struct Composer {
     sample_type: SampleType,
     window: PixelRect,
@@ -188,7 +189,9 @@ impl Composer {
             let empty = self.source_nodata.as_ref().and_then(NoData::sample::<T>).unwrap_or(T::zeroed());
             self.runs(rect, part, |at, _, _, len| {
                 for pixel in out[at * total..(at + len) * total].chunks_exact_mut(total) {
-                    routes.iter().for_each(|&(_, to)| pixel[to] = empty);
+                    for &(_, to) in &routes {
+                        pixel[to] = empty;
+                    }
                 }
             });
             return;
@@ -207,7 +210,9 @@ impl Composer {
                 target.copy_from_slice(source);
             } else {
                 for (pixel, source) in target.chunks_exact_mut(total).zip(source.chunks_exact(stride)) {
-                    routes.iter().for_each(|&(band, to)| pixel[to] = source[band]);
+                    for &(band, to) in &routes {
+                        pixel[to] = source[band];
+                    }
                 }
             }
         });
@@ -281,7 +286,7 @@ impl Composer {
                 }
                 if *valid == 0 && self.has_source_mask && !self.tracks_valid {
                     // The mask is not kept: its invalid pixels become nodata.
-                    pixel.iter_mut().for_each(|sample| *sample = fill.unwrap_or(T::zeroed()));
+                    pixel.fill(fill.unwrap_or(T::zeroed()));
                 }
                 counts.valid += u64::from(*valid);
             }

@@ -47,6 +47,10 @@ pub enum Resampling {
 
 /// Options of a clip.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one switch of the command line, independent of the others"
+)]
 pub struct ClipOptions {
     /// Which pixels belong to the cutline.
     pub rule: Rule,
@@ -64,8 +68,7 @@ pub struct ClipOptions {
     pub bands: Vec<u16>,
     /// How validity is stored.
     pub mask: MaskStorage,
-    /// Side of the output's tiles in pixels, a multiple of 16. An output smaller than one tile gets a tile just
-    /// large enough.
+    /// Side of the output's tiles in pixels, a multiple of 16.
     pub blocksize: u32,
     /// The output's compression.
     pub compression: Compression,

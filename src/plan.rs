@@ -87,7 +87,7 @@ impl Plan {
         };
         let bands = bands(header, options)?;
         let validity = Validity::choose(header, &bands, options)?;
-        let blocksize = block(window.size(), options.blocksize)?;
+        let blocksize = block(options.blocksize)?;
         let levels = levels(window.size(), blocksize, options)?;
         let planes: Vec<u16> = if header.main.planes == 1 {
             vec![0]
@@ -174,14 +174,14 @@ fn bands(header: &Header, options: &ClipOptions) -> Result<Vec<u16>> {
     options.bands.iter().map(band).collect()
 }
 
-/// Side of the output's tiles: as asked for, or just enough for an output that is smaller.
-fn block(size: Size, asked: u32) -> Result<u32> {
+/// Side of the output's tiles, checked.
+fn block(asked: u32) -> Result<u32> {
     if asked == 0 || !asked.is_multiple_of(16) || asked > 8192 {
         return Err(Error::usage(format!(
             "a block size of {asked} is asked for; it must be a multiple of 16 up to 8192 (TIFF 6.0 §15)"
         )));
     }
-    Ok(size.width.max(size.height).next_multiple_of(16).min(asked))
+    Ok(asked)
 }
 
 fn levels(size: Size, block: u32, options: &ClipOptions) -> Result<Vec<TileGrid>> {

@@ -175,6 +175,7 @@ enum OnEmptyArg {
 }
 
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch, independent of the others")]
 pub(super) struct WhatArgs {
     /// Also keep every pixel that the outline touches, not only those whose centre is inside
     #[arg(long, help_heading = "Pixels")]
@@ -323,7 +324,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3600.0,
         _ => return Err("a number with ms, s, m or h is expected, such as 500ms or 20s".to_owned()),
     };
-    let number: f64 = number.parse().map_err(|_| format!("{number:?} is not a number"))?;
+    let number: f64 = number.parse().map_err(|cause| format!("{number:?} is not a number: {cause}"))?;
     Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
 }
 

@@ -25,7 +25,8 @@ pub(super) fn of(error: &Error) -> ExitCode {
     let mut line = format!("cogclip: {error}");
     let mut cause = error.source();
     while let Some(next) = cause {
-        line.push_str(&format!(": {next}"));
+        line.push_str(": ");
+        line.push_str(&next.to_string());
         cause = next.source();
     }
     let _ = writeln!(std::io::stderr().lock(), "{line}");

@@ -43,7 +43,7 @@ pub(super) fn json(cog: &Cog) -> Value {
         "bands": header.bands,
         "dtype": header.sample_type.name(),
         "photometric": header.photometric.to_string(),
-        "nodata": header.nodata.as_ref().map(|nodata| nodata.text()),
+        "nodata": header.nodata.as_ref().map(crate::sample::NoData::text),
         "crs": report::crs(cog),
         "transform": header.geo.transform.map(|transform| transform.0),
         "bounds": header.geo.transform.map(|_| [bounds.min_x, bounds.min_y, bounds.max_x, bounds.max_y]),

@@ -306,8 +306,8 @@ impl State {
             let (encoder, halve) = (Arc::clone(&job.encoder), self.halving(job, level));
             jobs.spawn_blocking(move || {
                 let quarter = halve.map(|halve| halve.of(&parent.tile));
-                let encoded = encoder.encode(parent.tile)?;
-                Ok(Finished { level, index, encoded, quarter, counts: Counts::default() })
+                let tile = encoder.encode(parent.tile)?;
+                Ok(Finished { level, index, encoded: tile, quarter, counts: Counts::default() })
             });
         }
         Ok(())

@@ -77,8 +77,7 @@ impl Georeference {
             transform = Some(Affine([x - col * sx, sx, 0.0, y + row * sy, 0.0, -sy]));
             this.vertical = Some((z, scale.get(2).copied().unwrap_or(0.0)));
         } else if let Some(m) = matrix {
-            let [a, b, _, c, d, e, _, f, ..] = m;
-            transform = Some(Affine([c, a, b, f, d, e]));
+            transform = Some(Affine([m[3], m[0], m[1], m[7], m[4], m[5]]));
             this.matrix = Some(m);
         } else {
             this.gcps = ties;
@@ -104,17 +103,15 @@ impl Georeference {
         let mut fields = Vec::new();
         if let Some(transform) = self.transform {
             let half = if self.pixel_is_point { 0.5 } else { 0.0 };
-            let Affine([x, a, b, y, d, e]) = transform.shifted(col + half, row + half);
-            if let Some((z, sz)) = self.vertical
+            let moved = transform.shifted(col + half, row + half);
+            let gt = &moved.0;
+            if let Some((z, scale_z)) = self.vertical
                 && !transform.is_rotated()
             {
-                fields.push((tag::MODEL_PIXEL_SCALE, Value::doubles(&[a, -e, sz])));
-                fields.push((tag::MODEL_TIEPOINT, Value::doubles(&[0.0, 0.0, 0.0, x, y, z])));
+                fields.push((tag::MODEL_PIXEL_SCALE, Value::doubles(&[gt[1], -gt[5], scale_z])));
+                fields.push((tag::MODEL_TIEPOINT, Value::doubles(&[0.0, 0.0, 0.0, gt[0], gt[3], z])));
             } else {
-                let [_, _, m2, _, _, _, m6, _, rest @ ..] = self.matrix.unwrap_or(MATRIX);
-                let [r0, r1, r2, r3, r4, r5, r6, r7] = rest;
-                let m = [a, b, m2, x, d, e, m6, y, r0, r1, r2, r3, r4, r5, r6, r7];
-                fields.push((tag::MODEL_TRANSFORMATION, Value::doubles(&m)));
+                fields.push((tag::MODEL_TRANSFORMATION, matrix(self.matrix.unwrap_or(MATRIX), &moved)));
             }
         } else if !self.gcps.is_empty() {
             let moved: Vec<f64> =
@@ -124,10 +121,8 @@ impl Georeference {
             // A raster without any georeference lies at its own pixels, as in rasterio. A part of it says which part,
             // by a matrix: GDAL reads it back as (1, 0, col, 0, 1, row).
             let half = if self.pixel_is_point { 0.5 } else { 0.0 };
-            let [a, b, c, _, e, f, g, _, rest @ ..] = MATRIX;
-            let [r0, r1, r2, r3, r4, r5, r6, r7] = rest;
-            let m = [a, b, c, col + half, e, f, g, row + half, r0, r1, r2, r3, r4, r5, r6, r7];
-            fields.push((tag::MODEL_TRANSFORMATION, Value::doubles(&m)));
+            let moved = Affine::IDENTITY.shifted(col + half, row + half);
+            fields.push((tag::MODEL_TRANSFORMATION, matrix(MATRIX, &moved)));
         }
         if let Some(keys) = &self.keys {
             fields.push((tag::GEO_KEY_DIRECTORY, Value::shorts(&keys.directory)));
@@ -151,4 +146,12 @@ impl Georeference {
         }
         fields
     }
+}
+
+/// A ModelTransformation like `matrix`, with the horizontal part of a geotransform.
+fn matrix(mut matrix: [f64; 16], transform: &Affine) -> Value {
+    let gt = &transform.0;
+    (matrix[0], matrix[1], matrix[3]) = (gt[1], gt[2], gt[0]);
+    (matrix[4], matrix[5], matrix[7]) = (gt[4], gt[5], gt[3]);
+    Value::doubles(&matrix)
 }

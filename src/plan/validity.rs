@@ -60,7 +60,6 @@ impl Validity {
             add_alpha: false,
         };
         match options.mask {
-            MaskStorage::Internal => Ok(Self { mask: true, ..this }),
             MaskStorage::NoData if this.fill.is_some() => Ok(Self { mask: false, ..this }),
             MaskStorage::NoData => Err(Error::usage(
                 "--mask nodata needs a value: the raster declares none, so give one with --nodata",
@@ -76,7 +75,7 @@ impl Validity {
                 let nodata = value.clone().map(|value| (value, NoDataOrigin::Chosen));
                 Ok(Self { fill: value, nodata, ..this })
             }
-            MaskStorage::Auto => Ok(Self { mask: true, ..this }),
+            MaskStorage::Auto | MaskStorage::Internal => Ok(Self { mask: true, ..this }),
         }
     }
 

@@ -33,9 +33,8 @@ struct Case<'a> {
 impl<'a> Case<'a> {
     fn parse(line: &'a str) -> Self {
         let fields: Vec<&str> = line.split('\t').collect();
-        let &[source, cutline, options, x, y, w, h, bands, dtype, data, _] = fields.as_slice() else {
-            panic!("index.tsv: {line}")
-        };
+        let [source, cutline, options, x, y, w, h, bands, dtype, data, _]: [&str; 11] =
+            fields.try_into().unwrap();
         let window = [x, y, w, h].map(|n| n.parse().unwrap());
         Self { source, cutline, options, window, bands: bands.parse().unwrap(), dtype, data }
     }
@@ -160,11 +159,8 @@ async fn check(case: &Case<'_>, folder: &Path) -> Result<(), String> {
     let limits = cogclip::Limits::default();
     let text = std::fs::read_to_string(testdata().join(case.cutline)).unwrap();
     let cutline = Cutline::from_geojson(&text, &limits).unwrap().with_crs(None);
-    let rule = match case.options {
-        "-" => Rule::Centre,
-        "all-touched" => Rule::AllTouched,
-        other => panic!("{other}"),
-    };
+    assert!(matches!(case.options, "-" | "all-touched"), "{}", case.options);
+    let rule = if case.options == "-" { Rule::Centre } else { Rule::AllTouched };
     // Small blocks, so that windows of a few dozen pixels have many tiles and overviews.
     let options = ClipOptions { rule, blocksize: 16, ..ClipOptions::default() };
     let uri = testdata().join(case.source);
@@ -196,7 +192,8 @@ async fn check(case: &Case<'_>, folder: &Path) -> Result<(), String> {
     let (expected, valid) = case.expected(bytes);
     let alpha = got.extra.iter().position(|&e| e == 1 || e == 2).map(|n| case.bands - got.extra.len() + n);
     for (at, &valid) in valid.iter().enumerate() {
-        let (band, pixel) = (at / (width * height) as usize, (at % (width * height) as usize) as u32);
+        let pixels = (width * height) as usize;
+        let (band, pixel) = (at / pixels, u32::try_from(at % pixels).unwrap());
         let (col, row) = (col_off + pixel % width, row_off + pixel / width);
         let place = || format!("band {band}, column {col}, row {row} of the source");
         if !(window.x0..window.x1).contains(&col) || !(window.y0..window.y1).contains(&row) {

@@ -88,7 +88,7 @@ fn a_truncated_file_is_refused_or_reads_the_same() {
             cuts += 1;
             match (read_all(&file[..len], &limits), &whole) {
                 (Ok(part), Ok(whole)) => {
-                    assert_eq!(&part, whole, "{name} cut to {len} bytes reads otherwise")
+                    assert_eq!(&part, whole, "{name} cut to {len} bytes reads otherwise");
                 }
                 (Ok(_), Err(error)) => panic!("{name} cut to {len} bytes is read; whole it is not: {error}"),
                 (Err(error), _) => {
