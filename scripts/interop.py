@@ -70,7 +70,10 @@ class Tally:
 
 
 def run(*command):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120)
+    return succeeded(subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120))
+
+
+def succeeded(done):
     last = (done.stderr.strip().splitlines() or [""])[-1]
     assert done.returncode == 0, f"exit {done.returncode}: {last}"
     return done
@@ -160,8 +163,8 @@ def readers_agree(out_path, block):
         assert len(reduced) == len(out.overviews(1)), f"{len(reduced)} reduced images, but overviews {out.overviews(1)}"
         if max(out.width, out.height) > block:
             assert out.overviews(1), f"{out.width} x {out.height} in blocks of {block}, and no overview"
-            last = out.overviews(1)[-1]
-            assert max(out.width, out.height) / last <= block, f"overviews {out.overviews(1)} end above a block"
+            last = reduced[-1]
+            assert max(last.imagewidth, last.imagelength) <= block, f"the last overview, {last.shape}, is larger than a block"
         for page in tiff.pages:
             assert page.is_tiled and page.tile[:2] == (block, block), f"tiles {page.tile}, not {block}"
         return f"overviews {out.overviews(1)}"
@@ -305,10 +308,37 @@ def sample(tally, binary, folder):
                 tally.check(f"{name}: readers", readers_agree, out, 512)
 
 
+def cogs_of(tally, binary, root, folder):
+    """Every raster below a folder that is read at all makes an output that is a COG and opens everywhere."""
+    out = folder / "out.tif"
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in (".tif", ".tiff")):
+        try:
+            with rasterio.open(path) as src:
+                bounds = src.bounds
+                if src.driver != "GTiff" or src.width * src.height * src.count > 2e7:
+                    continue
+        except rasterio.errors.RasterioError:
+            continue
+        west, east = sorted((bounds.left, bounds.right))
+        south, north = sorted((bounds.bottom, bounds.top))
+        middle = {"type": "Polygon", "coordinates": [[[west, south], [east, south], [(west + east) / 2, north], [west, south]]]}
+        for block in (512, 64):
+            out.unlink(missing_ok=True)
+            command = [binary, "clip", path, out, "--cutline", json.dumps(middle), "--cutline-crs", "source", "--blocksize", block]
+            done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120)
+            if done.returncode == 4:
+                continue
+            name = f"{path.name} in blocks of {block}"
+            if tally.check(f"{name}: runs", succeeded, done):
+                tally.check(f"{name}: cog", is_cog, binary, out)
+                tally.check(f"{name}: readers", readers_agree, out, block)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True, type=Path)
     parser.add_argument("--match", default="", help="only rasters whose name has this in it")
+    parser.add_argument("--cogs-of", type=Path, help="instead: is what comes out of every raster below this folder a COG?")
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     binary = args.bin.resolve()
@@ -321,14 +351,17 @@ def main():
         cutlines.setdefault(row["source"], {})[kind] = TESTDATA / row["cutline"]
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        for source in sorted(cutlines):
-            if args.match in source:
-                own_crs(tally, binary, TESTDATA / source, cutlines[source], folder)
-        for stem in LONLAT:
-            if args.match in stem:
-                reprojected(tally, binary, TESTDATA / f"{stem}.tif", folder)
-        if args.match in "sample/scene.tif":
-            sample(tally, binary, folder)
+        if args.cogs_of:
+            cogs_of(tally, binary, args.cogs_of, folder)
+        else:
+            for source in sorted(cutlines):
+                if args.match in source:
+                    own_crs(tally, binary, TESTDATA / source, cutlines[source], folder)
+            for stem in LONLAT:
+                if args.match in stem:
+                    reprojected(tally, binary, TESTDATA / f"{stem}.tif", folder)
+            if args.match in "sample/scene.tif":
+                sample(tally, binary, folder)
     print(f"{tally.passed} passed, {tally.failed} failed")
     return 0 if tally.passed and not tally.failed else 1
 

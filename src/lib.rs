@@ -1,4 +1,4 @@
-//! Clips Cloud Optimized GeoTIFFs by a polygon.
+#![doc = include_str!("../README.md")]
 
 pub mod error;
 pub mod limits;
@@ -26,5 +26,11 @@ pub mod validate;
 #[cfg(feature = "cli")]
 pub mod cli;
 
+pub use clip::{Cog, Report};
+pub use cutline::Cutline;
 pub use error::{Error, ErrorKind, Result};
 pub use limits::Limits;
+pub use options::ClipOptions;
+pub use plan::Plan;
+pub use sink::SinkOptions;
+pub use source::StoreOptions;
