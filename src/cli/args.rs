@@ -13,24 +13,31 @@ use crate::sink::SinkOptions;
 use crate::source::StoreOptions;
 use crate::tiff::code::{Compression, Predictor};
 
+/// Lines that a terminal of 110 columns does not break. tests/it/command.rs runs the examples.
 const EXAMPLES: &str = "\
 Examples:
   Clip a local raster by a GeoJSON polygon in longitude and latitude:
     cogclip clip scene.tif field.tif --cutline field.geojson
 
   From a web server to a bucket, every pixel that the outline touches:
-    cogclip clip https://example.com/dem.tif s3://bucket/dem.tif --cutline area.geojson --all-touched
+    cogclip clip https://example.com/dem.tif s3://bucket/dem.tif --cutline field.geojson \
+--all-touched
 
-  A box in UTM coordinates; see what it would fetch, then do it:
-    cogclip plan s3://bucket/B04.tif --bbox 500000,4990000,510000,5000000 --cutline-crs EPSG:32632
-    cogclip clip s3://bucket/B04.tif box.tif --bbox 500000,4990000,510000,5000000 --cutline-crs EPSG:32632
+  A box in the raster's own coordinates: see what it would fetch, then do it:
+    cogclip plan s3://bucket/B04.tif --bbox 472000,5268000,476000,5272000 --cutline-crs source
+    cogclip clip s3://bucket/B04.tif box.tif --bbox 472000,5268000,476000,5272000 \
+--cutline-crs source
 
-Exit codes: 0 done, 2 usage, 3 the file is malformed, 4 valid but unsupported, 5 input or output failed after
-retries, 6 a limit was exceeded, 7 the source changed while it was read, 8 no overlap, 9 the destination exists.";
+Exit codes:
+  0 done                                   6 a limit was exceeded
+  2 usage                                  7 the source changed while it was read
+  3 the file is malformed                  8 no overlap
+  4 valid, but not supported               9 the destination exists
+  5 input or output failed, after retries";
 
 /// Clip Cloud Optimized GeoTIFFs by a polygon, bucket to bucket, without GDAL.
 #[derive(Debug, Parser)]
-#[command(name = "cogclip", version, about, after_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "cogclip", version, about, after_help = EXAMPLES, term_width = 110)]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -69,13 +76,13 @@ pub(super) struct ClipCommand {
     #[command(flatten)]
     pub(super) store: StoreArgs,
     /// Replace DST if it exists
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(super) overwrite: bool,
     /// Print a report as one JSON object on standard output
-    #[arg(long)]
+    #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
     /// No progress and no summary
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Report")]
     pub(super) quiet: bool,
 }
 
@@ -90,7 +97,7 @@ pub(super) struct PlanCommand {
     #[command(flatten)]
     pub(super) store: StoreArgs,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
 }
 
@@ -101,7 +108,7 @@ pub(super) struct InfoCommand {
     #[command(flatten)]
     pub(super) store: StoreArgs,
     /// Print one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
 }
 

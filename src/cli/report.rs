@@ -70,6 +70,20 @@ pub(super) fn skipped(cog: &Cog) -> Value {
     json!({ "version": env!("CARGO_PKG_VERSION"), "status": "skipped", "reason": "no overlap", "source": source(cog) })
 }
 
+/// What a plan and its clip say alike.
+fn described(cog: &Cog, plan: &Plan) -> Value {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "source": source(cog),
+        "crs": crs(cog),
+        "source_extent": extent(cog.bounds()),
+        "extent": clipped_extent(plan),
+        "window": window(plan),
+        "bands": plan.output_bands(),
+        "dtype": cog.header().sample_type.name(),
+    })
+}
+
 /// The report of a clip.
 pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Duration) -> Value {
     let (plan, counts, stats) = (&report.plan, report.counts, cog.stats());
@@ -82,40 +96,32 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
     let mut nodata = nodata(plan);
     nodata["valid_samples_that_hold_it"] = counts.hidden.into();
     let (planned, worked, published) = report.times;
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "status": "done",
-        "source": source(cog),
-        "crs": crs(cog),
-        "source_extent": extent(cog.bounds()),
-        "extent": clipped_extent(plan),
-        "window": window(plan),
-        "bands": plan.output_bands(),
-        "dtype": cog.header().sample_type.name(),
-        "pixels": {
-            "window": window_pixels,
-            "inside": counts.inside,
-            "valid": counts.valid,
-            "masked": window_pixels - counts.inside,
-        },
-        "tiles": tiles,
-        "requests": stats.requests,
-        "bytes": stats.bytes,
-        "retries": stats.retries,
-        "milliseconds": {
-            "open": millis(opened),
-            "plan": millis(planned),
-            "clip": millis(worked),
-            "publish": millis(published),
-        },
-        "nodata": nodata,
-        "output": {
-            "uri": shown(destination),
-            "size": report.published.size,
-            "etag": report.published.etag,
-            "sha256": report.published.sha256,
-        },
-    })
+    let mut out = described(cog, plan);
+    out["status"] = "done".into();
+    out["pixels"] = json!({
+        "window": window_pixels,
+        "inside": counts.inside,
+        "valid": counts.valid,
+        "masked": window_pixels - counts.inside,
+    });
+    out["tiles"] = tiles;
+    out["requests"] = stats.requests.into();
+    out["bytes"] = stats.bytes.into();
+    out["retries"] = stats.retries.into();
+    out["milliseconds"] = json!({
+        "open": millis(opened),
+        "plan": millis(planned),
+        "clip": millis(worked),
+        "publish": millis(published),
+    });
+    out["nodata"] = nodata;
+    out["output"] = json!({
+        "uri": shown(destination),
+        "size": report.published.size,
+        "etag": report.published.etag,
+        "sha256": report.published.sha256,
+    });
+    out
 }
 
 /// A destination without what may be secret: everything after the path.
@@ -170,32 +176,27 @@ pub(super) fn plan_json(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
     let mut tiles = tile_classes(plan);
     tiles["to_fetch"] = requests.tiles().into();
     tiles["sparse"] = requests.sparse.len().into();
-    json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "source": source(cog),
-        "crs": crs(cog),
-        "source_extent": extent(cog.bounds()),
-        "extent": clipped_extent(plan),
-        "window": window(plan),
-        "bands": plan.output_bands(),
-        "dtype": cog.header().sample_type.name(),
-        "pixels": {
-            "window": plan.size().pixels(),
-            "inside": plan.mask.count(),
-            "masked": plan.size().pixels() - plan.mask.count(),
-        },
-        "tiles": tiles,
-        "header": { "requests": cog.stats().requests, "bytes": cog.stats().bytes },
-        "requests": requests.requests.len(),
-        "bytes": requests.bytes(),
-        "ranges": requests.requests.iter().map(|request| json!({
-            "start": request.range.start,
-            "end": request.range.end,
-            "tiles": request.tiles.len(),
-        })).collect::<Vec<_>>(),
-        "nodata": nodata(plan),
-        "output": { "blocksize": plan.blocksize(), "levels": plan.levels.iter().map(grids).collect::<Vec<_>>() },
-    })
+    let mut out = described(cog, plan);
+    out["pixels"] = json!({
+        "window": plan.size().pixels(),
+        "inside": plan.mask.count(),
+        "masked": plan.size().pixels() - plan.mask.count(),
+    });
+    out["tiles"] = tiles;
+    out["header"] = json!({ "requests": cog.stats().requests, "bytes": cog.stats().bytes });
+    out["requests"] = requests.requests.len().into();
+    out["bytes"] = requests.bytes().into();
+    out["ranges"] = requests
+        .requests
+        .iter()
+        .map(|request| {
+            json!({ "start": request.range.start, "end": request.range.end, "tiles": request.tiles.len() })
+        })
+        .collect();
+    out["nodata"] = nodata(plan);
+    out["output"] =
+        json!({ "blocksize": plan.blocksize(), "levels": plan.levels.iter().map(grids).collect::<Vec<_>>() });
+    out
 }
 
 /// A plan for a person.

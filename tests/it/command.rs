@@ -184,3 +184,33 @@ fn help_completions_and_the_manual_page_are_made() {
         assert!(help.contains(word), "{word}");
     }
 }
+
+/// The examples of `--help`, run as they stand there: in a folder that holds what they name, against a server of our own
+/// in place of the web and the bucket.
+#[cfg(feature = "cloud")]
+#[test]
+fn the_examples_of_the_help_work() {
+    let server = crate::server::Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let scene = std::fs::read(testdata("sample/scene.tif")).unwrap();
+    for path in ["/dem.tif", "/bucket/B04.tif"] {
+        server.put(path, scene.clone());
+    }
+    std::fs::write(folder.path().join("scene.tif"), scene).unwrap();
+    std::fs::copy(testdata("sample/field.geojson"), folder.path().join("field.geojson")).unwrap();
+    let help = String::from_utf8(run(&["clip", "--help"]).stdout).unwrap();
+    let examples: Vec<_> = help.lines().filter_map(|line| line.trim().strip_prefix("cogclip ")).collect();
+    assert_eq!(examples.len(), 4, "{help}");
+    for example in examples {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cogclip"));
+        command.current_dir(folder.path()).stdin(Stdio::null());
+        command.args(example.split(' ').map(|word| word.replace("https://example.com", &server.url())));
+        for (key, value) in server.options() {
+            command.arg("--store-option").arg(format!("{key}={value}"));
+        }
+        let out = command.output().unwrap();
+        assert!(out.status.success(), "{example}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    assert!(folder.path().join("field.tif").exists() && folder.path().join("box.tif").exists());
+    assert!(server.get("/bucket/dem.tif").is_some_and(|bytes| bytes.starts_with(b"II*")));
+}
