@@ -8,7 +8,7 @@ use crate::grid::{PixelRect, TileGrid, TileIndex};
 use crate::header::Header;
 use crate::limits::{Limits, within};
 use crate::mask::Mask;
-use crate::plan::{NoDataOrigin, Plan};
+use crate::plan::{Plan, SourceValidity};
 use crate::sample::{NoData, Sample, SampleType, Samples, with_sample_type, with_samples};
 use crate::tile::DecodedTile;
 
@@ -30,8 +30,11 @@ pub struct Counts {
     pub inside: u64,
     /// Of these, pixels that the source holds as valid.
     pub valid: u64,
-    /// Samples that were valid in the source and happen to hold the output's nodata value.
+    /// Samples that were valid in the source and read as nodata in the output, because they hold its nodata value.
     pub hidden: u64,
+    /// Samples that were nodata in the source and read as valid in the output, because other bands of their pixel are
+    /// valid, and a mask or an alpha band speaks for all of them.
+    pub partial: u64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -39,6 +42,7 @@ impl std::ops::AddAssign for Counts {
         self.inside += other.inside;
         self.valid += other.valid;
         self.hidden += other.hidden;
+        self.partial += other.partial;
     }
 }
 
@@ -64,11 +68,13 @@ pub struct Composer {
     output_bands: usize,
     alpha: Option<usize>,
     add_alpha: bool,
-    tracks_valid: bool,
-    has_source_mask: bool,
+    source: SourceValidity,
+    /// The source's nodata value, also where its mask speaks for it: what a sparse tile holds.
     source_nodata: Option<NoData>,
     fill: Option<NoData>,
-    /// Whether a valid sample that equals `fill` would be lost, so that these are counted.
+    /// Whether the output has an internal mask.
+    keeps_mask: bool,
+    /// Whether `fill` is another value than the source's nodata.
     fill_is_new: bool,
 }
 
@@ -84,7 +90,7 @@ impl Composer {
             .saturating_mul(grid.tile.pixels())
             .saturating_mul(plan.output_bands() as u64);
         within(bytes, limits.tile_bytes, "a tile of the output")?;
-        let origin = plan.validity.nodata.as_ref().map(|(_, origin)| *origin);
+        let validity = &plan.validity;
         let source_nodata = header.nodata.clone().filter(|value| value.fits(sample_type));
         Ok(Self {
             sample_type,
@@ -94,13 +100,13 @@ impl Composer {
             planar: header.main.planes > 1,
             bands: plan.bands.clone(),
             output_bands: plan.output_bands(),
-            alpha: plan.validity.alpha,
-            add_alpha: plan.validity.add_alpha,
-            tracks_valid: plan.validity.mask || plan.validity.alpha.is_some(),
-            has_source_mask: header.mask.is_some(),
+            alpha: validity.alpha,
+            add_alpha: validity.add_alpha,
+            source: validity.source.clone(),
+            fill_is_new: validity.fill.is_some() && validity.fill != source_nodata,
             source_nodata,
-            fill: plan.validity.fill.clone(),
-            fill_is_new: matches!(origin, Some(NoDataOrigin::Given | NoDataOrigin::Chosen)),
+            fill: validity.fill.clone(),
+            keeps_mask: validity.mask,
         })
     }
 
@@ -116,6 +122,11 @@ impl Composer {
         with_sample_type!(self.sample_type, T => self.compose_of::<T>(index, pieces, masks))
     }
 
+    /// Whether validity is more than what the fill value says.
+    fn tracks_valid(&self) -> bool {
+        self.keeps_mask || self.alpha.is_some()
+    }
+
     fn pixels(&self) -> usize {
         self.grid.tile.width as usize * self.grid.tile.height as usize
     }
@@ -126,7 +137,7 @@ impl Composer {
         if let Some(alpha) = self.alpha {
             samples.iter_mut().skip(alpha).step_by(self.output_bands).for_each(|v| *v = T::zeroed());
         }
-        MaskedTile { samples: T::wrap(samples), valid: self.tracks_valid.then(|| vec![0; self.pixels()]) }
+        MaskedTile { samples: T::wrap(samples), valid: self.tracks_valid().then(|| vec![0; self.pixels()]) }
     }
 
     fn compose_of<T: Sample>(
@@ -142,14 +153,26 @@ impl Composer {
             self.copy(out, rect, piece);
         }
         let mut counts = Counts { inside: self.mask.count_in(rect), ..Counts::default() };
-        if self.source_nodata.is_none() && !self.tracks_valid && !self.has_source_mask && !self.fill_is_new {
+        if self.source == SourceValidity::All && !self.tracks_valid() && !self.fill_is_new {
             counts.valid = counts.inside;
             return (ground, counts);
         }
         let mut valid = vec![0_u8; self.pixels()];
-        self.source_validity(&mut valid, rect, masks);
+        match self.source {
+            SourceValidity::Mask => {
+                masks.iter().for_each(|piece| self.read_validity::<u8>(&mut valid, rect, piece, 0))
+            }
+            SourceValidity::Alpha(alpha) => {
+                let (plane, sample) = if self.planar { (alpha, 0) } else { (0, usize::from(alpha)) };
+                let pieces = pieces.iter().filter(|piece| piece.plane == plane);
+                pieces.for_each(|piece| self.read_validity::<T>(&mut valid, rect, piece, sample));
+            }
+            SourceValidity::NoData(_) | SourceValidity::All => {
+                self.runs(rect, rect, |at, _, _, len| valid[at..at + len].fill(1));
+            }
+        }
         self.settle(out, &mut valid, rect, &mut counts);
-        if self.tracks_valid {
+        if self.tracks_valid() {
             ground.valid = Some(valid);
         }
         (ground, counts)
@@ -218,79 +241,88 @@ impl Composer {
         });
     }
 
-    /// Marks the pixels of the cutline that the source's internal mask holds as valid; all of them without one.
-    fn source_validity(&self, valid: &mut [u8], rect: PixelRect, masks: &[Piece]) {
-        if !self.has_source_mask {
-            self.runs(rect, rect, |at, _, _, len| valid[at..at + len].fill(1));
+    /// Marks the pixels of the cutline whose sample (number `sample` of a pixel) in a mask or alpha band is not 0. A sparse
+    /// tile was never written: GDAL reads it as 0, invalid.
+    fn read_validity<T: Sample>(&self, valid: &mut [u8], rect: PixelRect, piece: &Piece, sample: usize) {
+        let Some(tile) = &piece.tile else { return };
+        let (Some(inside), Some(samples)) =
+            (piece.rect.intersection(self.window), T::unwrap_ref(&tile.samples))
+        else {
             return;
-        }
-        for piece in masks {
-            // A sparse mask tile was never written: GDAL reads it as 0, invalid.
-            let Some(tile) = &piece.tile else { continue };
-            let (Some(inside), Some(samples)) =
-                (piece.rect.intersection(self.window), u8::unwrap_ref(&tile.samples))
-            else {
-                continue;
-            };
-            let Some(part) = inside.relative_to(self.window.x0, self.window.y0).intersection(rect) else {
-                continue;
-            };
-            let width = (tile.rect.x1 - tile.rect.x0) as usize;
-            self.runs(rect, part, |at, x, y, len| {
-                let from_x = (x + self.window.x0 - tile.rect.x0) as usize;
-                let from_y = (y + self.window.y0 - tile.rect.y0) as usize;
-                let source = &samples[from_y * width + from_x..][..len];
-                for (valid, &value) in valid[at..at + len].iter_mut().zip(source) {
-                    *valid = u8::from(value != 0);
-                }
-            });
-        }
+        };
+        let Some(part) = inside.relative_to(self.window.x0, self.window.y0).intersection(rect) else {
+            return;
+        };
+        let stride = usize::from(tile.samples_per_pixel);
+        let width = (tile.rect.x1 - tile.rect.x0) as usize;
+        self.runs(rect, part, |at, x, y, len| {
+            let from_x = (x + self.window.x0 - tile.rect.x0) as usize;
+            let from_y = (y + self.window.y0 - tile.rect.y0) as usize;
+            let source = samples[(from_y * width + from_x) * stride..].iter().skip(sample).step_by(stride);
+            for (valid, value) in valid[at..at + len].iter_mut().zip(source) {
+                *valid = u8::from(!value.same(T::zeroed()));
+            }
+        });
     }
 
-    /// Brings nodata, mask and alpha into agreement with how the output stores validity, and counts.
+    /// Brings nodata, mask and alpha into agreement with how the output stores validity, and counts. On entry `valid` is
+    /// what the source's mask or alpha band says; on return, what the source says altogether.
     fn settle<T: Sample>(&self, out: &mut [T], valid: &mut [u8], rect: PixelRect, counts: &mut Counts) {
         let total = self.output_bands;
         let fill = self.fill.as_ref().and_then(NoData::sample::<T>);
-        let source = self.source_nodata.as_ref().and_then(NoData::sample::<T>);
+        let nodata = match &self.source {
+            SourceValidity::NoData(nodata) => nodata.sample::<T>(),
+            SourceValidity::Mask | SourceValidity::Alpha(_) | SourceValidity::All => None,
+        };
         let opaque = T::from_f64_nearest(if T::TYPE == SampleType::U8 { 255.0 } else { 65535.0 });
         self.runs(rect, rect, |at, _, _, len| {
             let pixels = out[at * total..(at + len) * total].chunks_exact_mut(total);
             for (pixel, valid) in pixels.zip(&mut valid[at..at + len]) {
-                let mut any = false;
+                let (mut data, mut missing) = (0_u32, 0_u32);
                 for (band, sample) in pixel.iter_mut().enumerate() {
                     if self.alpha == Some(band) {
                         continue;
                     }
-                    if source.is_some_and(|nodata| sample.same(nodata)) {
+                    data += 1;
+                    if nodata.is_some_and(|nodata| sample.is_nodata(nodata)) {
+                        missing += 1;
                         // What was nodata stays nodata, under the output's own value.
                         if let (Some(fill), true) = (fill, self.fill_is_new) {
                             *sample = fill;
                         }
-                    } else {
-                        any = true;
-                        if self.fill_is_new && *valid != 0 && fill.is_some_and(|fill| sample.same(fill)) {
-                            counts.hidden += 1;
-                        }
+                    } else if !self.keeps_mask
+                        && *valid != 0
+                        && fill.is_some_and(|fill| sample.is_nodata(fill))
+                    {
+                        counts.hidden += 1;
                     }
                 }
-                // An internal mask says more than the nodata value beside it: GDAL reads that alone.
-                if !self.has_source_mask && !any {
+                if missing > 0 && missing == data {
                     *valid = 0;
+                } else if missing > 0 && (self.keeps_mask || self.add_alpha) {
+                    // A mask speaks for all bands of a pixel, so these samples will read as valid.
+                    counts.partial += u64::from(missing);
                 }
-                if let Some(alpha) = self.alpha {
-                    if self.add_alpha {
-                        pixel[alpha] = if *valid == 0 { T::zeroed() } else { opaque };
-                    } else if pixel[alpha].same(T::zeroed()) {
-                        *valid = 0;
-                    }
-                }
-                if *valid == 0 && self.has_source_mask && !self.tracks_valid {
-                    // The mask is not kept: its invalid pixels become nodata.
-                    pixel.fill(fill.unwrap_or(T::zeroed()));
-                }
+                self.store(pixel, *valid != 0, nodata.is_some(), fill, opaque);
                 counts.valid += u64::from(*valid);
             }
         });
+    }
+
+    /// Stores a pixel's validity where the samples as they were copied do not say it already.
+    fn store<T: Sample>(&self, pixel: &mut [T], valid: bool, by_nodata: bool, fill: Option<T>, opaque: T) {
+        if let (Some(alpha), true) = (self.alpha, self.add_alpha) {
+            pixel[alpha] = if valid { opaque } else { T::zeroed() };
+        } else if let (Some(alpha), false) = (self.alpha, valid || self.keeps_mask) {
+            pixel[alpha] = T::zeroed();
+        }
+        if let (Some(fill), false) = (fill, valid || by_nodata || self.keeps_mask) {
+            for (band, sample) in pixel.iter_mut().enumerate() {
+                if self.alpha != Some(band) {
+                    *sample = fill;
+                }
+            }
+        }
     }
 }
 
@@ -311,6 +343,12 @@ pub fn pack_bits(valid: &[u8], width: usize) -> Vec<u8> {
 }
 
 impl MaskedTile {
+    /// One of `bands` interleaved bands.
+    #[must_use]
+    pub fn band(&self, at: usize, bands: usize) -> Samples {
+        with_samples!(&self.samples, v => Sample::wrap(v.iter().copied().skip(at).step_by(bands.max(1)).collect()))
+    }
+
     /// Copies a quarter, half as wide and high, to one of the four corners.
     pub fn place(&mut self, quarter: &Self, right: bool, lower: bool, tile: crate::grid::Size, bands: usize) {
         let (width, height) = (tile.width as usize, tile.height as usize);
@@ -323,6 +361,15 @@ impl MaskedTile {
             }
         }
     }
+}
+
+/// Replaces one of `bands` interleaved bands.
+pub fn set_band(samples: &mut Samples, band: &Samples, at: usize, bands: usize) {
+    fn go<T: Sample>(samples: &mut [T], band: &Samples, at: usize, bands: usize) {
+        let Some(band) = T::unwrap_ref(band) else { return };
+        samples.iter_mut().skip(at).step_by(bands.max(1)).zip(band).for_each(|(to, from)| *to = *from);
+    }
+    with_samples!(samples, v => go(v, band, at, bands));
 }
 
 fn copy_quarter<T: Sample>(

@@ -163,7 +163,18 @@ impl Header {
                 self.others.push(format!("{}: another page", ifd.place()));
                 continue;
             }
+            let own_mask = kind & 5 == 4 && self.mask.is_none() && masks.is_empty();
             match Image::parse(ifd, order) {
+                // The mask says which pixels are valid: without it the clip would be wrong.
+                Err(error) if own_mask => return Err(error),
+                Ok(image) if own_mask && (image.bands != 1 || image.layout.sample_type != SampleType::U8) => {
+                    return Err(Error::unsupported(format!(
+                        "{}: an internal mask of {} bands of {} is not supported; masks have one band of 1 or 8 bits",
+                        ifd.place(),
+                        image.bands,
+                        image.layout.sample_type.name()
+                    )));
+                }
                 // What is broken or foreign in an overview does not touch a clip, which reads none of them.
                 Err(error) => self.others.push(error.to_string()),
                 Ok(image) if kind & 4 != 0 => masks.push(image),

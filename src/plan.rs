@@ -1,10 +1,12 @@
 //! From a header, a cutline and options to what a clip will do: the window, the pixels, the source tiles, the
 //! output grid. Performs no I/O, so that a dry run is a printed [`Plan`].
 
+pub mod colour;
 pub mod validity;
 pub mod window;
 
-pub use validity::{NoDataOrigin, Validity};
+pub use colour::Colour;
+pub use validity::{NoDataOrigin, SourceValidity, Validity};
 
 use std::sync::Arc;
 
@@ -39,6 +41,8 @@ pub struct Plan {
     pub mask: Arc<Mask>,
     /// The source's bands that the output holds, from 0, in the output's order.
     pub bands: Vec<u16>,
+    /// What the output's bands mean as a colour.
+    pub colour: Colour,
     /// How a masked pixel is stored.
     pub validity: Validity,
     /// The source's tiles to fetch: plane and tile, row by row.
@@ -86,13 +90,22 @@ impl Plan {
             }
         };
         let bands = bands(header, options)?;
-        let validity = Validity::choose(header, &bands, options)?;
+        let mut colour = Colour::of_bands(header, &bands);
+        let validity = Validity::choose(header, colour.alpha(bands.len()), bands.len(), options)?;
+        if validity.add_alpha {
+            // Unassociated: the colours are not multiplied by it.
+            colour.extra_samples.push(2);
+        }
         let blocksize = block(options.blocksize)?;
         let levels = levels(window.size(), blocksize, options)?;
         let planes: Vec<u16> = if header.main.planes == 1 {
             vec![0]
         } else {
             let mut planes = bands.clone();
+            // What says which pixels are valid is read, kept or not.
+            if let SourceValidity::Alpha(alpha) = validity.source {
+                planes.push(alpha);
+            }
             planes.sort_unstable();
             planes.dedup();
             planes
@@ -112,6 +125,7 @@ impl Plan {
             transform: transform.shifted(f64::from(window.x0), f64::from(window.y0)),
             mask: Arc::new(mask),
             bands,
+            colour,
             validity,
             tiles,
             mask_tiles,

@@ -17,11 +17,16 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
     /// The sample that a text names exactly; `None` when the type cannot hold it.
     fn parse(text: &str) -> Option<Self>;
 
-    /// The neighbour to step aside to when a computed value happens to be the nodata value.
+    /// Whether readers take it for the nodata value: equal, both NaN, or for floating point within GDAL's
+    /// tolerance (`ARE_REAL_EQUAL`: twice the machine's epsilon times the sum).
+    fn is_nodata(self, nodata: Self) -> bool;
+
+    /// The nearest larger value (at the end of the range, smaller) that no reader takes for `self`: where to step
+    /// aside to when a computed value happens to be the nodata value.
     #[must_use]
     fn neighbour(self) -> Self;
 
-    /// Equal, or both NaN: what "is this pixel nodata" asks.
+    /// Equal, or both NaN.
     fn same(self, other: Self) -> bool;
 
     /// A vector of this type as [`Samples`].
@@ -83,6 +88,9 @@ macro_rules! impl_sample {
                     (sample.to_f64() == value && value < <$ty>::MAX.to_f64() + 1.0).then_some(sample)
                 })
             }
+            fn is_nodata(self, nodata: Self) -> bool {
+                self == nodata
+            }
             fn neighbour(self) -> Self {
                 if self == <$ty>::MAX { self - 1 } else { self + 1 }
             }
@@ -134,8 +142,18 @@ macro_rules! impl_sample {
                 let sample = Self::from_f64_nearest(value);
                 (sample.is_finite() == value.is_finite()).then_some(sample)
             }
+            fn is_nodata(self, nodata: Self) -> bool {
+                self.same(nodata) || (self - nodata).abs() < <$ty>::EPSILON * (self + nodata).abs() * 2.0
+            }
             fn neighbour(self) -> Self {
-                if self == <$ty>::MAX || self == <$ty>::INFINITY { self.next_down() } else { self.next_up() }
+                let down = self == <$ty>::MAX || self == <$ty>::INFINITY;
+                let step = |value: $ty| if down { value.next_down() } else { value.next_up() };
+                let mut value = step(self);
+                // A dozen steps at most: the tolerance is four epsilons wide.
+                while value.is_nodata(self) && value.is_finite() {
+                    value = step(value);
+                }
+                value
             }
             fn same(self, other: Self) -> bool {
                 self == other || (self.is_nan() && other.is_nan())

@@ -167,6 +167,13 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
             ));
         }
     }
+    if report.counts.partial > 0 {
+        out.push(format!(
+            "{} samples are nodata in the source and read as valid, because their pixel is valid in another band and a mask \
+             speaks for all bands",
+            report.counts.partial
+        ));
+    }
     out
 }
 

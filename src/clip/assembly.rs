@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use crate::mask::TileClass;
 use crate::observe::{Event, Observer};
 use crate::options::{ClipOptions, Resampling};
-use crate::plan::Plan;
+use crate::plan::{Plan, SourceValidity};
 use crate::sample::Samples;
 use crate::sink::Sink;
 use crate::source::Source;
@@ -273,7 +273,12 @@ impl State {
         (level + 1 < self.levels.len()).then(|| Halving {
             size: grid.tile,
             bands: job.plan.output_bands(),
-            nodata: job.plan.validity.fill.clone(),
+            // Also where it is not declared: nodata is never averaged into a valid pixel.
+            nodata: job.plan.validity.fill.clone().or_else(|| match &job.plan.validity.source {
+                SourceValidity::NoData(nodata) => Some(nodata.clone()),
+                SourceValidity::Mask | SourceValidity::Alpha(_) | SourceValidity::All => None,
+            }),
+            alpha: job.plan.validity.alpha,
             method: job.next_resampling(),
         })
     }
@@ -365,13 +370,22 @@ struct Halving {
     size: crate::grid::Size,
     bands: usize,
     nodata: Option<crate::sample::NoData>,
+    alpha: Option<usize>,
     method: Resampling,
 }
 
 impl Halving {
     fn of(&self, tile: &MaskedTile) -> MaskedTile {
         let validity = overview::Validity { nodata: self.nodata.as_ref(), mask: tile.valid.as_deref() };
-        let (samples, valid) = overview::halve(&tile.samples, self.size, self.bands, validity, self.method);
+        let (mut samples, valid) =
+            overview::halve(&tile.samples, self.size, self.bands, validity, self.method);
+        if let Some(alpha) = self.alpha {
+            // No value of an alpha band is nodata, and what is masked is transparent.
+            let own = tile.band(alpha, self.bands);
+            let validity = overview::Validity { nodata: None, mask: tile.valid.as_deref() };
+            let (own, _) = overview::halve(&own, self.size, 1, validity, self.method);
+            crate::compose::set_band(&mut samples, &own, alpha, self.bands);
+        }
         MaskedTile { samples, valid }
     }
 }

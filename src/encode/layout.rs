@@ -147,6 +147,16 @@ fn ghost(mask: bool) -> String {
     format!("GDAL_STRUCTURAL_METADATA_SIZE={:06} bytes\n{text}", text.len())
 }
 
+/// Fields that speak of the photometric interpretation.
+const COLOUR: &[u16] = &[
+    tag::TRANSFER_FUNCTION,
+    tag::WHITE_POINT,
+    tag::PRIMARY_CHROMATICITIES,
+    tag::INK_SET,
+    tag::INK_NAMES,
+    tag::ICC_PROFILE,
+];
+
 /// Fields of the image's directories, without its tiles.
 struct ImageFields {
     /// Of every level.
@@ -168,7 +178,8 @@ impl ImageFields {
 fn image_fields(header: &Header, plan: &Plan, options: &ClipOptions) -> Result<ImageFields> {
     let bands = plan.output_bands();
     let (bits, format) = header.sample_type.tiff();
-    let (photometric, extra) = colour(header, plan);
+    let photometric = plan.colour.photometric;
+    let extra = &plan.colour.extra_samples;
     let spp = u16::try_from(bands)
         .map_err(|cause| Error::limit(format!("the output would have {bands} bands")).caused_by(cause))?;
     let mut common = Fields::from([
@@ -183,7 +194,7 @@ fn image_fields(header: &Header, plan: &Plan, options: &ClipOptions) -> Result<I
         common.insert(tag::PREDICTOR, Value::shorts(&[plan.predictor.code()]));
     }
     if !extra.is_empty() {
-        common.insert(tag::EXTRA_SAMPLES, Value::shorts(&extra));
+        common.insert(tag::EXTRA_SAMPLES, Value::shorts(extra));
     }
     if let (Photometric::Palette, Some(map)) = (photometric, &header.color_map) {
         common.insert(tag::COLOR_MAP, map.clone());
@@ -192,6 +203,13 @@ fn image_fields(header: &Header, plan: &Plan, options: &ClipOptions) -> Result<I
         common.insert(tag::GDAL_NODATA, Value::ascii(nodata.text()));
     }
     let mut full = header.kept.clone();
+    if !plan.bands.iter().copied().eq(0..header.bands) {
+        // Of other bands, or of bands in another order.
+        full.retain(|tag, _| !matches!(*tag, tag::MIN_SAMPLE_VALUE | tag::MAX_SAMPLE_VALUE));
+    }
+    if photometric != header.photometric {
+        full.retain(|tag, _| !COLOUR.contains(tag));
+    }
     full.extend(header.geo.fields_of_window(plan.window.x0, plan.window.y0));
     if let Some(text) = &header.metadata
         && let Some(text) = metadata::of_bands(text, &plan.bands, header.bands)
@@ -199,24 +217,6 @@ fn image_fields(header: &Header, plan: &Plan, options: &ClipOptions) -> Result<I
         full.insert(tag::GDAL_METADATA, Value::ascii(&text));
     }
     Ok(ImageFields { common, full })
-}
-
-/// Photometric interpretation and meaning of the extra bands for the bands that are kept.
-fn colour(header: &Header, plan: &Plan) -> (Photometric, Vec<u16>) {
-    let colours = usize::from(header.bands) - header.extra_samples.len();
-    let all = plan.bands.iter().copied().eq(0..header.bands);
-    let leads = plan.bands.iter().take(colours).copied().eq((0..header.bands).take(colours));
-    let code = |band: u16| {
-        usize::from(band).checked_sub(colours).and_then(|n| header.extra_samples.get(n)).copied().unwrap_or(0)
-    };
-    let added = plan.validity.add_alpha.then_some(2);
-    if all || leads {
-        let extra = plan.bands.iter().skip(colours).map(|&band| code(band));
-        return (header.photometric, extra.chain(added).collect());
-    }
-    // Grey values first: bands that were colours are amounts of something, and no colour any more.
-    let extra = plan.bands.iter().skip(1).map(|&band| code(band));
-    (Photometric::BlackIsZero, extra.chain(added).collect())
 }
 
 fn mask_fields() -> Fields {

@@ -195,7 +195,7 @@ fn of_valid<T: Sample>(
             for (pixel, row) in block.pixels() {
                 let value = input[pixel * shape.depth + band];
                 let masked = valid.mask.is_some_and(|mask| mask[pixel] == 0);
-                if !masked && !nodata.is_some_and(|nodata| value.same(nodata)) {
+                if !masked && !nodata.is_some_and(|nodata| value.is_nodata(nodata)) {
                     values.push(value, row);
                 }
             }
@@ -203,7 +203,7 @@ fn of_valid<T: Sample>(
                 empty
             } else {
                 let value = one_of(&values);
-                if nodata.is_some_and(|nodata| value.same(nodata)) { value.neighbour() } else { value }
+                if nodata.is_some_and(|nodata| value.is_nodata(nodata)) { value.neighbour() } else { value }
             };
         }
     }

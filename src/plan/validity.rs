@@ -16,9 +16,45 @@ pub enum NoDataOrigin {
     Chosen,
 }
 
+/// How the source tells valid samples from others, by GDAL's precedence (`GDALRasterBand::GetMaskBand` of a GeoTIFF): an
+/// internal mask speaks alone, then nodata, then alpha.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceValidity {
+    /// By its internal mask, pixel by pixel.
+    Mask,
+    /// By a value, sample by sample.
+    NoData(NoData),
+    /// By an alpha band, from 0, pixel by pixel.
+    Alpha(u16),
+    /// Everything is valid.
+    All,
+}
+
+impl SourceValidity {
+    /// Of a raster.
+    #[must_use]
+    pub fn of(header: &Header) -> Self {
+        let sample = header.sample_type;
+        if header.mask.is_some() {
+            return Self::Mask;
+        }
+        if let Some(nodata) = header.nodata.clone().filter(|value| value.fits(sample)) {
+            return Self::NoData(nodata);
+        }
+        match header.alpha() {
+            Some(alpha) if is_mask_alpha(Some(alpha.into()), header.bands.into(), sample) => {
+                Self::Alpha(alpha)
+            }
+            _ => Self::All,
+        }
+    }
+}
+
 /// How the output tells valid pixels from masked ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Validity {
+    /// How the source does.
+    pub source: SourceValidity,
     /// The value that fills masked samples; `None` for zero.
     pub fill: Option<NoData>,
     /// The value that the output declares (tag GDAL_NODATA), and why.
@@ -32,12 +68,18 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// By the source's own kind of validity and the options.
+    /// By the source's own kind of validity and the options. `alpha` is the output's band, from 0, that is coded as
+    /// alpha, and `bands` the number of the output's bands.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] when the nodata value does not fit the samples, or a nodata value is asked for
-    /// and there is none.
-    pub fn choose(header: &Header, bands: &[u16], options: &ClipOptions) -> Result<Self> {
+    /// [`crate::ErrorKind::Usage`] when the nodata value does not fit the samples, a nodata value is asked for and there
+    /// is none, or an alpha band is asked for where readers would not take it for the mask.
+    pub fn choose(
+        header: &Header,
+        alpha: Option<usize>,
+        bands: usize,
+        options: &ClipOptions,
+    ) -> Result<Self> {
         let sample = header.sample_type;
         if let Some(given) = &options.nodata
             && !given.fits(sample)
@@ -50,12 +92,13 @@ impl Validity {
         let declared = header.nodata.clone().map(|value| (value, NoDataOrigin::Source));
         let usable = declared.clone().filter(|(value, _)| value.fits(sample));
         let nodata = options.nodata.clone().map(|value| (value, NoDataOrigin::Given)).or(usable);
-        let alpha = header.alpha().and_then(|alpha| bands.iter().position(|&band| band == alpha));
+        let source = SourceValidity::of(header);
         let this = Self {
             fill: nodata.as_ref().map(|(value, _)| value.clone()),
             // A value that no sample can hold marks nothing, but it stays true: it is handed on.
-            nodata: nodata.clone().or(declared),
-            mask: header.mask.is_some(),
+            nodata: nodata.or(declared),
+            mask: source == SourceValidity::Mask,
+            source,
             alpha,
             add_alpha: false,
         };
@@ -64,12 +107,24 @@ impl Validity {
             MaskStorage::NoData => Err(Error::usage(
                 "--mask nodata needs a value: the raster declares none, so give one with --nodata",
             )),
-            MaskStorage::Alpha if alpha.is_some() => Ok(Self { mask: false, ..this }),
+            MaskStorage::Alpha if options.nodata.is_some() => Err(Error::usage(
+                "--mask alpha and --nodata exclude each other: readers go by the nodata value alone",
+            )),
             MaskStorage::Alpha => {
-                Ok(Self { fill: None, nodata: None, mask: false, alpha: Some(bands.len()), add_alpha: true })
+                let add_alpha = alpha.is_none();
+                let (alpha, bands) = (alpha.unwrap_or(bands), bands + usize::from(add_alpha));
+                if !is_mask_alpha(Some(alpha), bands, sample) {
+                    return Err(Error::usage(format!(
+                        "--mask alpha needs one or three bands of uint8 or uint16 and the alpha band behind them, or readers \
+                         do not take it for the mask; the output would have {bands} bands of {}. Use --mask internal",
+                        sample.name()
+                    )));
+                }
+                // No nodata value is declared: readers would go by it and not by the alpha band.
+                Ok(Self { fill: None, nodata: None, mask: false, alpha: Some(alpha), add_alpha, ..this })
             }
             MaskStorage::Auto if this.fill.is_some() || this.mask => Ok(this),
-            MaskStorage::Auto if is_mask_alpha(alpha, bands.len(), sample) => Ok(this),
+            MaskStorage::Auto if is_mask_alpha(alpha, bands, sample) => Ok(this),
             MaskStorage::Auto if sample.is_signed() && this.nodata.is_none() => {
                 let value = NoData::new(if sample == SampleType::I8 { "-128" } else { "-9999" });
                 let nodata = value.clone().map(|value| (value, NoDataOrigin::Chosen));
@@ -82,7 +137,7 @@ impl Validity {
     /// The same with an internal mask instead of a nodata value: for a source that holds the value that was chosen.
     #[must_use]
     pub fn with_mask_instead(&self) -> Self {
-        Self { fill: None, nodata: None, mask: true, alpha: self.alpha, add_alpha: self.add_alpha }
+        Self { fill: None, nodata: None, mask: true, ..self.clone() }
     }
 
     /// Whether the nodata value was chosen, so that a valid pixel that holds it would be lost.
