@@ -29,13 +29,50 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return exit::of_clap(&error),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(64)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(cause) => return exit::of(&Error::io("the runtime could not start").caused_by(cause)),
     };
-    match runtime.block_on(run(args)) {
+    // A signal drops the job, and dropping it removes what it had put aside.
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = run(args) => done,
+            code = interrupted() => Ok(code),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    match done {
         Ok(code) => code,
         Err(error) => exit::of(&error),
+    }
+}
+
+/// Waits for a request to stop; returns the exit code that shells expect: 128 and the signal's number.
+#[cfg(unix)]
+async fn interrupted() -> ExitCode {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => ExitCode::from(130),
+        _ = terminate.recv() => ExitCode::from(143),
+    }
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+async fn interrupted() -> ExitCode {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => ExitCode::from(130),
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -174,5 +211,5 @@ fn print(text: &str) -> Result<()> {
 
 /// Prints a line to standard error.
 fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", exit::one_line(text));
 }

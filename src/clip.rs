@@ -164,7 +164,7 @@ impl Cog {
             fetched.tiles += requests.tiles();
             fetched.requests += requests.requests.len() as u64;
             fetched.bytes += requests.bytes();
-            fetched.sparse = requests.sparse.len() as u64;
+            fetched.sparse = requests.sparse;
             let mut out = Sink::create(destination, sink).await?;
             let done = match self.assemble(&plan, &requests, options, &mut out, observer).await {
                 Ok(done) => done,

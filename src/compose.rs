@@ -160,7 +160,9 @@ impl Composer {
         let mut valid = vec![0_u8; self.pixels()];
         match self.source {
             SourceValidity::Mask => {
-                masks.iter().for_each(|piece| self.read_validity::<u8>(&mut valid, rect, piece, 0))
+                for piece in masks {
+                    self.read_validity::<u8>(&mut valid, rect, piece, 0);
+                }
             }
             SourceValidity::Alpha(alpha) => {
                 let (plane, sample) = if self.planar { (alpha, 0) } else { (0, usize::from(alpha)) };
@@ -326,10 +328,10 @@ impl Composer {
     }
 }
 
-/// The samples of a 1-bit mask as bytes of 0 and 1: `width` pixels a row, rows padded to whole bytes (TIFF 6.0 §3).
+/// The first `width` samples of the first `rows` rows of a 1-bit mask, as bytes of 0 and 1; a row takes `row_bytes` (TIFF
+/// 6.0 §3).
 #[must_use]
-pub fn unpack_bits(packed: &[u8], width: usize, rows: usize) -> Vec<u8> {
-    let row_bytes = width.div_ceil(8);
+pub fn unpack_bits(packed: &[u8], row_bytes: usize, width: usize, rows: usize) -> Vec<u8> {
     let rows = packed.chunks_exact(row_bytes.max(1)).take(rows);
     rows.flat_map(|row| (0..width).map(|x| (row[x / 8] >> (7 - x % 8)) & 1)).collect()
 }

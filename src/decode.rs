@@ -100,6 +100,9 @@ fn crop<T: Copy>(numbers: &mut Vec<T>, stored: usize, kept: usize, rows: usize) 
         }
     }
     numbers.truncate(rows * kept);
+    if numbers.len() < numbers.capacity() / 2 {
+        numbers.shrink_to_fit();
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub async fn header(source: &Source, limits: &Limits) -> Result<(Fetched, Header
     let size = source.meta().map_or(first.len() as u64, |meta| meta.size);
     let mut fetched = Fetched::new(size);
     fetched.insert(0, first);
-    let header = satisfied(source, &mut fetched, |fetched| Header::parse(fetched, limits)).await?;
+    let header = satisfied(source, &mut fetched, limits, |fetched| Header::parse(fetched, limits)).await?;
     Ok((fetched, header))
 }
 
@@ -45,13 +45,22 @@ pub async fn header(source: &Source, limits: &Limits) -> Result<(Fetched, Header
 pub(crate) async fn satisfied<T>(
     source: &Source,
     fetched: &mut Fetched,
+    limits: &Limits,
     mut parse: impl FnMut(&Fetched) -> Result<T, Stop>,
 ) -> Result<T> {
+    let mut requests = 0;
     loop {
         match parse(fetched) {
             Ok(parsed) => return Ok(parsed),
             Err(Stop::Bad(error)) => return Err(error.at(source.uri())),
+            Err(Stop::Need(_)) if requests == limits.header_requests => {
+                return Err(Error::limit(format!(
+                    "{}: its directories are strewn over the file; they would take more than {requests} requests",
+                    source.uri()
+                )));
+            }
             Err(Stop::Need(range)) => {
+                requests += 1;
                 let end = range.end.max(range.start.saturating_add(MIN_HEADER_READ)).min(fetched.size);
                 let bytes = source.read(range.start..end).await?;
                 fetched.insert(range.start, bytes);
@@ -74,7 +83,7 @@ pub enum Which {
 pub struct Request {
     /// The bytes of the file.
     pub range: Range<u64>,
-    /// The tiles in it.
+    /// The tiles in it, and sparse ones that are used beside them.
     pub tiles: Vec<(Which, Place)>,
 }
 
@@ -83,8 +92,11 @@ pub struct Request {
 pub struct Requests {
     /// The requests, in the order in which their tiles are used.
     pub requests: Vec<Request>,
-    /// Tiles that the file left out.
-    pub sparse: Vec<(Which, Place)>,
+    /// Number of tiles that the file left out. They stand with the tiles of the request after them, so that they come
+    /// when they are used.
+    pub sparse: u64,
+    /// Those behind the last request.
+    rest: Vec<(Which, Place)>,
 }
 
 impl Requests {
@@ -97,7 +109,10 @@ impl Requests {
     /// Tiles of all requests.
     #[must_use]
     pub fn tiles(&self) -> u64 {
-        self.requests.iter().map(|request| request.tiles.len() as u64).sum()
+        let stored = |request: &Request| {
+            request.tiles.iter().filter(|(_, place)| place.bytes.is_some()).count() as u64
+        };
+        self.requests.iter().map(stored).sum()
     }
 }
 
@@ -119,7 +134,8 @@ pub async fn requests(
     ];
     for (which, image, tiles) in images {
         let Some(image) = image else { continue };
-        let found = satisfied(source, fetched, |fetched| image.places(tiles, fetched, limits)).await?;
+        let found =
+            satisfied(source, fetched, limits, |fetched| image.places(tiles, fetched, limits)).await?;
         places.extend(found.into_iter().map(|place| {
             let rect = image.grid.rect(place.index);
             ((rect.y0, rect.x0), which, place)
@@ -128,26 +144,27 @@ pub async fn requests(
     // The order of use: from the top, the image and its mask side by side.
     places.sort_by_key(|(corner, which, place)| (*corner, *which == Which::Mask, place.plane));
     let mut out = Requests::default();
-    let mut wanted = Vec::new();
+    // Stored tiles, each with the sparse ones before it.
+    let mut wanted: Vec<Vec<(Which, Place)>> = Vec::new();
+    let mut ranges = Vec::new();
     for (_, which, place) in places {
-        match &place.bytes {
-            Some(bytes) => wanted.push((bytes.clone(), which, place)),
-            None => out.sparse.push((which, place)),
+        if let Some(bytes) = place.bytes.clone() {
+            let mut group = std::mem::take(&mut out.rest);
+            group.push((which, place));
+            wanted.push(group);
+            ranges.push(bytes);
+        } else {
+            out.sparse += 1;
+            out.rest.push((which, place));
         }
     }
-    let ranges: Vec<_> = wanted.iter().map(|(range, ..)| range.clone()).collect();
-    out.requests = coalesce(&ranges, MAX_GAP, MAX_REQUEST)
-        .into_iter()
-        .map(|merged| Request {
-            range: merged.range,
-            tiles: merged
-                .parts
-                .iter()
-                .filter_map(|&n| wanted.get(n))
-                .map(|(_, w, p)| (*w, p.clone()))
-                .collect(),
-        })
-        .collect();
+    for merged in coalesce(&ranges, MAX_GAP, MAX_REQUEST) {
+        let mut tiles = Vec::new();
+        for part in merged.parts {
+            tiles.append(&mut wanted[part]);
+        }
+        out.requests.push(Request { range: merged.range, tiles });
+    }
     Ok(out)
 }
 
@@ -164,21 +181,23 @@ pub fn tiles<'a>(
         let rows = image.map_or(0, |image| image.stored_rows(place.index));
         (which, EncodedTile { index: place.index, plane: place.plane, rows, data })
     };
-    let sparse = requests.sparse.iter().map(move |(which, place)| Ok(vec![encoded(*which, place, None)]));
+    let rest = requests.rest.iter().map(move |(which, place)| Ok(vec![encoded(*which, place, None)]));
     let fetched = stream::iter(&requests.requests).map(move |request| async move {
         let bytes = source.read(request.range.clone()).await?;
         observer.event(&Event::Fetched { bytes: bytes.len() as u64 });
         let mut tiles = Vec::with_capacity(request.tiles.len());
         for (which, place) in &request.tiles {
-            let data = place.bytes.as_ref().and_then(|part| part_of(&bytes, &request.range, part));
-            let Some(data) = data else {
-                return Err(Error::io(format!("a request brought too little for {}", describe(place.index))));
+            let data = match &place.bytes {
+                None => None,
+                Some(part) => Some(part_of(&bytes, &request.range, part).ok_or_else(|| {
+                    Error::io(format!("a request brought too little for {}", describe(place.index)))
+                })?),
             };
-            tiles.push(encoded(*which, place, Some(data)));
+            tiles.push(encoded(*which, place, data));
         }
         Ok(tiles)
     });
-    stream::iter(sparse).chain(fetched.buffered(in_flight.max(1)))
+    fetched.buffered(in_flight.max(1)).chain(stream::iter(rest))
 }
 
 fn describe(index: TileIndex) -> String {

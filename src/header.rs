@@ -12,7 +12,7 @@ pub use image::Image;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::sample::{NoData, SampleType};
-use crate::tiff::code::{ByteOrder, Compression, Photometric, tag};
+use crate::tiff::code::{ByteOrder, Compression, FieldType, Photometric, tag};
 use crate::tiff::parse::{self, Fetched, Stop};
 use crate::tiff::write::Fields;
 use crate::tiff::{Ifd, Value};
@@ -137,7 +137,10 @@ impl Header {
             sample_type: main.layout.sample_type,
             photometric: if cmyk { Photometric::Rgb } else { photometric },
             extra_samples: if cmyk { vec![UNASSOCIATED_ALPHA] } else { extra_samples },
-            color_map: main_ifd.value(tag::COLOR_MAP).cloned(),
+            color_map: main_ifd
+                .value(tag::COLOR_MAP)
+                .filter(|map| map.kind == FieldType::Short && map.count == 3 << main.bits.min(16))
+                .cloned(),
             geo: Georeference::parse(main_ifd)?,
             nodata: main_ifd.text(tag::GDAL_NODATA).as_deref().and_then(NoData::new),
             metadata: main_ifd.text(tag::GDAL_METADATA),

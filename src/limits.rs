@@ -9,19 +9,26 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Decoded bytes of one tile or strip. 1 GiB holds a whole 16-bit 4-band scene written as one strip.
+    /// Decoded bytes of one tile or strip, and of all that are being decoded at a time. 1 GiB holds a whole 16-bit
+    /// 4-band scene written as one strip.
     pub tile_bytes: u64,
-    /// Encoded bytes of one tile or strip: a tile that does not compress is hardly larger than its pixels.
-    pub encoded_tile_bytes: u64,
+    /// Decoded source tiles that wait for their neighbours. A row of tiles of a window 100,000 pixels wide, of four
+    /// bands of floats, takes 0.8 GB.
+    pub pending_bytes: u64,
     /// All values of one IFD chain but the tile tables: GDAL metadata, ICC profiles, colour tables.
     pub metadata_bytes: u64,
     /// Bytes of one TileOffsets or TileByteCounts table: 2^25 tiles of 8 bytes, a 2.9 million pixel square.
     pub table_bytes: u64,
     /// Image file directories in one file, overviews, masks and SubIFDs included.
     pub ifds: usize,
-    /// Entries of one directory. TIFF allows 65,535; no writer comes near.
+    /// Entries of all directories. An image has about 20.
     pub ifd_entries: u64,
-    /// Tiles of the output at full resolution: 2^24 tiles of 512 pixels are a 2.1 million pixel square.
+    /// Requests for one file's header and tile tables. A COG takes one; a file whose directories are strewn over it
+    /// takes one for each.
+    pub header_requests: u32,
+    /// Source tiles that one clip or validation may look at, planes counted one by one.
+    pub source_tiles: u64,
+    /// Tiles of the output at full resolution: 2^22 tiles of 512 pixels are a million pixels square.
     pub output_tiles: u64,
     /// Bytes of a cutline as it is read.
     pub cutline_bytes: u64,
@@ -29,21 +36,26 @@ pub struct Limits {
     pub vertices: usize,
     /// Runs of pixels in a mask (16 bytes each).
     pub mask_runs: usize,
+    /// Crossings of edges and rows, or steps along edges, that burning one polygon may take: some ten seconds of work.
+    pub mask_work: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             tile_bytes: 1 << 30,
-            encoded_tile_bytes: (1 << 30) + (1 << 26),
-            metadata_bytes: 64 << 20,
+            pending_bytes: 4 << 30,
+            metadata_bytes: 32 << 20,
             table_bytes: 256 << 20,
             ifds: 1024,
-            ifd_entries: 4096,
-            output_tiles: 1 << 24,
-            cutline_bytes: 1 << 30,
+            ifd_entries: 1 << 17,
+            header_requests: 1024,
+            source_tiles: 1 << 22,
+            output_tiles: 1 << 22,
+            cutline_bytes: 256 << 20,
             vertices: 1 << 26,
             mask_runs: 1 << 27,
+            mask_work: 1 << 31,
         }
     }
 }

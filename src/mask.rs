@@ -95,7 +95,7 @@ impl Mask {
                 transform.0
             ))
         })?;
-        let mut spans = Spans::new(window, limits.mask_runs);
+        let mut spans = Spans::new(window, limits.mask_runs, limits.mask_work);
         for (number, polygon) in polygons.iter().enumerate() {
             let outline =
                 Outline::in_pixels(polygon, &inverse).map_err(|e| e.at(format!("polygon {number}")))?;

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::geo::Affine;
 use crate::grid::{PixelRect, Size, TileGrid, TileIndex};
 use crate::header::{Header, Image};
+use crate::limits::Limits;
 use crate::mask::{Mask, TileClass};
 use crate::options::{ClipOptions, OnEmpty};
 use crate::tiff::code::{Compression, Predictor};
@@ -112,7 +113,7 @@ impl Plan {
         };
         let mut classes = Classes::default();
         for image in std::iter::once(&header.main).chain(&header.mask) {
-            walkable(&image.grid, window)?;
+            walkable(&image.grid, window, planes.len(), &options.limits)?;
         }
         let tiles = needed(&header.main.grid, window, &mask, &planes, Some(&mut classes));
         let mask_tiles = header
@@ -219,13 +220,13 @@ fn levels(size: Size, block: u32, options: &ClipOptions) -> Result<Vec<TileGrid>
 }
 
 /// Refuses a window over more source tiles than can be looked at one by one.
-fn walkable(grid: &TileGrid, window: PixelRect) -> Result<()> {
-    const MOST: u64 = 1 << 26;
+fn walkable(grid: &TileGrid, window: PixelRect, planes: usize, limits: &Limits) -> Result<()> {
     let span = |from: u32, to: u32, step: u32| u64::from(to.div_ceil(step) - from / step);
     let tiles = span(window.x0, window.x1, grid.tile.width) * span(window.y0, window.y1, grid.tile.height);
-    if tiles > MOST {
+    let (tiles, most) = (tiles.saturating_mul(planes as u64), limits.source_tiles);
+    if tiles > most {
         return Err(Error::limit(format!(
-            "the window of {} pixels holds {tiles} source tiles; the limit is {MOST}",
+            "the window of {} pixels holds {tiles} source tiles; the limit is {most}",
             window.size()
         )));
     }

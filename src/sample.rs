@@ -353,10 +353,11 @@ pub(crate) use {with_sample_type, with_samples};
 pub struct NoData(String);
 
 impl NoData {
-    /// From a text that names a number, `nan` or `inf`; `None` when it names none.
+    /// From a text that names a number, `nan` or `inf`; `None` when it names none, or has more than 64 bytes.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
+        // No number needs more; it is read again for every tile.
+        let text = text.get(..=64).map_or(text, |_| "").trim();
         text.parse::<f64>().ok().map(|_| Self(text.to_owned()))
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod failure;
 mod http;
 mod local;
 pub(crate) mod location;
+pub(crate) use location::redact;
 #[cfg(feature = "cloud")]
 mod object;
 #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]
@@ -156,7 +157,7 @@ impl Source {
     /// configuration; [`crate::ErrorKind::Unsupported`] for a URL in a build without the feature `cloud`.
     pub fn open(uri: &str, options: &StoreOptions) -> Result<Self> {
         let counters = Arc::new(Counters::default());
-        let shown = location::redact(uri);
+        let shown = redact(uri);
         let backend = match Location::parse(uri)? {
             Location::Local(path) => Backend::Local(Arc::new(local::Local::new(path))),
             #[cfg(feature = "cloud")]

@@ -1,7 +1,7 @@
 //! Is a file a valid Cloud Optimized GeoTIFF, and why not: the rules of OGC 21-026 §7 and of GDAL's
 //! `validate_cloud_optimized_geotiff.py`.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fetch;
 use crate::grid::{PixelRect, TileIndex};
 use crate::header::image::Place;
@@ -32,6 +32,14 @@ pub async fn validate(source: &Source, limits: &Limits) -> Result<Findings> {
     shape(&header, &mut findings);
     let mut levels = vec![&header.main];
     levels.extend(header.overviews.iter().map(|(image, _)| image));
+    let tiles = levels.iter().map(|image| image.stored_tiles()).fold(0_u64, u64::saturating_add);
+    if tiles > limits.source_tiles {
+        return Err(Error::limit(format!(
+            "{}: its levels have {tiles} tiles; the limit is {}",
+            source.uri(),
+            limits.source_tiles
+        )));
+    }
     let mut places = Vec::new();
     for image in &levels {
         places.push(all_places(source, &mut fetched, image, limits).await?);
@@ -73,7 +81,7 @@ fn shape(header: &Header, findings: &mut Findings) {
         }
     }
     if let Some((last, _)) = header.overviews.last()
-        && last.size().width.max(last.size().height) > 4 * main.layout.size.width.max(512)
+        && last.size().width.max(last.size().height) > main.layout.size.width.max(512).saturating_mul(4)
     {
         findings.warnings.push(format!("the smallest overview still has {} pixels", last.size()));
     }
@@ -88,7 +96,7 @@ async fn all_places(
     let tiles: Vec<(u16, TileIndex)> = (0..image.planes)
         .flat_map(|plane| image.grid.tiles_in(PixelRect::of(image.size())).map(move |tile| (plane, tile)))
         .collect();
-    fetch::satisfied(source, fetched, |fetched| image.places(&tiles, fetched, limits)).await
+    fetch::satisfied(source, fetched, limits, |fetched| image.places(&tiles, fetched, limits)).await
 }
 
 /// Rules about what stands where: directories first, from large to small; data from small to large.

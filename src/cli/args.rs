@@ -233,8 +233,8 @@ pub(super) struct WhatArgs {
     #[arg(long, help_heading = "Output")]
     sparse: bool,
     /// Tiles decoded and encoded at a time [default: one a core]
-    #[arg(long, value_name = "N", help_heading = "Reading")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Reading")]
+    threads: Option<u16>,
 }
 
 impl WhatArgs {
@@ -276,7 +276,7 @@ impl WhatArgs {
                 OnEmptyArg::Skip => OnEmpty::Skip,
                 OnEmptyArg::Write => OnEmpty::Write,
             }),
-            threads: self.threads.unwrap_or(default.threads),
+            threads: self.threads.map_or(default.threads, usize::from),
             ..default
         })
     }

@@ -29,8 +29,18 @@ pub(super) fn of(error: &Error) -> ExitCode {
         line.push_str(&next.to_string());
         cause = next.source();
     }
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", one_line(&line));
     code(error.kind())
+}
+
+/// A text that may come out of a file, fit for a terminal and a log: one line of at most 2,000 characters, control
+/// characters escaped.
+pub(super) fn one_line(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().take(2000) {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 /// Prints what clap has to say: help and version to standard output, the rest to standard error.

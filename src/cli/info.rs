@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::exit::one_line;
 use super::report;
 use crate::clip::Cog;
 use crate::header::Image;
@@ -68,7 +69,7 @@ pub(super) fn json(cog: &Cog) -> Value {
 pub(super) fn text(cog: &Cog) -> String {
     let (header, mut out) = (cog.header(), String::new());
     let mut line = |name: &str, value: String| {
-        let _ = writeln!(out, "{name:<12}{value}");
+        let _ = writeln!(out, "{name:<12}{}", one_line(&value));
     };
     let describe = |image: &Image| {
         format!(

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::clip::{Cog, Report};
 use crate::fetch::Requests;
 use crate::plan::{NoDataOrigin, Plan};
+use crate::source::redact;
 
 /// Milliseconds, to the microsecond.
 fn millis(duration: Duration) -> f64 {
@@ -116,17 +117,12 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
     });
     out["nodata"] = nodata;
     out["output"] = json!({
-        "uri": shown(destination),
+        "uri": redact(destination),
         "size": report.published.size,
         "etag": report.published.etag,
         "sha256": report.published.sha256,
     });
     out
-}
-
-/// A destination without what may be secret: everything after the path.
-fn shown(uri: &str) -> &str {
-    if uri.contains("://") { uri.split('?').next().unwrap_or(uri) } else { uri }
 }
 
 /// The report of a clip, one line.
@@ -135,7 +131,7 @@ pub(super) fn text(cog: &Cog, destination: &str, report: &Report) -> String {
     format!(
         "{} -> {}: {size} pixels, {} in the cutline, {} valid; {} requests, {} bytes read; {} bytes written",
         cog.uri(),
-        shown(destination),
+        redact(destination),
         report.counts.inside,
         report.counts.valid,
         stats.requests,
@@ -182,7 +178,7 @@ pub(super) fn plan_json(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
     let grids = |grid: &crate::grid::TileGrid| json!({ "width": grid.image.width, "height": grid.image.height, "tiles": grid.count() });
     let mut tiles = tile_classes(plan);
     tiles["to_fetch"] = requests.tiles().into();
-    tiles["sparse"] = requests.sparse.len().into();
+    tiles["sparse"] = requests.sparse.into();
     let mut out = described(cog, plan);
     out["pixels"] = json!({
         "window": plan.size().pixels(),

@@ -2,10 +2,11 @@
 //! tiles are encoded on all cores, and the sink receives them row by row. Every stage waits for the next one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures::StreamExt;
 use futures::stream;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::compose::{Composer, Counts, MaskedTile, Piece, unpack_bits};
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::fetch::{self, Requests, Which};
 use crate::grid::{PixelRect, TileGrid, TileIndex};
 use crate::header::{Header, Image};
-use crate::limits::Limits;
+use crate::limits::{Limits, within};
 use crate::mask::TileClass;
 use crate::observe::{Event, Observer};
 use crate::options::{ClipOptions, Resampling};
@@ -77,25 +78,46 @@ impl Job<'_> {
             threads => threads,
         };
         let mut state = State::new(self)?;
+        // Output tiles at work, each with its samples: two for each thread, and fewer when they are large.
+        let tile_bytes = (self.composer.ground().samples.as_bytes().len() as u64).max(1);
+        let at_work = usize::try_from(self.options.limits.tile_bytes / tile_bytes).unwrap_or(usize::MAX);
+        let at_work = at_work.clamp(1, threads.saturating_mul(2));
         let groups =
             fetch::tiles(self.source, self.header, self.requests, self.options.requests, self.observer);
         let limits = Arc::new(self.options.limits.clone());
+        // What is being decoded at a time, in KiB: as much as one tile may take.
+        let most = u32::try_from(limits.tile_bytes >> 10).unwrap_or(u32::MAX).max(1);
+        let budget = Arc::new(Semaphore::new(most as usize));
         let decoded = groups
             .flat_map(|group| match group {
                 Ok(tiles) => stream::iter(tiles.into_iter().map(Ok).collect::<Vec<_>>()),
                 Err(error) => stream::iter(vec![Err(error)]),
             })
             .map(|tile| {
-                let (header, limits) = (Arc::clone(self.header), Arc::clone(&limits));
+                let (header, limits, budget) =
+                    (Arc::clone(self.header), Arc::clone(&limits), Arc::clone(&budget));
                 async move {
                     let (which, tile) = tile?;
-                    joined(spawn_blocking(move || decode_piece(&header, which, &tile, &limits)).await)
+                    let bytes = image_of(&header, which).map_or(0, |image| image.layout.bytes(tile.rows));
+                    let share = u32::try_from(bytes >> 10).unwrap_or(most).clamp(1, most);
+                    let Ok(held) = budget.acquire_many_owned(share).await else {
+                        return Err(Error::io("the clip was cancelled"));
+                    };
+                    joined(
+                        spawn_blocking(move || {
+                            let _held = held;
+                            decode_piece(&header, which, &tile, &limits)
+                        })
+                        .await,
+                    )
                 }
             })
-            .buffered(threads + 1);
+            .buffered(threads.saturating_add(1));
         futures::pin_mut!(decoded);
         let (mut jobs, mut exhausted) = (JoinSet::<Result<Finished>>::new(), false);
         loop {
+            // Start what the last piece made possible, as far as there is room; only then take the next piece.
+            while jobs.len() < at_work && state.start_next(self, &mut jobs) {}
             tokio::select! {
                 Some(done) = jobs.join_next(), if !jobs.is_empty() => {
                     let done = joined(done)?;
@@ -103,10 +125,10 @@ impl Job<'_> {
                     state.finish(self, done, &mut jobs)?;
                     state.flush(sink).await?;
                 }
-                piece = decoded.next(), if !exhausted && jobs.len() < threads * 2 => match piece {
+                piece = decoded.next(), if !exhausted && state.arriving.is_none() && jobs.len() < at_work => match piece {
                     Some(piece) => {
                         let (which, piece) = piece?;
-                        state.arrive(self, which, &piece, &mut jobs);
+                        state.arrive(which, piece, &self.options.limits)?;
                     }
                     None => exhausted = true,
                 },
@@ -135,16 +157,20 @@ fn joined<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     }
 }
 
+fn image_of(header: &Header, which: Which) -> Option<&Image> {
+    match which {
+        Which::Main => Some(&header.main),
+        Which::Mask => header.mask.as_ref(),
+    }
+}
+
 fn decode_piece(
     header: &Header,
     which: Which,
     tile: &EncodedTile,
     limits: &Limits,
 ) -> Result<(Which, Piece)> {
-    let Some(image) = (match which {
-        Which::Main => Some(&header.main),
-        Which::Mask => header.mask.as_ref(),
-    }) else {
+    let Some(image) = image_of(header, which) else {
         return Err(Error::usage("a mask tile of an image without a mask"));
     };
     let rect = image.grid.rect(tile.index);
@@ -157,13 +183,15 @@ fn decode_piece(
     Ok((which, Piece { plane: tile.plane, rect, tile: decoded.map(Arc::new) }))
 }
 
-/// A packed 1-bit tile is decoded as bytes, and the bytes are unpacked.
+/// A packed 1-bit tile is decoded as bytes, and the bits of the image's own pixels are unpacked.
 fn decode_bits(
     image: &Image,
     tile: &EncodedTile,
     rect: PixelRect,
     limits: &Limits,
 ) -> Result<Option<DecodedTile>> {
+    within(image.layout.bytes(tile.rows), limits.tile_bytes, "its pixels")
+        .map_err(|e| e.at(image.place(tile.index)))?;
     let mut layout = image.layout.clone();
     layout.size.width = layout.size.width.div_ceil(8);
     // One "image" that is just this tile, so that nothing is cut off.
@@ -171,12 +199,10 @@ fn decode_bits(
     let size = crate::grid::Size::new(layout.size.width, tile.rows);
     let packed = decode::decode(&alone, &layout, size, limits).map_err(|e| e.at(image.place(tile.index)))?;
     let Some(packed) = packed else { return Ok(None) };
-    let (width, rows) = (image.layout.size.width as usize, tile.rows as usize);
-    let bits = unpack_bits(packed.samples.as_bytes(), width, rows);
-    let (keep_w, keep_h) = (rect.size().width as usize, rect.size().height as usize);
-    let samples =
-        bits.chunks_exact(width.max(1)).take(keep_h).flat_map(|row| &row[..keep_w]).copied().collect();
-    Ok(Some(DecodedTile { rect, index: tile.index, samples: Samples::U8(samples), ..packed }))
+    let row_bytes = layout.size.width as usize;
+    let (width, height) = (rect.size().width as usize, rect.size().height as usize);
+    let bits = unpack_bits(packed.samples.as_bytes(), row_bytes, width, height);
+    Ok(Some(DecodedTile { rect, index: tile.index, samples: Samples::U8(bits), ..packed }))
 }
 
 /// The bookkeeping of a run.
@@ -184,7 +210,11 @@ struct State {
     levels: Vec<TileGrid>,
     /// Which tiles of each level hold a pixel of the cutline, row by row.
     occupied: Vec<Vec<bool>>,
+    /// The source tile that came last, and the output tiles that have not seen it yet.
+    arriving: Option<(Which, Piece, Box<dyn Iterator<Item = TileIndex> + Send>)>,
+    /// Output tiles that lack some of their source tiles.
     waiting: HashMap<TileIndex, Waiting>,
+    pending: Pending,
     parents: HashMap<(usize, TileIndex), Parent>,
     /// Finished tiles of the full resolution that wait for their turn.
     ready: BTreeMap<u64, Encoded>,
@@ -195,6 +225,7 @@ struct State {
     overviews: Vec<BTreeMap<u64, Encoded>>,
     /// What stands for a tile without a pixel of the cutline; `None` when such tiles are left out.
     empty: Option<Encoded>,
+    window: PixelRect,
     with_mask: bool,
     counts: Counts,
 }
@@ -212,59 +243,74 @@ impl State {
             };
             occupied.push(row);
         }
-        let empty = if job.options.sparse { None } else { Some(job.encoder.encode(job.composer.ground())?) };
-        let mut waiting: HashMap<TileIndex, Waiting> = HashMap::new();
-        let images = [(Some(&job.header.main), &plan.tiles), (job.header.mask.as_ref(), &plan.mask_tiles)];
-        for (image, tiles) in images {
-            let Some((image, full)) = image.zip(levels.first()) else { continue };
-            for &(_, tile) in tiles {
-                for out in outputs_of(full, image.grid.rect(tile), plan.window) {
-                    waiting.entry(out).or_default().missing += 1;
-                }
-            }
-        }
-        // An output tile beside the cutline may share a source tile with it, but needs nothing.
-        if let (Some(full), Some(flags)) = (levels.first(), occupied.first()) {
-            waiting.retain(|&tile, _| flags[position(*full, tile)]);
-        }
+        // A tile that is left out reads as nodata in every band: an alpha band would be opaque.
+        let opaque = plan.validity.alpha.is_some() && plan.validity.fill.is_some();
+        let sparse = job.options.sparse && !opaque;
+        let empty = if sparse { None } else { Some(job.encoder.encode(job.composer.ground())?) };
         Ok(Self {
             overviews: vec![BTreeMap::new(); levels.len().saturating_sub(1)],
             levels,
             occupied,
-            waiting,
+            arriving: None,
+            waiting: HashMap::new(),
+            pending: Pending::default(),
             parents: HashMap::new(),
             ready: BTreeMap::new(),
             next: 0,
             full: Level::default(),
             empty,
+            window: plan.window,
             with_mask: plan.validity.mask,
             counts: Counts::default(),
         })
     }
 
-    /// Hands a source tile to the output tiles that need it, and starts those that lack nothing more.
-    fn arrive(&mut self, job: &Job<'_>, which: Which, piece: &Piece, jobs: &mut JoinSet<Result<Finished>>) {
-        let Some(&full) = self.levels.first() else { return };
-        for index in outputs_of(&full, piece.rect, job.plan.window) {
-            let Some(waiting) = self.waiting.get_mut(&index) else { continue };
-            match which {
-                Which::Main => waiting.pieces.push(piece.clone()),
-                Which::Mask => waiting.masks.push(piece.clone()),
-            }
-            waiting.missing -= 1;
-            if waiting.missing > 0 {
-                continue;
-            }
-            let Some(waiting) = self.waiting.remove(&index) else { continue };
-            let (composer, encoder) = (Arc::clone(&job.composer), Arc::clone(&job.encoder));
-            let halve = self.halving(job, 0);
-            jobs.spawn_blocking(move || {
-                let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
-                drop(waiting);
-                let quarter = halve.map(|halve| halve.of(&tile));
-                Ok(Finished { level: 0, index, encoded: encoder.encode(tile)?, quarter, counts })
-            });
+    /// Takes in a source tile.
+    fn arrive(&mut self, which: Which, piece: Piece, limits: &Limits) -> Result<()> {
+        let Some(full) = self.levels.first().copied() else { return Ok(()) };
+        self.pending.add(&piece, limits)?;
+        let outputs = outputs_of(full, piece.rect, self.window);
+        self.arriving = Some((which, piece, Box::new(outputs)));
+        Ok(())
+    }
+
+    /// Hands the source tile that came last to the next output tile that needs it, and starts that one if it lacks nothing
+    /// more. False when all have seen it.
+    fn start_next(&mut self, job: &Job<'_>, jobs: &mut JoinSet<Result<Finished>>) -> bool {
+        let Some((which, piece, outputs)) = &mut self.arriving else { return false };
+        let Some(index) = outputs.next() else {
+            self.arriving = None;
+            return false;
+        };
+        // An output tile beside the cutline may share a source tile with it, but needs nothing.
+        let (Some(full), Some(flags)) = (self.levels.first(), self.occupied.first()) else { return false };
+        if !flags[position(*full, index)] {
+            return true;
         }
+        let rect = full.rect(index).shifted(self.window.x0, self.window.y0);
+        let waiting = self.waiting.entry(index).or_insert_with(|| Waiting {
+            missing: planned(&job.header.main.grid, &job.plan.tiles, rect)
+                + job.header.mask.as_ref().map_or(0, |mask| planned(&mask.grid, &job.plan.mask_tiles, rect)),
+            ..Waiting::default()
+        });
+        match which {
+            Which::Main => waiting.pieces.push(piece.clone()),
+            Which::Mask => waiting.masks.push(piece.clone()),
+        }
+        waiting.missing -= 1;
+        if waiting.missing > 0 {
+            return true;
+        }
+        let Some(waiting) = self.waiting.remove(&index) else { return true };
+        let (composer, encoder) = (Arc::clone(&job.composer), Arc::clone(&job.encoder));
+        let halve = self.halving(job, 0);
+        jobs.spawn_blocking(move || {
+            let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
+            drop(waiting);
+            let quarter = halve.map(|halve| halve.of(&tile));
+            Ok(Finished { level: 0, index, encoded: encoder.encode(tile)?, quarter, counts })
+        });
+        true
     }
 
     /// How to make the quarter for the next level; `None` at the last one.
@@ -390,8 +436,47 @@ impl Halving {
     }
 }
 
+/// Source tiles that wait for their neighbours, and what they take.
+#[derive(Default)]
+struct Pending {
+    tiles: Vec<(Weak<DecodedTile>, u64)>,
+    /// Number of tiles at which the next look is due.
+    look_at: usize,
+}
+
+impl Pending {
+    /// Adds a tile; looks now and then which are still in use.
+    fn add(&mut self, piece: &Piece, limits: &Limits) -> Result<()> {
+        let Some(tile) = &piece.tile else { return Ok(()) };
+        self.tiles.push((Arc::downgrade(tile), tile.samples.as_bytes().len() as u64));
+        if self.tiles.len() < self.look_at {
+            return Ok(());
+        }
+        self.tiles.retain(|(tile, _)| tile.strong_count() > 0);
+        self.look_at = (self.tiles.len() + self.tiles.len() / 4).max(16);
+        let bytes = self.tiles.iter().map(|(_, bytes)| bytes).sum();
+        within(bytes, limits.pending_bytes, "holding the tiles that wait for their neighbours").map(|_| ())
+    }
+}
+
+/// How many of the planned source tiles share a pixel with some of the source's pixels. `tiles` stand row by row, the
+/// planes of a tile side by side.
+fn planned(grid: &TileGrid, tiles: &[(u16, TileIndex)], rect: PixelRect) -> usize {
+    let first = |index: TileIndex| tiles.partition_point(|&(_, tile)| tile < index);
+    grid.tiles_in(rect)
+        .map(|index| {
+            tiles
+                .get(first(index)..)
+                .unwrap_or_default()
+                .iter()
+                .take_while(|&&(_, tile)| tile == index)
+                .count()
+        })
+        .sum()
+}
+
 /// The output tiles that share a pixel with some of the source's pixels.
-fn outputs_of(full: &TileGrid, rect: PixelRect, window: PixelRect) -> impl Iterator<Item = TileIndex> {
+fn outputs_of(full: TileGrid, rect: PixelRect, window: PixelRect) -> impl Iterator<Item = TileIndex> {
     let part = rect.intersection(window).map(|part| part.relative_to(window.x0, window.y0));
     full.tiles_in(part.unwrap_or(PixelRect::new(0, 0, 0, 0)))
 }

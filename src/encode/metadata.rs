@@ -1,6 +1,12 @@
 //! GDAL_METADATA (tag 42112): an XML text of items, some of them about one band.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+
+use roxmltree::{Document, ParsingOptions};
+
+/// Elements and texts of a file's metadata; beyond that it is not looked into.
+const MAX_NODES: u32 = 1 << 20;
 
 /// The text for the kept bands (from 0, in the output's order): items about other bands go, items about kept ones get
 /// their new number, statistics go because a clip makes them false. `None` when nothing is left.
@@ -10,7 +16,14 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn of_bands(text: &str, bands: &[u16], of: u16) -> Option<String> {
     let all = bands.iter().copied().eq(0..of);
-    let Ok(document) = roxmltree::Document::parse(text) else { return all.then(|| text.to_owned()) };
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
+    let Ok(document) = Document::parse_with_options(text, options) else {
+        return all.then(|| text.to_owned());
+    };
+    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+    for (to, band) in bands.iter().enumerate() {
+        places.entry(band.to_string()).or_default().push(to);
+    }
     let mut out = String::new();
     for item in document.root_element().children().filter(roxmltree::Node::is_element) {
         if item.attribute("name").is_some_and(|name| name.starts_with("STATISTICS_")) {
@@ -23,7 +36,7 @@ pub fn of_bands(text: &str, bands: &[u16], of: u16) -> Option<String> {
         };
         let value = sample.range_value();
         let (start, end) = (value.start - item.range().start, value.end - item.range().start);
-        for (to, _) in bands.iter().enumerate().filter(|(_, band)| sample.value() == band.to_string()) {
+        for to in places.get(sample.value()).into_iter().flatten() {
             let _ = writeln!(out, "  {}{to}{}", &source[..start], &source[end..]);
         }
     }

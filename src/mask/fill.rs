@@ -33,6 +33,7 @@ pub(super) fn fill(outline: &Outline, spans: &mut Spans) -> Result<()> {
         while let Some(edge) = waiting.next_if(|edge| edge.first <= row) {
             active.push(edge);
         }
+        spans.work(active.len() as u64)?;
         let centre = f64::from(row) + 0.5;
         crossings.clear();
         crossings.extend(active.iter().map(|edge| {

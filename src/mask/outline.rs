@@ -94,6 +94,7 @@ fn walk([mut x, mut y]: [f64; 2], [mut xe, mut ye]: [f64; 2], spans: &mut Spans)
     // pixel past the edge, which is the first of row 1. This stops at the edge, and where the walk leaves the
     // window upwards or downwards, for it does not come back.
     while x >= 0.0 && x < xe && x < w {
+        spans.work(1)?;
         let row = y.floor();
         if row >= 0.0 && row < h {
             let col = clamped(x.floor(), spans.size.width);

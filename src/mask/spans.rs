@@ -19,6 +19,8 @@ pub(super) struct Spans {
     kept: Vec<Span>,
     merge_at: usize,
     limit: usize,
+    /// Work that is left, in crossings and steps.
+    work: u64,
     /// The window: no span reaches beyond it.
     pub(super) size: Size,
 }
@@ -27,8 +29,20 @@ pub(super) struct Spans {
 const MERGE_FROM: usize = 4096;
 
 impl Spans {
-    pub(super) fn new(size: Size, limit: usize) -> Self {
-        Self { kept: Vec::new(), merge_at: MERGE_FROM, limit, size }
+    pub(super) fn new(size: Size, limit: usize, work: u64) -> Self {
+        Self { kept: Vec::new(), merge_at: MERGE_FROM, limit, work, size }
+    }
+
+    /// Counts crossings of edges and rows, or steps along an edge.
+    pub(super) fn work(&mut self, steps: u64) -> Result<()> {
+        self.work = self.work.checked_sub(steps).ok_or_else(|| {
+            Error::limit(format!(
+                "burning the cutline on a window of {} pixels takes too long (limit mask_work): simplify the cutline \
+                 or clip a smaller window",
+                self.size
+            ))
+        })?;
+        Ok(())
     }
 
     /// Adds columns `start..end` of a row, none if `start >= end`. Both must lie in the window.
@@ -74,7 +88,8 @@ impl Spans {
                 self.size, self.limit
             )));
         }
-        self.merge_at = MERGE_FROM.max(self.kept.len().saturating_mul(2));
+        self.merge_at =
+            MERGE_FROM.max(self.kept.len().saturating_mul(2)).min(self.limit.saturating_add(MERGE_FROM));
         Ok(())
     }
 }

@@ -105,14 +105,25 @@ impl Location {
 
 /// `uri` for messages: without query string, fragment, user name, password and token.
 pub(crate) fn redact(uri: &str) -> String {
+    let uri = uri.trim();
     let Some((scheme, rest)) = split_scheme(uri) else {
-        return uri.to_owned();
+        // Not a URL of ours; but one may hide in it, as in GDAL's `/vsicurl/https://…`.
+        return if uri.contains("://") { uri.split(['?', '#', '@']).next().unwrap_or_default() } else { uri }
+            .to_owned();
     };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let abfs = scheme.eq_ignore_ascii_case("abfs") || scheme.eq_ignore_ascii_case("abfss");
+    let named = rest.split(['?', '#']).next().unwrap_or_default();
+    let host = named.split('/').next().unwrap_or_default();
+    let port = host.rsplit_once(':').is_none_or(|(_, port)| port.chars().all(|c| c.is_ascii_digit()));
+    if rest.contains('@') && !host.contains('@') && !port {
+        // A password with '/', '?' or '#' in it.
+        return format!("{scheme}://…");
+    }
+    let rest = named;
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
     let authority = match authority.rsplit_once('@') {
         // The container of `abfs://container@account` is a name, not a secret.
-        Some(_) if scheme.eq_ignore_ascii_case("abfs") || scheme.eq_ignore_ascii_case("abfss") => authority,
+        Some(_) if abfs => authority,
         Some((_, host)) => host,
         None => authority,
     };

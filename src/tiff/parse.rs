@@ -112,7 +112,8 @@ pub fn parse(fetched: &Fetched, limits: &Limits) -> Result<Container, Stop> {
             return Err(Error::format(format!("this is no TIFF: it starts with \"{found}\"")).into());
         }
     };
-    let mut reader = Reader { fetched, order, limits, seen: BTreeSet::new(), big: false, spent: 0 };
+    let mut reader =
+        Reader { fetched, order, limits, seen: BTreeSet::new(), big: false, spent: 0, entries: 0 };
     let first = match reader.number(2..4)? {
         42 => reader.number(4..8)?,
         43 => {
@@ -156,6 +157,8 @@ struct Reader<'a> {
     big: bool,
     /// Bytes of values read so far.
     spent: u64,
+    /// Entries of directories read so far.
+    entries: u64,
 }
 
 impl Reader<'_> {
@@ -180,11 +183,14 @@ impl Reader<'_> {
         let (count_width, entry_width, offset_width) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
         let start = offset.saturating_add(count_width);
         let count = integer(&self.fetched.get(offset..start, &place())?, self.order);
-        if count > self.limits.ifd_entries {
-            let most = self.limits.ifd_entries;
-            return Err(Error::limit(format!("it has {count} entries; the limit is {most}"))
-                .at(place())
-                .into());
+        self.entries = self.entries.saturating_add(count);
+        if self.entries > self.limits.ifd_entries {
+            let (found, most) = (self.entries, self.limits.ifd_entries);
+            return Err(Error::limit(format!(
+                "the directories up to here have {found} entries; the limit is {most}"
+            ))
+            .at(place())
+            .into());
         }
         let end = start.saturating_add(count.saturating_mul(entry_width));
         let body = self.fetched.get(start..end.saturating_add(offset_width), &place())?;

@@ -15,7 +15,6 @@ use cogclip::{Error, ErrorKind, Limits, Result};
 fn tight() -> Limits {
     let mut limits = Limits::default();
     limits.tile_bytes = 8 << 20;
-    limits.encoded_tile_bytes = 8 << 20;
     limits.metadata_bytes = 1 << 20;
     limits
 }
