@@ -252,6 +252,29 @@ def reprojected_equals(src, out_path, exact, touched):
     return f"{want.sum()} pixels, {len(odd)} left open by the edge differ"
 
 
+def validity_equals(src, out_path, geometry, value):
+    """However validity is stored: the same samples are valid, and hold the same. `value`: what may have been taken for
+    nodata, because it was asked for."""
+    want, transform = rasterio_mask(src, [geometry], crop=True, filled=False)
+    with rasterio.open(out_path) as out:
+        got, masks = out.read(), out.read_masks() > 0
+        col, row = (round(v) for v in ~transform * (out.transform.c, out.transform.f))
+        want = want[:, row:row + out.height, col:col + out.width]
+        seen = 0
+        for band in range(src.count):
+            if src.colorinterp[band] == ColorInterp.alpha:
+                continue
+            keep = ~np.ma.getmaskarray(want)[band]
+            gained = masks[band] & ~keep
+            assert not gained.any(), f"band {band + 1}: {gained.sum()} masked samples read as valid"
+            lost = ~masks[band] & keep & (want.data[band] != value if value is not None else True)
+            assert not lost.any(), f"band {band + 1}: {lost.sum()} valid samples read as masked"
+            same = (got[band] == want.data[band]) | (got[band] != got[band])
+            assert same[keep & masks[band]].all(), f"band {band + 1}: kept samples differ"
+            seen += int(keep.sum())
+    return f"{seen} samples valid"
+
+
 # --- all of it -----------------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +296,22 @@ def own_crs(tally, binary, path, cutlines, folder):
                 tally.check(f"{name}: clip", clip_equals, src, out, geometry, touched)
                 tally.check(f"{name}: cog", is_cog, binary, out)
                 tally.check(f"{name}: readers", readers_agree, out, block)
+        plain = src.dtypes[0] not in UNREAD and not src.gcps[0] and "star" in cutlines
+        bands = src.read_masks(src.indexes[0])
+        if plain and all((src.read_masks(i) == bands).all() for i in src.indexes if src.colorinterp[i - 1] != ColorInterp.alpha):
+            geometry = json.loads(cutlines["star"].read_text())["geometry"]
+            ways = [(None, ("--mask", "internal")), (77, ("--nodata", "77")), (77, ("--mask", "nodata", "--nodata", "77"))]
+            colours = src.count - (ColorInterp.alpha in src.colorinterp)
+            if colours in (1, 3) and src.dtypes[0] in ("uint8", "uint16"):
+                ways.append((None, ("--mask", "alpha")))
+            for value, options in ways:
+                name = f"{path.name} {' '.join(options)}"
+                out.unlink(missing_ok=True)
+                command = [binary, "clip", path, out, "--cutline", cutlines["star"], "--cutline-crs", "source", *options]
+                if tally.check(f"{name}: runs", run, *command):
+                    # A nodata value beside a mask says nothing: readers go by the mask.
+                    tally.check(f"{name}: validity", validity_equals, src, out, geometry, value)
+                    tally.check(f"{name}: cog", is_cog, binary, out)
         averaged = src.dtypes[0] not in UNREAD and src.colorinterp[0] != ColorInterp.palette and np.dtype(src.dtypes[0]).kind != "c"
         if src.width % 2 == 0 and src.height % 2 == 0 and averaged and "star" in cutlines:
             out.unlink(missing_ok=True)

@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 use crate::fetch;
 use crate::geo::Crs;
 use crate::limits::{Limits, within};
+use crate::options::ClipOptions;
+use crate::plan::Plan;
 use crate::source::Source;
 use crate::validate;
 use args::{Args, Command, CutlineArgs, CutlineInput};
@@ -121,7 +123,9 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
     let cutline = cutline(&clip.cutline, &clip.store, &options.limits).await?;
     let mut cog = Cog::open(&clip.src, &store, &options.limits).await?;
     let opened = started.elapsed();
-    let Some(plan) = cog.plan(&cutline, &options)? else {
+    let plan;
+    (cog, plan) = planned(cog, cutline, options.clone()).await?;
+    let Some(plan) = plan else {
         if clip.json {
             print(&format!("{:#}\n", report::skipped(&cog)))?;
         } else if !clip.quiet {
@@ -148,7 +152,9 @@ async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
     let options = plan.what.options()?;
     let cutline = cutline(&plan.cutline, &plan.store, &options.limits).await?;
     let mut cog = Cog::open(&plan.src, &plan.store.options(), &options.limits).await?;
-    let Some(made) = cog.plan(&cutline, &options)? else {
+    let made;
+    (cog, made) = planned(cog, cutline, options.clone()).await?;
+    let Some(made) = made else {
         print(&if plan.json { format!("{:#}\n", report::skipped(&cog)) } else { "no overlap\n".to_owned() })?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -159,6 +165,19 @@ async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
         report::plan_text(&cog, &made, &requests)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Plans on a thread of its own: burning a large cutline takes a while, and signals must be heard.
+async fn planned(cog: Cog, cutline: Cutline, options: ClipOptions) -> Result<(Cog, Option<Plan>)> {
+    let work = move || {
+        let plan = cog.plan(&cutline, &options);
+        plan.map(|plan| (cog, plan))
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => Err(Error::io("planning was cancelled").caused_by(error)),
+    }
 }
 
 /// Reads the cutline and settles its CRS.

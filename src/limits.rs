@@ -36,7 +36,8 @@ pub struct Limits {
     pub vertices: usize,
     /// Runs of pixels in a mask (16 bytes each).
     pub mask_runs: usize,
-    /// Crossings of edges and rows, or steps along edges, that burning one polygon may take: some ten seconds of work.
+    /// Crossings of edges and rows, and steps along edges, that burning a cutline may take: some ten seconds of work. A
+    /// country's outline at 10 m takes 10^7.
     pub mask_work: u64,
 }
 
@@ -55,7 +56,7 @@ impl Default for Limits {
             cutline_bytes: 256 << 20,
             vertices: 1 << 26,
             mask_runs: 1 << 27,
-            mask_work: 1 << 31,
+            mask_work: 1 << 29,
         }
     }
 }

@@ -235,3 +235,22 @@ fn more_directories_than_the_limit_are_refused() {
     }
     check(&file, ErrorKind::Limit, "directories");
 }
+
+#[test]
+fn a_tiny_file_cannot_ask_for_a_huge_output() {
+    // 380 bytes that say two billion columns, in one sparse tile.
+    let wide = &[i32::MAX.cast_unsigned()][..];
+    let changes = [(256, wide), (257, &[2048][..]), (322, wide), (323, &[2048]), (324, &[0]), (325, &[0])];
+    let file = sparse_tiff(&changes, 0);
+    let limits = Limits::default();
+    let mut fetched = Fetched::new(file.len() as u64);
+    fetched.insert(0, file.into());
+    let header = Header::parse(&fetched, &limits).map_err(|stop| format!("{stop:?}")).unwrap();
+    let bounds = cogclip::geo::Bounds { min_x: 0.0, min_y: 0.0, max_x: 10.0, max_y: 10.0 };
+    let cutline = cogclip::Cutline::from_bounds(bounds, None).unwrap();
+    let options = cogclip::ClipOptions { crop: false, ..Default::default() };
+    let error = cogclip::Plan::new(&header, &cutline, &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+    // What the cutline crops is small again, and planned.
+    assert!(cogclip::Plan::new(&header, &cutline, &cogclip::ClipOptions::default()).unwrap().is_some());
+}
