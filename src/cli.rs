@@ -133,16 +133,26 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let bar = progress::Bar::new(clip.quiet, std::io::stderr().is_terminal());
+    let json_log = clip.log_format == Some(args::LogFormat::Json);
+    let bar = progress::Progress::new(progress::Show {
+        quiet: clip.quiet,
+        terminal: std::io::stderr().is_terminal(),
+        verbose: clip.verbose,
+        json: json_log,
+    });
     let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &bar).await;
     bar.finish();
     let report = report?;
     for warning in cog.header().remarks.iter().cloned().chain(report::warnings(&report)) {
-        note(&format!("warning: {warning}"));
+        note(&if json_log {
+            serde_json::json!({ "level": "warning", "message": warning }).to_string()
+        } else {
+            format!("warning: {warning}")
+        });
     }
     if clip.json {
         print(&format!("{:#}\n", report::json(&cog, &clip.dst, &report, opened)))?;
-    } else if !clip.quiet {
+    } else if !clip.quiet && !json_log {
         note(&report::text(&cog, &clip.dst, &report));
     }
     Ok(ExitCode::SUCCESS)

@@ -151,7 +151,15 @@ impl Cog {
         observer: &dyn Observer,
     ) -> Result<Report> {
         let start = Instant::now();
-        let requests = self.requests(&plan, &options.limits).await?;
+        // First of all, so that an existing destination is refused before anything is fetched.
+        let mut out = Sink::create(destination, sink).await?;
+        let requests = match self.requests(&plan, &options.limits).await {
+            Ok(requests) => requests,
+            Err(error) => {
+                out.abort().await;
+                return Err(error);
+            }
+        };
         observer.event(&Event::Planned {
             tiles: requests.tiles(),
             requests: requests.requests.len() as u64,
@@ -165,7 +173,6 @@ impl Cog {
             fetched.requests += requests.requests.len() as u64;
             fetched.bytes += requests.bytes();
             fetched.sparse = requests.sparse;
-            let mut out = Sink::create(destination, sink).await?;
             let done = match self.assemble(&plan, &requests, options, &mut out, observer).await {
                 Ok(done) => done,
                 Err(error) => {
@@ -180,6 +187,7 @@ impl Cog {
                 nodata_taken = done.counts.hidden;
                 observer.event(&Event::NoDataTaken { samples: nodata_taken });
                 plan.validity = plan.validity.with_mask_instead();
+                out = Sink::create(destination, sink).await?;
                 continue;
             }
             let fetched_at = start.elapsed();

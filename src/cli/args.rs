@@ -84,6 +84,19 @@ pub(super) struct ClipCommand {
     /// No progress and no summary
     #[arg(short, long, help_heading = "Report")]
     pub(super) quiet: bool,
+    /// More on standard error; twice for every request and tile
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Report")]
+    pub(super) verbose: u8,
+    /// Progress on standard error as text or as JSON, a line each [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Report")]
+    pub(super) log_format: Option<LogFormat>,
+}
+
+/// How progress is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    Text,
+    Json,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,38 +1,110 @@
-//! Progress on standard error: a bar on a terminal, nothing otherwise.
+//! Progress on standard error: a bar on a terminal, lines otherwise.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
 
+use super::note;
 use crate::observe::{Event, Observer};
 
-/// A bar over the bytes to fetch.
-#[derive(Debug)]
-pub(super) struct Bar(ProgressBar);
+/// How progress is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Show {
+    /// Nothing at all.
+    pub(super) quiet: bool,
+    /// Standard error is a terminal.
+    pub(super) terminal: bool,
+    /// 0: the plan and the end; 1: the same on a terminal, too; 2: every request and tile.
+    pub(super) verbose: u8,
+    /// Lines are JSON objects.
+    pub(super) json: bool,
+}
 
-impl Bar {
-    pub(super) fn new(quiet: bool, terminal: bool) -> Self {
-        let target =
-            if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+/// A bar over the bytes to fetch, or lines.
+#[derive(Debug)]
+pub(super) struct Progress {
+    bar: ProgressBar,
+    show: Show,
+}
+
+impl Progress {
+    pub(super) fn new(show: Show) -> Self {
+        let bar_shown = show.terminal && !show.quiet && !show.json && show.verbose < 2;
+        let target = if bar_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) =
             ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}")
         {
             bar.set_style(style);
         }
-        Self(bar)
+        Self { bar, show }
     }
 
     pub(super) fn finish(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
-impl Observer for Bar {
+impl Observer for Progress {
     fn event(&self, event: &Event) {
         match event {
-            Event::Planned { bytes, .. } => self.0.set_length(*bytes),
-            Event::Fetched { bytes } => self.0.inc(*bytes),
-            Event::NoDataTaken { .. } => self.0.set_position(0),
+            Event::Planned { bytes, .. } => self.bar.set_length(*bytes),
+            Event::Fetched { bytes } => self.bar.inc(*bytes),
+            Event::NoDataTaken { .. } => self.bar.set_position(0),
             Event::Encoded { .. } | Event::Published { .. } => {}
         }
+        let every = matches!(event, Event::Fetched { .. } | Event::Encoded { .. });
+        let least = match (every, self.show.terminal) {
+            (true, _) => 2,
+            (false, true) => 1,
+            (false, false) => 0,
+        };
+        if !self.show.quiet && self.show.verbose >= least {
+            let (name, facts) = described(event);
+            note(&if self.show.json { line_of_json(name, &facts) } else { line_of_text(name, &facts) });
+        }
+    }
+}
+
+/// An event's name and its numbers.
+fn described(event: &Event) -> (&'static str, Vec<(&'static str, u64)>) {
+    match *event {
+        Event::Planned { tiles, requests, bytes } => {
+            ("planned", vec![("tiles", tiles), ("requests", requests), ("bytes", bytes)])
+        }
+        Event::Fetched { bytes } => ("fetched", vec![("bytes", bytes)]),
+        Event::Encoded { bytes } => ("encoded", vec![("bytes", bytes)]),
+        Event::NoDataTaken { samples } => {
+            ("nodata is taken, starting over with a mask", vec![("samples", samples)])
+        }
+        Event::Published { bytes } => ("published", vec![("bytes", bytes)]),
+    }
+}
+
+fn line_of_json(name: &str, facts: &[(&str, u64)]) -> String {
+    let mut line = json!({ "level": "info", "event": name });
+    for (key, value) in facts {
+        line[*key] = Value::from(*value);
+    }
+    line.to_string()
+}
+
+fn line_of_text(name: &str, facts: &[(&str, u64)]) -> String {
+    let facts: Vec<String> = facts.iter().map(|(key, value)| format!("{value} {key}")).collect();
+    format!("{name}: {}", facts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_say_what_happened() {
+        let (name, facts) = described(&Event::Planned { tiles: 4, requests: 2, bytes: 142_269 });
+        assert_eq!(line_of_text(name, &facts), "planned: 4 tiles, 2 requests, 142269 bytes");
+        let json: Value = serde_json::from_str(&line_of_json(name, &facts)).unwrap();
+        assert_eq!(
+            json,
+            json!({"level": "info", "event": "planned", "tiles": 4, "requests": 2, "bytes": 142_269})
+        );
     }
 }
