@@ -54,6 +54,13 @@ impl Location {
             if uri.is_empty() {
                 return Err(Error::usage("a location is empty; give a path or a URL"));
             }
+            // One letter is a drive.
+            if uri.find("://").is_some_and(|at| at > 1) {
+                return Err(Error::usage(format!(
+                    "{} is neither a path nor a URL; give the URL alone, without anything before it",
+                    redact(uri)
+                )));
+            }
             return Ok(Self::Local(PathBuf::from(uri)));
         };
         let bucket = |cloud| Self::bucket(cloud, uri, rest);
@@ -209,5 +216,15 @@ mod tests {
         assert_eq!(redact("s3://b/k?x=y"), "s3://b/k");
         assert_eq!(redact("abfs://c@a.dfs.core.windows.net/k"), "abfs://c@a.dfs.core.windows.net/k");
         assert_eq!(redact("what?.tif"), "what?.tif");
+        // Slips, and what other programs would take.
+        assert_eq!(redact(" https://h/a?sig=abc"), "https://h/a");
+        assert_eq!(redact("/vsicurl/https://h/a?sig=abc"), "/vsicurl/https://h/a");
+        assert_eq!(redact("https://u:pa/secret@h/x"), "https://…");
+        assert_eq!(redact("https://u:pa?secret@h/x"), "https://…");
+        assert_eq!(redact("https://h:80/tiles@2x.tif"), "https://h:80/tiles@2x.tif");
+        for uri in [" https://h/a?sig=abc", "/vsicurl/https://h/a?sig=abc"] {
+            let error = Location::parse(uri).err().unwrap().to_string();
+            assert!(error.contains("neither a path nor a URL") && !error.contains("sig"), "{error}");
+        }
     }
 }
