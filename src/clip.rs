@@ -218,7 +218,7 @@ impl Cog {
         observer: &dyn Observer,
     ) -> Result<assembly::Done> {
         let composer = Composer::new(&self.header, plan, &options.limits)?;
-        let encoder = Encoder::new(plan, options);
+        let encoder = Encoder::new(&self.header, plan, options);
         let job = assembly::Job {
             source: &self.source,
             header: &self.header,

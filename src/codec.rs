@@ -9,9 +9,45 @@ mod lzw;
 mod packbits;
 
 use crate::error::{Error, Result};
-use crate::tiff::code::Compression;
+use crate::tiff::code::{Compression, Predictor};
+use crate::tile::TileLayout;
 
 pub use deflate::MAX_LEVEL;
+
+/// Refuses what [`decompress`] and the stages after it cannot read, from the layout alone: before anything is fetched.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unsupported`] names the compression, or the predictor that does not go with it.
+pub fn readable(layout: &TileLayout) -> Result<()> {
+    let compression = layout.compression;
+    if !READ.contains(&compression) {
+        return Err(unsupported(compression));
+    }
+    if !has_predictor(compression) {
+        return Ok(());
+    }
+    match layout.predictor {
+        Predictor::Unknown(code) => Err(Error::unsupported(format!("predictor {code} is not supported"))),
+        Predictor::Horizontal if layout.is_packed() || layout.bits > 64 => Err(Error::unsupported(format!(
+            "the horizontal predictor (2) with {}-bit samples is not supported; libtiff does not read it either",
+            layout.bits
+        ))),
+        Predictor::FloatingPoint if !layout.sample_type.is_float() => Err(Error::format(format!(
+            "the floating point predictor (3) does not apply to {} samples (TIFF Technical Note 3)",
+            layout.sample_type.name()
+        ))),
+        Predictor::None | Predictor::Horizontal | Predictor::FloatingPoint => Ok(()),
+    }
+}
+
+/// The compressions that are read.
+const READ: &[Compression] = &[
+    Compression::None,
+    Compression::Lzw,
+    Compression::Deflate,
+    Compression::OldDeflate,
+    Compression::PackBits,
+];
 
 /// Fills `out` with what `data` decompresses to. Data beyond what `out` can hold is ignored, as libtiff does:
 /// some writers store a short last strip in full.
@@ -23,11 +59,11 @@ pub use deflate::MAX_LEVEL;
 /// [`crate::ErrorKind::Format`] when the data are damaged or end before `out` is full; `out` then holds
 /// nothing of use. [`crate::ErrorKind::Unsupported`] for a compression that is not read.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
-pub fn decompress(compression: Compression, data: &[u8], out: &mut [u8]) -> Result<()> {
-    match compression {
+pub fn decompress(layout: &TileLayout, data: &[u8], out: &mut [u8]) -> Result<()> {
+    match layout.compression {
         Compression::None => {
             let Some(stored) = data.get(..out.len()) else {
-                return Err(too_short(compression, data.len(), out.len()));
+                return Err(too_short(Compression::None, data.len(), out.len()));
             };
             out.copy_from_slice(stored);
             Ok(())
@@ -68,6 +104,12 @@ pub fn has_predictor(compression: Compression) -> bool {
             | Compression::Lzma
             | Compression::Zstd
     )
+}
+
+/// Whether FillOrder 2 turns the stored bytes of a compression. libtiff lets JPEG's bytes be.
+#[must_use]
+pub fn has_fill_order(compression: Compression) -> bool {
+    !matches!(compression, Compression::Jpeg | Compression::OldJpeg)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]

@@ -74,6 +74,8 @@ pub struct Composer {
     fill: Option<NoData>,
     /// Whether the output has an internal mask.
     keeps_mask: bool,
+    /// The alpha of what is valid: the largest value.
+    opaque: f64,
     /// Whether `fill` is another value than the source's nodata.
     fill_is_new: bool,
 }
@@ -91,7 +93,7 @@ impl Composer {
             .saturating_mul(plan.output_bands() as u64);
         within(bytes, limits.tile_bytes, "a tile of the output")?;
         let validity = &plan.validity;
-        let source_nodata = header.nodata.clone().filter(|value| value.fits(sample_type));
+        let source_nodata = header.nodata.clone().filter(|value| header.holds(value));
         Ok(Self {
             sample_type,
             window: plan.window,
@@ -107,6 +109,8 @@ impl Composer {
             source_nodata,
             fill: validity.fill.clone(),
             keeps_mask: validity.mask,
+            // Alpha bands have 16 bits at most.
+            opaque: f64::from((1_u32 << header.bits.min(16)) - 1),
         })
     }
 
@@ -276,7 +280,7 @@ impl Composer {
             SourceValidity::NoData(nodata) => nodata.sample::<T>(),
             SourceValidity::Mask | SourceValidity::Alpha(_) | SourceValidity::All => None,
         };
-        let opaque = T::from_f64_nearest(if T::TYPE == SampleType::U8 { 255.0 } else { 65535.0 });
+        let opaque = T::from_f64_nearest(self.opaque);
         self.runs(rect, rect, |at, _, _, len| {
             let pixels = out[at * total..(at + len) * total].chunks_exact_mut(total);
             for (pixel, valid) in pixels.zip(&mut valid[at..at + len]) {
@@ -326,22 +330,6 @@ impl Composer {
             }
         }
     }
-}
-
-/// The first `width` samples of the first `rows` rows of a 1-bit mask, as bytes of 0 and 1; a row takes `row_bytes` (TIFF
-/// 6.0 §3).
-#[must_use]
-pub fn unpack_bits(packed: &[u8], row_bytes: usize, width: usize, rows: usize) -> Vec<u8> {
-    let rows = packed.chunks_exact(row_bytes.max(1)).take(rows);
-    rows.flat_map(|row| (0..width).map(|x| (row[x / 8] >> (7 - x % 8)) & 1)).collect()
-}
-
-/// The bits of a mask, rows padded to whole bytes, first pixel in the highest bit.
-#[must_use]
-pub fn pack_bits(valid: &[u8], width: usize) -> Vec<u8> {
-    let pack =
-        |byte: &[u8]| byte.iter().enumerate().fold(0, |bits, (n, &v)| bits | (u8::from(v != 0) << (7 - n)));
-    valid.chunks_exact(width.max(1)).flat_map(|row| row.chunks(8).map(pack)).collect()
 }
 
 impl MaskedTile {

@@ -5,8 +5,9 @@ use crate::codec;
 use crate::error::{Error, Result};
 use crate::grid::{Size, TileGrid};
 use crate::limits::{Limits, within};
+use crate::packing;
 use crate::predictor;
-use crate::sample::{Samples, with_samples};
+use crate::sample::{SampleType, Samples, with_samples};
 use crate::tiff::code::Predictor;
 use crate::tile::{DecodedTile, EncodedTile, TileLayout};
 
@@ -56,10 +57,29 @@ fn decode_stored(
     }
 
     let mut samples = Samples::zeroed(layout.sample_type, bytes / layout.sample_type.bytes());
-    codec::decompress(layout.compression, data, samples.as_bytes_mut())?;
     let width = within(stored.width.into(), limits.tile_bytes, "a row")?;
+    let turned: Vec<u8>;
+    let data = if layout.reversed && codec::has_fill_order(layout.compression) {
+        turned = data.iter().map(|byte| byte.reverse_bits()).collect();
+        &turned
+    } else {
+        data
+    };
     let predictor = if codec::has_predictor(layout.compression) { layout.predictor } else { Predictor::None };
-    predictor::undo(predictor, layout.byte_order, samples_per_pixel, width, &mut samples)?;
+    if layout.is_packed() {
+        let mut packed = vec![0; within(layout.stored_bytes(tile.rows), limits.tile_bytes, "its bytes")?];
+        codec::decompress(layout, data, &mut packed)?;
+        let order = if layout.sample_type == SampleType::F32 {
+            predictor::undo_on_triples(predictor, layout.byte_order, samples_per_pixel, width, &mut packed)?
+        } else {
+            layout.byte_order
+        };
+        let row = width * samples_per_pixel;
+        packing::unpack(&packed, layout.sample_type, layout.bits, row, order, &mut samples)?;
+    } else {
+        codec::decompress(layout, data, samples.as_bytes_mut())?;
+        predictor::undo(predictor, layout.byte_order, samples_per_pixel, width, &mut samples)?;
+    }
 
     let kept = within(size.width.into(), limits.tile_bytes, "a row")?;
     let rows = within(size.height.into(), limits.tile_bytes, "a column")?;
@@ -112,8 +132,8 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
     use crate::grid::{PixelRect, TileIndex};
-    use crate::sample::SampleType;
     use crate::tiff::code::{ByteOrder, Compression};
+    use crate::tile::Parameters;
 
     /// Tiles stored by tifffile and by GDAL, and the samples that those programs put in; see
     /// scripts/make-codec-fixtures.py.
@@ -134,8 +154,12 @@ mod tests {
                 compression: Compression::from(short(1)),
                 predictor: Predictor::from(short(2)),
                 byte_order: if field[3] == "MM" { ByteOrder::Big } else { ByteOrder::Little },
+                bits: 0,
+                reversed: false,
                 cmyk: false,
+                parameters: Parameters::None,
             };
+            let layout = TileLayout { bits: layout.sample_type.tiff().0, ..layout };
             let tile = EncodedTile {
                 index: TileIndex { col: number(10), row: number(11) },
                 plane: 0,
@@ -161,7 +185,10 @@ mod tests {
             compression: Compression::None,
             predictor: Predictor::None,
             byte_order: ByteOrder::Little,
+            bits: 8,
+            reversed: false,
             cmyk: false,
+            parameters: Parameters::None,
         }
     }
 
@@ -219,8 +246,12 @@ mod tests {
         check(&tile(2, 0, 4, COUNTED), &layout(), ErrorKind::Format, outside);
         let rows = "tile at column 0, row 1: 3 rows are stored; the image needs 4";
         check(&tile(0, 1, 3, COUNTED), &layout(), ErrorKind::Format, rows);
-        let huge =
-            TileLayout { size: Size::new(u32::MAX, u32::MAX), sample_type: SampleType::F64, ..layout() };
+        let huge = TileLayout {
+            size: Size::new(u32::MAX, u32::MAX),
+            sample_type: SampleType::F64,
+            bits: 64,
+            ..layout()
+        };
         let limit = format!(
             "tile at column 0, row 0, plane 3: its pixels would take {} bytes; the limit is 1000",
             u64::MAX

@@ -12,10 +12,11 @@ pub use image::Image;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::sample::{NoData, SampleType};
-use crate::tiff::code::{ByteOrder, Compression, FieldType, Photometric, tag};
+use crate::tiff::code::{ByteOrder, FieldType, Photometric, tag};
 use crate::tiff::parse::{self, Fetched, Stop};
 use crate::tiff::write::Fields;
 use crate::tiff::{Ifd, Value};
+use crate::tile::Parameters;
 
 /// Bytes asked for first: the whole header of most COGs, in one request.
 pub const FIRST_BYTES: u64 = 64 * 1024;
@@ -69,7 +70,10 @@ pub struct Header {
     pub bands: u16,
     /// Type of every sample.
     pub sample_type: SampleType,
-    /// How bands 1, 2, … make a colour. 8-bit CMYK is read as RGBA, as GDAL reads it.
+    /// Bits of every sample: fewer than the type has when the file packs them, as the output does then too. 24-bit
+    /// floats become 32-bit ones, which hold them exactly.
+    pub bits: u16,
+    /// How bands 1, 2, … make a colour. 8-bit CMYK is read as RGBA and YCbCr as RGB, as GDAL reads them.
     pub photometric: Photometric,
     /// Meaning of the bands beyond the photometric interpretation's own, in TIFF's codes: 0 unspecified,
     /// 1 associated alpha, 2 unassociated alpha.
@@ -111,19 +115,22 @@ impl Header {
                 .bad(tag::EXTRA_SAMPLES, format!("lists {} samples of {}", extra_samples.len(), main.bands))
                 .into());
         }
-        let photometric = Photometric::from(main_ifd.integer::<u16>(tag::PHOTOMETRIC)?.unwrap_or(1));
-        if photometric == Photometric::YCbCr && main.layout.compression != Compression::Jpeg {
-            return Err(Error::unsupported(format!(
-                "{}: YCbCr colour outside JPEG compression is not supported",
-                main_ifd.place()
-            ))
-            .into());
+        let mut photometric = Photometric::from(main_ifd.integer::<u16>(tag::PHOTOMETRIC)?.unwrap_or(1));
+        if photometric == Photometric::YCbCr {
+            if !matches!(main.layout.parameters, Parameters::Jpeg { ycbcr: true, .. }) || main.bands != 3 {
+                return Err(Error::unsupported(format!(
+                    "{}: YCbCr colour outside JPEG compression of three interleaved bands is not supported",
+                    main_ifd.place()
+                ))
+                .into());
+            }
+            photometric = Photometric::Rgb;
         }
         let cmyk = photometric == Photometric::Separated && is_cmyk(&main, main_ifd)?;
         let mut remarks = Vec::new();
         if cmyk {
             main.layout.cmyk = true;
-            main.layout.sample_type = SampleType::U8;
+            (main.layout.sample_type, main.layout.bits) = (SampleType::U8, 8);
             remarks.push(CMYK.to_owned());
         }
         let mut header = Self {
@@ -135,11 +142,16 @@ impl Header {
             bands: if cmyk { 4 } else { main.bands },
             remarks,
             sample_type: main.layout.sample_type,
+            bits: if main.layout.sample_type.is_float() {
+                main.layout.sample_type.tiff().0
+            } else {
+                main.layout.bits
+            },
             photometric: if cmyk { Photometric::Rgb } else { photometric },
             extra_samples: if cmyk { vec![UNASSOCIATED_ALPHA] } else { extra_samples },
             color_map: main_ifd
                 .value(tag::COLOR_MAP)
-                .filter(|map| map.kind == FieldType::Short && map.count == 3 << main.bits.min(16))
+                .filter(|map| map.kind == FieldType::Short && map.count == 3 << main.layout.bits.min(16))
                 .cloned(),
             geo: Georeference::parse(main_ifd)?,
             nodata: main_ifd.text(tag::GDAL_NODATA).as_deref().and_then(NoData::new),
@@ -210,6 +222,12 @@ impl Header {
         self.bands.checked_sub(u16::try_from(self.extra_samples.len()).ok()?)?.checked_add(first)
     }
 
+    /// Whether the raster's samples can hold a nodata value, so that pixels can be nodata.
+    #[must_use]
+    pub fn holds(&self, nodata: &NoData) -> bool {
+        nodata.fits(self.sample_type, self.bits)
+    }
+
     /// Whether samples are names of classes rather than amounts, so that averaging them means nothing.
     #[must_use]
     pub fn is_classes(&self) -> bool {
@@ -226,9 +244,8 @@ const CMYK: &str = "the raster is 8-bit CMYK; it is read as red, green, blue and
 
 /// Whether GDAL reads the image as red, green, blue and alpha, through libtiff's RGBA interface: 8-bit inks.
 fn is_cmyk(image: &Image, ifd: &Ifd) -> Result<bool> {
-    let cmyk = image.bands >= 4
-        && image.layout.sample_type.bytes() == 1
-        && ifd.integer::<u16>(tag::INK_SET)?.unwrap_or(1) == 1;
+    let cmyk =
+        image.bands >= 4 && image.layout.bits == 8 && ifd.integer::<u16>(tag::INK_SET)?.unwrap_or(1) == 1;
     if cmyk && image.planes > 1 {
         return Err(Error::unsupported(format!("{}: CMYK in separate planes is not supported", ifd.place())));
     }

@@ -7,6 +7,7 @@ pub mod grid;
 pub mod geo;
 pub mod observe;
 pub mod tiff;
+pub mod packing;
 pub mod tile;
 pub mod codec;
 pub mod predictor;

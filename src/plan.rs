@@ -10,6 +10,7 @@ pub use validity::{NoDataOrigin, SourceValidity, Validity};
 
 use std::sync::Arc;
 
+use crate::codec;
 use crate::cutline::Cutline;
 use crate::error::{Error, Result};
 use crate::geo::Affine;
@@ -157,24 +158,7 @@ impl Plan {
 
 /// Refuses, before anything is fetched, what decoding would refuse.
 fn readable(image: &Image) -> Result<()> {
-    let place = || format!("IFD {}", image.number);
-    let compression = image.layout.compression;
-    if !matches!(
-        compression,
-        Compression::None
-            | Compression::Deflate
-            | Compression::OldDeflate
-            | Compression::Lzw
-            | Compression::PackBits
-    ) {
-        let code = compression.code();
-        return Err(Error::unsupported(format!("compression {compression} (code {code}) is not supported"))
-            .at(place()));
-    }
-    if let Predictor::Unknown(code) = image.layout.predictor {
-        return Err(Error::unsupported(format!("predictor {code} is not supported")).at(place()));
-    }
-    Ok(())
+    codec::readable(&image.layout).map_err(|error| error.at(format!("IFD {}", image.number)))
 }
 
 fn bands(header: &Header, options: &ClipOptions) -> Result<Vec<u16>> {
@@ -261,15 +245,21 @@ fn needed(
 }
 
 fn predictor(header: &Header, options: &ClipOptions) -> Result<Predictor> {
-    let float = header.sample_type.is_float();
+    let (float, complex) = (header.sample_type.is_float(), header.sample_type.is_complex());
+    let packed = header.bits < header.sample_type.tiff().0;
     match options.predictor {
         _ if options.compression == Compression::None => Ok(Predictor::None),
         Some(Predictor::FloatingPoint) if !float => Err(Error::usage(format!(
             "predictor 3 is for floating-point samples; these are {}",
             header.sample_type.name()
         ))),
+        Some(Predictor::Horizontal) if packed || complex => Err(Error::usage(format!(
+            "predictor 2 is for samples of 8, 16, 32 and 64 bits that are not complex; these are {} in {} bits",
+            header.sample_type.name(),
+            header.bits
+        ))),
         Some(predictor) => Ok(predictor),
-        None if header.is_classes() => Ok(Predictor::None),
+        None if header.is_classes() || packed || complex => Ok(Predictor::None),
         None if float => Ok(Predictor::FloatingPoint),
         None => Ok(Predictor::Horizontal),
     }

@@ -46,8 +46,15 @@ pub fn undo(
             Samples::U64(v) => accumulate(v, row, samples_per_pixel, swap),
             Samples::I64(v) => accumulate::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, swap),
             Samples::F64(v) => accumulate::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, swap),
+            Samples::F16(v) => accumulate::<u16>(bytemuck::cast_slice_mut(v), row, samples_per_pixel, swap),
+            // libtiff goes by the width of the whole complex number.
+            Samples::CI16(v) => as_words(v, |v: &mut [u32]| accumulate(v, row, samples_per_pixel, swap)),
+            Samples::CI32(v) => as_words(v, |v: &mut [u64]| accumulate(v, row, samples_per_pixel, swap)),
+            Samples::CF32(v) => as_words(v, |v: &mut [u64]| accumulate(v, row, samples_per_pixel, swap)),
+            Samples::CF64(_) => return Err(too_wide()),
         },
         Predictor::FloatingPoint => match samples {
+            Samples::F16(v) => gather_planes::<u16>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
             Samples::F32(v) => gather_planes::<u32>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
             Samples::F64(v) => gather_planes::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
             other => return Err(only_floats(other.sample_type())),
@@ -85,9 +92,16 @@ pub fn apply(
             Samples::U64(v) => difference(v, row, samples_per_pixel),
             Samples::I64(v) => difference::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
             Samples::F64(v) => difference::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            Samples::F16(v) => difference::<u16>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
+            // libtiff goes by the width of the whole complex number.
+            Samples::CI16(v) => as_words(v, |v: &mut [u32]| difference(v, row, samples_per_pixel)),
+            Samples::CI32(v) => as_words(v, |v: &mut [u64]| difference(v, row, samples_per_pixel)),
+            Samples::CF32(v) => as_words(v, |v: &mut [u64]| difference(v, row, samples_per_pixel)),
+            Samples::CF64(_) => return Err(too_wide()),
         },
         Predictor::FloatingPoint => {
             match samples {
+                Samples::F16(v) => spread_planes::<u16>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
                 Samples::F32(v) => spread_planes::<u32>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
                 Samples::F64(v) => spread_planes::<u64>(bytemuck::cast_slice_mut(v), row, samples_per_pixel),
                 other => {
@@ -121,6 +135,18 @@ fn row_length(samples_per_pixel: usize, width: usize, samples: &Samples) -> Resu
 fn only_floats(sample: SampleType) -> Error {
     let text = "the floating point predictor (3) does not apply to";
     Error::format(format!("{text} {} samples (TIFF Technical Note 3)", sample.name()))
+}
+
+fn too_wide() -> Error {
+    Error::unsupported("the horizontal predictor (2) with 128-bit complex samples is not supported")
+}
+
+/// Runs `go` on complex numbers as single words. They are not aligned for that, so they are copied.
+fn as_words<T: bytemuck::Pod, W: Word>(numbers: &mut [T], go: impl FnOnce(&mut [W])) {
+    let mut words: Vec<W> = bytemuck::allocation::pod_collect_to_vec(numbers);
+    go(&mut words);
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(numbers);
+    bytes.copy_from_slice(bytemuck::cast_slice(&words));
 }
 
 fn unknown(code: u16) -> Error {
@@ -180,6 +206,12 @@ fn swap_bytes(samples: &mut Samples) {
         Samples::U64(v) => swap(v),
         Samples::I64(v) => swap::<u64>(bytemuck::cast_slice_mut(v)),
         Samples::F64(v) => swap::<u64>(bytemuck::cast_slice_mut(v)),
+        Samples::F16(v) => swap::<u16>(bytemuck::cast_slice_mut(v)),
+        // Each part on its own.
+        Samples::CI16(v) => swap::<u16>(bytemuck::cast_slice_mut(v)),
+        Samples::CI32(v) => swap::<u32>(bytemuck::cast_slice_mut(v)),
+        Samples::CF32(v) => swap::<u32>(bytemuck::cast_slice_mut(v)),
+        Samples::CF64(v) => swap::<u64>(bytemuck::cast_slice_mut(v)),
     }
 }
 
@@ -276,6 +308,40 @@ fn gather_planes<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize)
     }
 }
 
+/// Undoes a predictor on 24-bit floats, which no type holds, in place: `rows` of `width * samples_per_pixel` triples of
+/// bytes. Returns the byte order of the triples that are left.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unsupported`] for all but the floating point predictor: libtiff has no other for this width.
+pub fn undo_on_triples(
+    predictor: Predictor,
+    byte_order: ByteOrder,
+    samples_per_pixel: usize,
+    width: usize,
+    bytes: &mut [u8],
+) -> Result<ByteOrder> {
+    let row = width.saturating_mul(samples_per_pixel).max(1);
+    match predictor {
+        Predictor::None => Ok(byte_order),
+        Predictor::FloatingPoint => {
+            let mut planes = vec![0; row.saturating_mul(3).min(bytes.len())];
+            for triples in bytes.chunks_exact_mut(planes.len().max(1)) {
+                planes.copy_from_slice(triples);
+                running_sums(&mut planes, samples_per_pixel);
+                for (at, plane) in planes.chunks_exact(row).enumerate() {
+                    for (byte, to) in plane.iter().zip(triples.iter_mut().skip(at).step_by(3)) {
+                        *to = *byte;
+                    }
+                }
+            }
+            Ok(ByteOrder::Big)
+        }
+        Predictor::Horizontal | Predictor::Unknown(_) => {
+            Err(Error::unsupported(format!("predictor {predictor} with 24-bit floats is not supported")))
+        }
+    }
+}
+
 /// The floating point predictor: spreads each sample's bytes over planes, highest first, then takes the
 /// differences of bytes along the row.
 fn spread_planes<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize) {
@@ -310,9 +376,12 @@ mod tests {
     #[test]
     fn what_is_applied_is_undone() {
         for &sample in SampleType::ALL {
-            let float = matches!(sample, SampleType::F32 | SampleType::F64);
             for predictor in [Predictor::None, Predictor::Horizontal, Predictor::FloatingPoint] {
-                if predictor == Predictor::FloatingPoint && !float {
+                let applies = match predictor {
+                    Predictor::FloatingPoint => sample.is_float(),
+                    _ => sample != SampleType::CF64,
+                };
+                if !applies {
                     continue;
                 }
                 for (pixel, width, height) in

@@ -2,23 +2,27 @@
 
 use std::fmt;
 
-/// One number of one pixel, as it lies in memory.
+use half::f16;
+
+/// One number of one pixel, as it lies in memory. A complex number is a pair: its real and its imaginary part.
 pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + Sync + 'static {
     /// Which type this is.
     const TYPE: SampleType;
 
-    /// Its value, rounded to the nearest `f64` (64-bit integers beyond 2^53 are not exact).
+    /// Its value, rounded to the nearest `f64` (64-bit integers beyond 2^53 are not exact). Of a complex number, the
+    /// real part.
     fn to_f64(self) -> f64;
 
     /// The nearest sample to a value: half-way cases of integers go up, and values out of range become the
-    /// nearest end.
+    /// nearest end. A complex sample gets an imaginary part of 0.
     fn from_f64_nearest(value: f64) -> Self;
 
     /// The sample that a text names exactly; `None` when the type cannot hold it.
     fn parse(text: &str) -> Option<Self>;
 
     /// Whether readers take it for the nodata value: equal, both NaN, or for floating point within GDAL's
-    /// tolerance (`ARE_REAL_EQUAL`: twice the machine's epsilon times the sum).
+    /// tolerance (`ARE_REAL_EQUAL`: twice the machine's epsilon times the sum). Of complex numbers, the real parts
+    /// are compared, as in GDAL's nodata masks.
     fn is_nodata(self, nodata: Self) -> bool;
 
     /// The nearest larger value (at the end of the range, smaller) that no reader takes for `self`: where to step
@@ -169,6 +173,113 @@ macro_rules! impl_sample {
             }
         }
     };
+    (half $variant:ident $ty:ty, $sum:ty) => {
+        impl Sample for $ty {
+            const TYPE: SampleType = SampleType::$variant;
+            fn wrap(samples: Vec<Self>) -> Samples {
+                Samples::$variant(samples)
+            }
+            fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
+                if let Samples::$variant(samples) = samples { Some(samples) } else { None }
+            }
+            fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
+                if let Samples::$variant(samples) = samples { samples } else { &mut [] }
+            }
+            fn to_f64(self) -> f64 {
+                self.into()
+            }
+            fn from_f64_nearest(value: f64) -> Self {
+                Self::from_f64(value)
+            }
+            fn parse(text: &str) -> Option<Self> {
+                let value: f64 = text.trim().parse().ok()?;
+                let sample = Self::from_f64(value);
+                (sample.is_finite() == value.is_finite()).then_some(sample)
+            }
+            fn is_nodata(self, nodata: Self) -> bool {
+                // GDAL compares half floats in single precision.
+                f32::from(self).is_nodata(f32::from(nodata))
+            }
+            fn neighbour(self) -> Self {
+                if self.is_nan() {
+                    return self;
+                }
+                // Halves are so far apart that the next one is out of the tolerance.
+                let down = self.to_f64() >= Self::MAX.to_f64();
+                let bits = self.to_bits();
+                let towards_zero = down != self.is_sign_negative();
+                match bits {
+                    0 | 0x8000 => Self::from_bits(if down { 0x8001 } else { 1 }),
+                    bits if towards_zero => Self::from_bits(bits - 1),
+                    bits => Self::from_bits(bits + 1),
+                }
+            }
+            fn same(self, other: Self) -> bool {
+                self == other || (self.is_nan() && other.is_nan())
+            }
+            type Sum = $sum;
+            #[inline]
+            fn widen(self) -> $sum {
+                self.into()
+            }
+            #[inline]
+            fn mean(sum: $sum, count: u8) -> Self {
+                Self::from_f64(sum / <$sum>::from(count))
+            }
+        }
+    };
+    (complex $variant:ident $ty:ty, $sum:ty) => {
+        impl Sample for $ty {
+            const TYPE: SampleType = SampleType::$variant;
+            fn wrap(samples: Vec<Self>) -> Samples {
+                Samples::$variant(samples)
+            }
+            fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
+                if let Samples::$variant(samples) = samples { Some(samples) } else { None }
+            }
+            fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
+                if let Samples::$variant(samples) = samples { samples } else { &mut [] }
+            }
+            fn to_f64(self) -> f64 {
+                self[0].to_f64()
+            }
+            fn from_f64_nearest(value: f64) -> Self {
+                [Sample::from_f64_nearest(value), Sample::from_f64_nearest(0.0)]
+            }
+            fn parse(text: &str) -> Option<Self> {
+                Some([Sample::parse(text)?, Sample::from_f64_nearest(0.0)])
+            }
+            fn is_nodata(self, nodata: Self) -> bool {
+                self[0].is_nodata(nodata[0])
+            }
+            fn neighbour(self) -> Self {
+                [self[0].neighbour(), self[1]]
+            }
+            fn same(self, other: Self) -> bool {
+                self[0].same(other[0]) && self[1].same(other[1])
+            }
+            type Sum = Pair<$sum>;
+            #[inline]
+            fn widen(self) -> Pair<$sum> {
+                Pair(self[0].widen(), self[1].widen())
+            }
+            #[inline]
+            fn mean(sum: Pair<$sum>, count: u8) -> Self {
+                [Sample::mean(sum.0, count), Sample::mean(sum.1, count)]
+            }
+        }
+    };
+}
+
+/// The sums of both parts of complex numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pair<S>(S, S);
+
+impl<S: std::ops::Add<Output = S>> std::ops::Add for Pair<S> {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0, self.1 + other.1)
+    }
 }
 
 macro_rules! sample_types {
@@ -190,7 +301,8 @@ macro_rules! sample_types {
                 match self { $(Self::$variant => size_of::<$ty>(),)* }
             }
 
-            /// TIFF's BitsPerSample and SampleFormat (1 unsigned, 2 signed, 3 floating point).
+            /// TIFF's BitsPerSample and SampleFormat (1 unsigned, 2 signed, 3 floating point, 5 complex integer,
+            /// 6 complex floating point).
             #[must_use]
             pub const fn tiff(self) -> (u16, u16) {
                 match self { $(Self::$variant => ($bits, $format),)* }
@@ -260,15 +372,26 @@ sample_types! {
     int I16 i16, i32, 16, 2, "int16", "16-bit signed.";
     int I32 i32, i64, 32, 2, "int32", "32-bit signed.";
     int I64 i64, i128, 64, 2, "int64", "64-bit signed.";
+    half F16 f16, f64, 16, 3, "float16", "IEEE 754 half precision.";
     float F32 f32, f64, 32, 3, "float32", "IEEE 754 single precision.";
     float F64 f64, f64, 64, 3, "float64", "IEEE 754 double precision.";
+    complex CI16 [i16; 2], i32, 32, 5, "complex_int16", "Complex, of 16-bit signed integers.";
+    complex CI32 [i32; 2], i64, 64, 5, "complex_int32", "Complex, of 32-bit signed integers.";
+    complex CF32 [f32; 2], f64, 64, 6, "complex64", "Complex, of IEEE 754 single precision.";
+    complex CF64 [f64; 2], f64, 128, 6, "complex128", "Complex, of IEEE 754 double precision.";
 }
 
 impl SampleType {
-    /// Whether it is a floating-point type.
+    /// Whether it is a floating-point type, and not complex.
     #[must_use]
     pub const fn is_float(self) -> bool {
         self.tiff().1 == 3
+    }
+
+    /// Whether a sample is a complex number.
+    #[must_use]
+    pub const fn is_complex(self) -> bool {
+        self.tiff().1 > 4
     }
 
     /// Whether it can be negative.
@@ -323,6 +446,26 @@ macro_rules! with_sample_type {
                 type $t = f64;
                 $body
             }
+            $crate::sample::SampleType::F16 => {
+                type $t = half::f16;
+                $body
+            }
+            $crate::sample::SampleType::CI16 => {
+                type $t = [i16; 2];
+                $body
+            }
+            $crate::sample::SampleType::CI32 => {
+                type $t = [i32; 2];
+                $body
+            }
+            $crate::sample::SampleType::CF32 => {
+                type $t = [f32; 2];
+                $body
+            }
+            $crate::sample::SampleType::CF64 => {
+                type $t = [f64; 2];
+                $body
+            }
         }
     };
 }
@@ -341,6 +484,11 @@ macro_rules! with_samples {
             $crate::sample::Samples::I64($v) => $body,
             $crate::sample::Samples::F32($v) => $body,
             $crate::sample::Samples::F64($v) => $body,
+            $crate::sample::Samples::F16($v) => $body,
+            $crate::sample::Samples::CI16($v) => $body,
+            $crate::sample::Samples::CI32($v) => $body,
+            $crate::sample::Samples::CF32($v) => $body,
+            $crate::sample::Samples::CF64($v) => $body,
         }
     };
 }
@@ -367,10 +515,18 @@ impl NoData {
         T::parse(&self.0)
     }
 
-    /// Whether the type can hold it.
+    /// Whether samples of `bits` bits of the type, which may be fewer than the type has, can hold it.
     #[must_use]
-    pub fn fits(&self, sample: SampleType) -> bool {
-        with_sample_type!(sample, T => self.sample::<T>().is_some())
+    pub fn fits(&self, sample: SampleType, bits: u16) -> bool {
+        let fits_type = with_sample_type!(sample, T => self.sample::<T>().is_some());
+        let (all, format) = sample.tiff();
+        if !fits_type || bits >= all {
+            return fits_type;
+        }
+        // Integers of up to 31 bits, which doubles hold exactly.
+        let steps = f64::from(1_u32 << bits.min(31));
+        let range = if format == 2 { -steps / 2.0..steps / 2.0 } else { 0.0..steps };
+        self.0.parse().is_ok_and(|value: f64| range.contains(&value))
     }
 
     /// The text, as it was given.
@@ -392,7 +548,16 @@ mod tests {
 
     #[test]
     fn nodata_is_exact_or_does_not_fit() {
-        let fits = |text: &str, sample| NoData::new(text).is_some_and(|v| v.fits(sample));
+        let fits = |text: &str, sample: SampleType| {
+            NoData::new(text).is_some_and(|v| v.fits(sample, sample.tiff().0))
+        };
+        let packed = |text: &str, sample, bits| NoData::new(text).is_some_and(|v| v.fits(sample, bits));
+        assert!(packed("15", SampleType::U8, 4) && !packed("16", SampleType::U8, 4));
+        assert!(packed("-8", SampleType::I8, 4) && !packed("8", SampleType::I8, 4));
+        assert!(fits("-9999", SampleType::CI16) && !fits("-32769", SampleType::CI16));
+        assert!(
+            fits("65504", SampleType::F16) && !fits("65520", SampleType::F16) && fits("nan", SampleType::F16)
+        );
         assert!(
             fits("255", SampleType::U8) && fits("255.0", SampleType::U8) && fits("2.55e2", SampleType::U8)
         );
@@ -404,6 +569,20 @@ mod tests {
             fits("nan", SampleType::F32) && !fits("nan", SampleType::I16) && !fits("1e39", SampleType::F32)
         );
         assert!(fits("-3.4028234663852886e+38", SampleType::F32) && NoData::new("none").is_none());
+    }
+
+    #[test]
+    fn the_neighbour_of_a_half_is_the_next_one() {
+        let check = |value: f64, next: f64| {
+            assert_eq!(f16::from_f64(value).neighbour().to_f64(), next);
+        };
+        check(1.0, 1.0 + f64::from(f16::EPSILON));
+        check(-1.0, -1.0 + f64::from(f16::EPSILON) / 2.0);
+        check(65504.0, 65472.0);
+        check(-65504.0, -65472.0);
+        check(f64::INFINITY, 65504.0);
+        check(0.0, f16::MIN_POSITIVE_SUBNORMAL.to_f64());
+        assert!(f16::NAN.neighbour().is_nan());
     }
 
     #[test]

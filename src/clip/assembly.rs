@@ -9,7 +9,7 @@ use futures::stream;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::compose::{Composer, Counts, MaskedTile, Piece, unpack_bits};
+use crate::compose::{Composer, Counts, MaskedTile, Piece};
 use crate::decode;
 use crate::encode::layout::{self, Level};
 use crate::encode::{Encoded, Encoder, overview};
@@ -22,7 +22,6 @@ use crate::mask::TileClass;
 use crate::observe::{Event, Observer};
 use crate::options::{ClipOptions, Resampling};
 use crate::plan::{Plan, SourceValidity};
-use crate::sample::Samples;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::tile::{DecodedTile, EncodedTile};
@@ -174,35 +173,9 @@ fn decode_piece(
         return Err(Error::usage("a mask tile of an image without a mask"));
     };
     let rect = image.grid.rect(tile.index);
-    let decoded = if image.bits == 1 {
-        decode_bits(image, tile, rect, limits)?
-    } else {
-        decode::decode(tile, &image.layout, image.size(), limits)
-            .map_err(|e| e.at(format!("IFD {}", image.number)))?
-    };
+    let decoded = decode::decode(tile, &image.layout, image.size(), limits)
+        .map_err(|e| e.at(format!("IFD {}", image.number)))?;
     Ok((which, Piece { plane: tile.plane, rect, tile: decoded.map(Arc::new) }))
-}
-
-/// A packed 1-bit tile is decoded as bytes, and the bits of the image's own pixels are unpacked.
-fn decode_bits(
-    image: &Image,
-    tile: &EncodedTile,
-    rect: PixelRect,
-    limits: &Limits,
-) -> Result<Option<DecodedTile>> {
-    within(image.layout.bytes(tile.rows), limits.tile_bytes, "its pixels")
-        .map_err(|e| e.at(image.place(tile.index)))?;
-    let mut layout = image.layout.clone();
-    layout.size.width = layout.size.width.div_ceil(8);
-    // One "image" that is just this tile, so that nothing is cut off.
-    let alone = EncodedTile { index: TileIndex { row: 0, col: 0 }, ..tile.clone() };
-    let size = crate::grid::Size::new(layout.size.width, tile.rows);
-    let packed = decode::decode(&alone, &layout, size, limits).map_err(|e| e.at(image.place(tile.index)))?;
-    let Some(packed) = packed else { return Ok(None) };
-    let row_bytes = layout.size.width as usize;
-    let (width, height) = (rect.size().width as usize, rect.size().height as usize);
-    let bits = unpack_bits(packed.samples.as_bytes(), row_bytes, width, height);
-    Ok(Some(DecodedTile { rect, index: tile.index, samples: Samples::U8(bits), ..packed }))
 }
 
 /// The bookkeeping of a run.

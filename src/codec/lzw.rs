@@ -1,4 +1,5 @@
-//! LZW, most significant bit first, with TIFF's early change of code width (TIFF 6.0 §13), through weezl.
+//! LZW, most significant bit first, with TIFF's early change of code width (TIFF 6.0 §13), through weezl. What writers
+//! before TIFF 5.0 made, least significant bit first and without the early change, is read too.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::cell::RefCell;
@@ -17,6 +18,7 @@ const BYTE: u8 = 8;
 thread_local! {
     // Tables of 4096 codes: kept from tile to tile.
     static DECODER: RefCell<Option<Decoder>> = const { RefCell::new(None) };
+    static OLD_DECODER: RefCell<Option<Decoder>> = const { RefCell::new(None) };
     static ENCODER: RefCell<Option<Encoder>> = const { RefCell::new(None) };
 }
 
@@ -25,16 +27,18 @@ pub(super) fn decompress(data: &[u8], out: &mut [u8]) -> Result<()> {
     if wanted == 0 {
         return Ok(());
     }
-    if is_old_style(data) {
-        return Err(Error::unsupported(
-            "old-style LZW (least significant bit first, as written before 1990) is not supported",
-        ));
-    }
-    DECODER.with_borrow_mut(|slot| {
+    let old = is_old_style(data);
+    let slot = if old { &OLD_DECODER } else { &DECODER };
+    slot.with_borrow_mut(|slot| {
         let decoder = slot.get_or_insert_with(|| {
+            let configuration = if old {
+                Configuration::new(BitOrder::Lsb, BYTE)
+            } else {
+                Configuration::with_tiff_size_switch(BitOrder::Msb, BYTE)
+            };
             // Yielding on a full buffer is what makes a missing end code and trailing rubbish harmless. A
             // stream that does not start with a clear code is read as if it did.
-            Configuration::with_tiff_size_switch(BitOrder::Msb, BYTE).with_yield_on_full_buffer(true).build()
+            configuration.with_yield_on_full_buffer(true).build()
         });
         decoder.reset();
         let (mut data, mut out) = (data, out);

@@ -177,7 +177,7 @@ impl ImageFields {
 
 fn image_fields(header: &Header, plan: &Plan, options: &ClipOptions) -> Result<ImageFields> {
     let bands = plan.output_bands();
-    let (bits, format) = header.sample_type.tiff();
+    let (bits, (_, format)) = (header.bits, header.sample_type.tiff());
     let photometric = plan.colour.photometric;
     let extra = &plan.colour.extra_samples;
     let spp = u16::try_from(bands)

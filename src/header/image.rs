@@ -5,11 +5,12 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::grid::{Size, TileGrid, TileIndex};
 use crate::limits::{Limits, within};
+use crate::packing::is_packed;
 use crate::sample::SampleType;
-use crate::tiff::code::{ByteOrder, Compression, Predictor, tag};
+use crate::tiff::code::{ByteOrder, Compression, Photometric, Predictor, tag};
 use crate::tiff::parse::{Fetched, Stop};
 use crate::tiff::{Field, Ifd, Table};
-use crate::tile::TileLayout;
+use crate::tile::{Parameters, TileLayout};
 
 /// A column of the tile table: where tiles start, or how long they are.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,10 +71,8 @@ pub struct Image {
     pub bands: u16,
     /// Stored planes: 1, or one per band (PlanarConfiguration 2).
     pub planes: u16,
-    /// How a stored tile becomes samples. Of a 1-bit mask, `sample_type` is that of the unpacked bits.
+    /// How a stored tile becomes samples.
     pub layout: TileLayout,
-    /// Bits of a sample as stored: 1 for a packed mask.
-    pub bits: u16,
     offsets: Column,
     byte_counts: Column,
 }
@@ -94,20 +93,12 @@ impl Image {
         if bands == 0 {
             return Err(ifd.bad(tag::SAMPLES_PER_PIXEL, "is 0"));
         }
-        let is_mask = ifd.integer::<u64>(tag::NEW_SUBFILE_TYPE)?.unwrap_or(0) & 4 != 0;
-        let (sample_type, bits) = sample_type(ifd, bands, is_mask)?;
+        let (sample_type, bits) = sample_type(ifd, bands)?;
         let planes = match ifd.integer::<u16>(tag::PLANAR_CONFIGURATION)?.unwrap_or(1) {
             1 => 1,
             2 => bands,
             other => return Err(ifd.bad(tag::PLANAR_CONFIGURATION, format!("is {other}, not 1 or 2"))),
         };
-        if ifd.integer::<u16>(tag::FILL_ORDER)?.unwrap_or(1) == 2 {
-            let compression = Compression::from(ifd.integer::<u16>(tag::COMPRESSION)?.unwrap_or(1));
-            return Err(Error::unsupported(format!(
-                "{}: FillOrder 2 (reversed bits) with compression {compression} is not supported",
-                ifd.place()
-            )));
-        }
         let tiled = ifd.fields.contains_key(&tag::TILE_WIDTH) || ifd.fields.contains_key(&tag::TILE_OFFSETS);
         let tile = if tiled {
             Size::new(required(tag::TILE_WIDTH)?, required(tag::TILE_LENGTH)?)
@@ -129,7 +120,10 @@ impl Image {
             compression: Compression::from(ifd.integer::<u16>(tag::COMPRESSION)?.unwrap_or(1)),
             predictor: Predictor::from(ifd.integer::<u16>(tag::PREDICTOR)?.unwrap_or(1)),
             byte_order: order,
+            bits,
+            reversed: ifd.integer::<u16>(tag::FILL_ORDER)?.unwrap_or(1) == 2,
             cmyk: false,
+            parameters: parameters(ifd, planes)?,
         };
         let (offsets, byte_counts) = columns(ifd, tiled, layout.compression, grid, planes)?;
         Ok(Self {
@@ -140,7 +134,6 @@ impl Image {
             bands,
             planes,
             layout,
-            bits,
             offsets,
             byte_counts,
         })
@@ -195,7 +188,7 @@ impl Image {
             let rows = self.stored_rows(index);
             let len = match &counts {
                 Some(counts) => counts.get(at).copied(),
-                None => Some(self.layout.bytes(rows)),
+                None => Some(self.layout.stored_bytes(rows)),
             };
             let (Some(&offset), Some(len)) = (offsets.get(at), len) else {
                 return Err(Error::format("the tile table is shorter than its count")
@@ -231,8 +224,30 @@ impl Image {
     }
 }
 
+/// What the compression of an image needs to know.
+fn parameters(ifd: &Ifd, planes: u16) -> Result<Parameters> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others need nothing")]
+    Ok(match Compression::from(ifd.integer::<u16>(tag::COMPRESSION)?.unwrap_or(1)) {
+        Compression::Jpeg => {
+            let photometric = ifd.integer::<u16>(tag::PHOTOMETRIC)?.map(Photometric::from);
+            Parameters::Jpeg {
+                tables: ifd.value(tag::JPEG_TABLES).map(|value| value.bytes.clone()),
+                ycbcr: photometric == Some(Photometric::YCbCr) && planes == 1,
+            }
+        }
+        Compression::Group3 => {
+            Parameters::Group3 { two_dimensional: ifd.integer::<u64>(tag::T4_OPTIONS)?.unwrap_or(0) & 1 != 0 }
+        }
+        Compression::Lerc => {
+            let values = ifd.integers(tag::LERC_PARAMETERS)?.unwrap_or_default();
+            Parameters::Lerc { wrapping: values.get(1).copied().unwrap_or(0) }
+        }
+        _ => Parameters::None,
+    })
+}
+
 /// The type of the samples, and the bits that one takes in the file.
-fn sample_type(ifd: &Ifd, bands: u16, is_mask: bool) -> Result<(SampleType, u16)> {
+fn sample_type(ifd: &Ifd, bands: u16) -> Result<(SampleType, u16)> {
     let all = |tag, default: u64| -> Result<u64> {
         let values = ifd.integers(tag)?.unwrap_or_default();
         let first = values.first().copied().unwrap_or(default);
@@ -252,13 +267,19 @@ fn sample_type(ifd: &Ifd, bands: u16, is_mask: bool) -> Result<(SampleType, u16)
         4 => 1,
         format => format,
     };
-    if is_mask && bits == 1 && bands == 1 {
-        return Ok((SampleType::U8, 1));
-    }
-    let found = SampleType::ALL.iter().find(|t| {
-        let (b, f) = t.tiff();
-        (u64::from(b), u64::from(f)) == (bits, format)
-    });
+    let found = SampleType::ALL
+        .iter()
+        // Types stand from narrow to wide.
+        .find(|kind| {
+            let (all, kind) = kind.tiff();
+            (u64::from(all) >= bits && bits > 0, u64::from(kind)) == (true, format)
+        })
+        .copied()
+        // What is packed, or fills its type.
+        .filter(|&kind| {
+            let bits = u16::try_from(bits).unwrap_or(0);
+            bits == kind.tiff().0 || is_packed(kind, bits)
+        });
     let format = match format {
         1 => "unsigned integer".to_owned(),
         2 => "signed integer".to_owned(),
@@ -267,7 +288,7 @@ fn sample_type(ifd: &Ifd, bands: u16, is_mask: bool) -> Result<(SampleType, u16)
         6 => "complex floating-point".to_owned(),
         other => format!("format {other}"),
     };
-    found.map(|&t| (t, t.tiff().0)).ok_or_else(|| {
+    found.zip(u16::try_from(bits).ok()).ok_or_else(|| {
         Error::unsupported(format!("{}: {bits}-bit {format} samples are not supported", ifd.place()))
     })
 }

@@ -38,7 +38,7 @@ impl SourceValidity {
         if header.mask.is_some() {
             return Self::Mask;
         }
-        if let Some(nodata) = header.nodata.clone().filter(|value| value.fits(sample)) {
+        if let Some(nodata) = header.nodata.clone().filter(|value| header.holds(value)) {
             return Self::NoData(nodata);
         }
         match header.alpha() {
@@ -82,7 +82,7 @@ impl Validity {
     ) -> Result<Self> {
         let sample = header.sample_type;
         if let Some(given) = &options.nodata
-            && !given.fits(sample)
+            && !header.holds(given)
         {
             return Err(Error::usage(format!(
                 "nodata {given} does not fit the raster's {} samples",
@@ -90,7 +90,7 @@ impl Validity {
             )));
         }
         let declared = header.nodata.clone().map(|value| (value, NoDataOrigin::Source));
-        let usable = declared.clone().filter(|(value, _)| value.fits(sample));
+        let usable = declared.clone().filter(|(value, _)| header.holds(value));
         let nodata = options.nodata.clone().map(|value| (value, NoDataOrigin::Given)).or(usable);
         let source = SourceValidity::of(header);
         let this = Self {

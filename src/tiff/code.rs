@@ -214,6 +214,7 @@ tags! {
     ORIENTATION = 274 "Orientation";
     SAMPLES_PER_PIXEL = 277 "SamplesPerPixel";
     ROWS_PER_STRIP = 278 "RowsPerStrip";
+    T4_OPTIONS = 292 "T4Options";
     STRIP_BYTE_COUNTS = 279 "StripByteCounts";
     MIN_SAMPLE_VALUE = 280 "MinSampleValue";
     MAX_SAMPLE_VALUE = 281 "MaxSampleValue";
@@ -255,5 +256,6 @@ tags! {
     ICC_PROFILE = 34675 "ICC Profile";
     GDAL_METADATA = 42112 "GDAL_METADATA";
     GDAL_NODATA = 42113 "GDAL_NODATA";
+    LERC_PARAMETERS = 50674 "LercParameters";
     RPC_COEFFICIENT = 50844 "RPCCoefficientTag";
 }
