@@ -319,7 +319,8 @@ impl Composer {
     fn store<T: Sample>(&self, pixel: &mut [T], valid: bool, by_nodata: bool, fill: Option<T>, opaque: T) {
         if let (Some(alpha), true) = (self.alpha, self.add_alpha) {
             pixel[alpha] = if valid { opaque } else { T::zeroed() };
-        } else if let (Some(alpha), false) = (self.alpha, valid || self.keeps_mask) {
+        } else if let (Some(alpha), false) = (self.alpha, valid || self.keeps_mask || by_nodata) {
+            // Where nodata speaks, the alpha band is a band like the others and keeps what it holds.
             pixel[alpha] = T::zeroed();
         }
         if let (Some(fill), false) = (fill, valid || by_nodata || self.keeps_mask) {

@@ -154,7 +154,7 @@ impl Header {
                 .filter(|map| map.kind == FieldType::Short && map.count == 3 << main.layout.bits.min(16))
                 .cloned(),
             geo: Georeference::parse(main_ifd)?,
-            nodata: main_ifd.text(tag::GDAL_NODATA).as_deref().and_then(NoData::new),
+            nodata: main_ifd.text(tag::GDAL_NODATA).as_deref().and_then(NoData::of_file),
             metadata: main_ifd.text(tag::GDAL_METADATA),
             kept: KEPT
                 .iter()

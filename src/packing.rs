@@ -20,6 +20,7 @@ pub fn row_bytes(samples: u64, bits: u16) -> u64 {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] for a width that is not stored so: see [`is_packed`].
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are not packed")]
 pub fn unpack(
     packed: &[u8],
     sample: SampleType,
@@ -34,7 +35,7 @@ pub fn unpack(
     let row_bytes = usize::try_from(row_bytes(row as u64, bits)).unwrap_or(usize::MAX).max(1);
     if let Samples::F32(out) = out {
         for (out, triple) in out.iter_mut().zip(packed.as_chunks().0) {
-            *out = float_of(triple, order);
+            *out = float_of(*triple, order);
         }
         return Ok(());
     }
@@ -47,11 +48,7 @@ pub fn unpack(
         }
     };
     // The low bits, kept; `shift` moves the sign to the type's own and back.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_possible_wrap,
-        reason = "a value has no more bits than the type"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a value has no more bits than the type")]
     match out {
         Samples::U8(out) => read(&mut |at, value| set(out, at, value as u8)),
         Samples::U16(out) => read(&mut |at, value| set(out, at, value as u16)),
@@ -69,14 +66,15 @@ pub fn unpack(
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] for a width that is not stored so, and for 24-bit floats, which are read only.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are not packed")]
 pub fn pack(samples: &Samples, bits: u16, row: usize) -> Result<Vec<u8>> {
     let sample = samples.sample_type();
     if !is_packed(sample, bits) {
         return Err(not_packed(sample, bits));
     }
     Ok(match samples {
-        Samples::U8(v) => pack_rows(v, bits, row, |v| v.into()),
-        Samples::U16(v) => pack_rows(v, bits, row, |v| v.into()),
+        Samples::U8(v) => pack_rows(v, bits, row, u32::from),
+        Samples::U16(v) => pack_rows(v, bits, row, u32::from),
         Samples::U32(v) => pack_rows(v, bits, row, |v| v),
         Samples::I8(v) => pack_rows(v, bits, row, |v| i32::from(v).cast_unsigned()),
         Samples::I16(v) => pack_rows(v, bits, row, |v| i32::from(v).cast_unsigned()),
@@ -154,7 +152,7 @@ fn pack_rows<T: Copy>(samples: &[T], bits: u16, row: usize, word: impl Fn(T) -> 
 }
 
 /// A 24-bit float (TIFF Technical Note 3: 1 sign, 7 exponent with bias 63, 16 mantissa bits), exactly.
-fn float_of(&bytes: &[u8; 3], order: ByteOrder) -> f32 {
+fn float_of(bytes: [u8; 3], order: ByteOrder) -> f32 {
     let [high, middle, low] = match order {
         ByteOrder::Big => bytes,
         ByteOrder::Little => [bytes[2], bytes[1], bytes[0]],
@@ -225,10 +223,11 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "exactness is the point")]
     fn floats_of_24_bits_are_exact() {
         let read = |bits: u32| {
             let [_, bytes @ ..] = bits.to_be_bytes();
-            float_of(&bytes, ByteOrder::Big)
+            float_of(bytes, ByteOrder::Big)
         };
         // By hand, from the technical note.
         assert_eq!((read(0x3f_0000), read(0xbf_8000), read(0)), (1.0, -1.5, 0.0));
@@ -238,6 +237,6 @@ mod tests {
         assert_eq!(read(0x01_0000), 2.0_f32.powi(-62));
         assert_eq!((read(0x7f_0000), read(0xff_0000)), (f32::INFINITY, f32::NEG_INFINITY));
         assert!(read(0x7f_0001).is_nan());
-        assert_eq!(float_of(&[0x00, 0x80, 0xbf], ByteOrder::Little), -1.5);
+        assert_eq!(float_of([0x00, 0x80, 0xbf], ByteOrder::Little), -1.5);
     }
 }

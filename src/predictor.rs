@@ -379,7 +379,9 @@ mod tests {
             for predictor in [Predictor::None, Predictor::Horizontal, Predictor::FloatingPoint] {
                 let applies = match predictor {
                     Predictor::FloatingPoint => sample.is_float(),
-                    _ => sample != SampleType::CF64,
+                    Predictor::None | Predictor::Horizontal | Predictor::Unknown(_) => {
+                        sample != SampleType::CF64
+                    }
                 };
                 if !applies {
                     continue;

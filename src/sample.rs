@@ -1,8 +1,12 @@
 //! Sample types: the one list of what a pixel's number can be, and vectors of them.
 
+mod nodata;
+
 use std::fmt;
 
 use half::f16;
+
+pub use nodata::NoData;
 
 /// One number of one pixel, as it lies in memory. A complex number is a pair: its real and its imaginary part.
 pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + Sync + 'static {
@@ -19,6 +23,10 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
 
     /// The sample that a text names exactly; `None` when the type cannot hold it.
     fn parse(text: &str) -> Option<Self>;
+
+    /// The sample that GDAL masks when a file declares a nodata value: `text` begins with a number, which `value` is.
+    /// `None` when it masks none.
+    fn of_nodata(text: &str, value: f64) -> Option<Self>;
 
     /// Whether readers take it for the nodata value: equal, both NaN, or for floating point within GDAL's
     /// tolerance (`ARE_REAL_EQUAL`: twice the machine's epsilon times the sum). Of complex numbers, the real parts
@@ -85,12 +93,26 @@ macro_rules! impl_sample {
             fn parse(text: &str) -> Option<Self> {
                 let text = text.trim();
                 text.parse::<$ty>().ok().or_else(|| {
-                    // GDAL reads a 64-bit nodata value as an integer, and of "9.2e18" just the 9. A text on which
-                    // readers disagree marks nothing.
                     let value: f64 = text.parse().ok().filter(|_| size_of::<$ty>() < 8)?;
                     let sample = Self::from_f64_nearest(value);
                     (sample.to_f64() == value && value < <$ty>::MAX.to_f64() + 1.0).then_some(sample)
                 })
+            }
+            fn of_nodata(text: &str, value: f64) -> Option<Self> {
+                if size_of::<$ty>() == 8 {
+                    // strtoll and strtoull: digits alone, and the ends of the range beyond it. A negative unsigned
+                    // number counts down from the end.
+                    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+                    let len = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+                    let number = digits[..len].parse::<u128>().unwrap_or(0).min(1 << 64);
+                    let number =
+                        i128::try_from(number).unwrap_or(0) * if text.starts_with('-') { -1 } else { 1 };
+                    let saturated = number.clamp(<$ty>::MIN as i128, <$ty>::MAX as i128) as $ty;
+                    return Some(if <$ty>::MIN == 0 && number < 0 { number as $ty } else { saturated });
+                }
+                // GDAL cuts fractions off. Of all types but int8 it asks first whether the value is in range.
+                let asked = if Self::TYPE == SampleType::I8 { value.trunc() } else { value };
+                (asked >= <$ty>::MIN as f64 && asked <= <$ty>::MAX as f64).then(|| value.trunc() as $ty)
             }
             fn is_nodata(self, nodata: Self) -> bool {
                 self == nodata
@@ -146,6 +168,10 @@ macro_rules! impl_sample {
                 let sample = Self::from_f64_nearest(value);
                 (sample.is_finite() == value.is_finite()).then_some(sample)
             }
+            fn of_nodata(_: &str, value: f64) -> Option<Self> {
+                // Beyond single precision's range it is infinite.
+                Some(value as $ty)
+            }
             fn is_nodata(self, nodata: Self) -> bool {
                 self.same(nodata) || (self - nodata).abs() < <$ty>::EPSILON * (self + nodata).abs() * 2.0
             }
@@ -195,6 +221,16 @@ macro_rules! impl_sample {
                 let value: f64 = text.trim().parse().ok()?;
                 let sample = Self::from_f64(value);
                 (sample.is_finite() == value.is_finite()).then_some(sample)
+            }
+            fn of_nodata(_: &str, value: f64) -> Option<Self> {
+                // GDAL compares in single precision with the value as it stands, which a half may not be able to hold.
+                let sample = Self::from_f64(value);
+                let in_range = sample.is_finite() == value.is_finite();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "single precision is what is compared in"
+                )]
+                (in_range && f32::from(sample).is_nodata(value as f32)).then_some(sample)
             }
             fn is_nodata(self, nodata: Self) -> bool {
                 // GDAL compares half floats in single precision.
@@ -248,6 +284,9 @@ macro_rules! impl_sample {
             }
             fn parse(text: &str) -> Option<Self> {
                 Some([Sample::parse(text)?, Sample::from_f64_nearest(0.0)])
+            }
+            fn of_nodata(text: &str, value: f64) -> Option<Self> {
+                Some([Sample::of_nodata(text, value)?, Sample::from_f64_nearest(0.0)])
             }
             fn is_nodata(self, nodata: Self) -> bool {
                 self[0].is_nodata(nodata[0])
@@ -495,83 +534,12 @@ macro_rules! with_samples {
 
 pub(crate) use {with_sample_type, with_samples};
 
-/// The value that marks a sample as "no data", as the text of tag 42113 (`GDAL_NODATA`) or of the command
-/// line: a text, because no number type holds all of -9999, NaN and 18446744073709551615.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoData(String);
-
-impl NoData {
-    /// From a text that names a number, `nan` or `inf`; `None` when it names none, or has more than 64 bytes.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        // No number needs more; it is read again for every tile.
-        let text = text.get(..=64).map_or(text, |_| "").trim();
-        text.parse::<f64>().ok().map(|_| Self(text.to_owned()))
-    }
-
-    /// The sample it stands for; `None` when the type cannot hold it, so that no pixel can be nodata.
-    #[must_use]
-    pub fn sample<T: Sample>(&self) -> Option<T> {
-        T::parse(&self.0)
-    }
-
-    /// Whether samples of `bits` bits of the type, which may be fewer than the type has, can hold it.
-    #[must_use]
-    pub fn fits(&self, sample: SampleType, bits: u16) -> bool {
-        let fits_type = with_sample_type!(sample, T => self.sample::<T>().is_some());
-        let (all, format) = sample.tiff();
-        if !fits_type || bits >= all {
-            return fits_type;
-        }
-        // Integers of up to 31 bits, which doubles hold exactly.
-        let steps = f64::from(1_u32 << bits.min(31));
-        let range = if format == 2 { -steps / 2.0..steps / 2.0 } else { 0.0..steps };
-        self.0.parse().is_ok_and(|value: f64| range.contains(&value))
-    }
-
-    /// The text, as it was given.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for NoData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nodata_is_exact_or_does_not_fit() {
-        let fits = |text: &str, sample: SampleType| {
-            NoData::new(text).is_some_and(|v| v.fits(sample, sample.tiff().0))
-        };
-        let packed = |text: &str, sample, bits| NoData::new(text).is_some_and(|v| v.fits(sample, bits));
-        assert!(packed("15", SampleType::U8, 4) && !packed("16", SampleType::U8, 4));
-        assert!(packed("-8", SampleType::I8, 4) && !packed("8", SampleType::I8, 4));
-        assert!(fits("-9999", SampleType::CI16) && !fits("-32769", SampleType::CI16));
-        assert!(
-            fits("65504", SampleType::F16) && !fits("65520", SampleType::F16) && fits("nan", SampleType::F16)
-        );
-        assert!(
-            fits("255", SampleType::U8) && fits("255.0", SampleType::U8) && fits("2.55e2", SampleType::U8)
-        );
-        assert!(!fits("256", SampleType::U8) && !fits("-1", SampleType::U8) && !fits("0.5", SampleType::U8));
-        assert!(
-            fits("18446744073709551615", SampleType::U64) && !fits("1.8446744073709552e19", SampleType::U64)
-        );
-        assert!(
-            fits("nan", SampleType::F32) && !fits("nan", SampleType::I16) && !fits("1e39", SampleType::F32)
-        );
-        assert!(fits("-3.4028234663852886e+38", SampleType::F32) && NoData::new("none").is_none());
-    }
-
-    #[test]
+    #[expect(clippy::float_cmp, reason = "the next one is one value")]
     fn the_neighbour_of_a_half_is_the_next_one() {
         let check = |value: f64, next: f64| {
             assert_eq!(f16::from_f64(value).neighbour().to_f64(), next);

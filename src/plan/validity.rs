@@ -82,7 +82,7 @@ impl Validity {
     ) -> Result<Self> {
         let sample = header.sample_type;
         if let Some(given) = &options.nodata
-            && !header.holds(given)
+            && !given.is_exact(sample, header.bits)
         {
             return Err(Error::usage(format!(
                 "nodata {given} does not fit the raster's {} samples",
@@ -127,8 +127,11 @@ impl Validity {
             MaskStorage::Auto if is_mask_alpha(alpha, bands, sample) => Ok(this),
             MaskStorage::Auto if sample.is_signed() && this.nodata.is_none() => {
                 let value = NoData::new(if sample == SampleType::I8 { "-128" } else { "-9999" });
-                let nodata = value.clone().map(|value| (value, NoDataOrigin::Chosen));
-                Ok(Self { fill: value, nodata, ..this })
+                // Neither 12-bit integers nor half floats can hold it.
+                let Some(value) = value.filter(|value| value.is_exact(sample, header.bits)) else {
+                    return Ok(Self { mask: true, ..this });
+                };
+                Ok(Self { fill: Some(value.clone()), nodata: Some((value, NoDataOrigin::Chosen)), ..this })
             }
             MaskStorage::Auto | MaskStorage::Internal => Ok(Self { mask: true, ..this }),
         }
