@@ -25,7 +25,7 @@ from rasterio.enums import ColorInterp
 
 warnings.filterwarnings("ignore")
 OUT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "codec"
-SIDE = 16
+SHAPE = 9, 11
 rows, stored, expected = [], bytearray(), bytearray()
 seen = {}
 
@@ -43,9 +43,9 @@ def keep(writer, code, wrapping, a, data, error=0):
     stored.extend(data)
 
 
-def image(dtype, spp, side=SIDE, seed=7):
+def image(dtype, spp, shape=SHAPE, seed=7):
     rng = np.random.default_rng(seed)
-    ramp = np.add.outer(np.arange(side) * 3, np.arange(side) * 2)[..., None] + np.arange(spp) * 40
+    ramp = np.add.outer(np.arange(shape[0]) * 3, np.arange(shape[1]) * 2)[..., None] + np.arange(spp) * 40
     ramp = ramp + rng.integers(0, 5, ramp.shape)
     if dtype.startswith("float"):
         return (ramp * 1.37 - 55.5).astype(dtype)
@@ -56,12 +56,12 @@ def image(dtype, spp, side=SIDE, seed=7):
 
 
 def by_gdal(a, compression, code, wrapping=0, interleave="pixel", alpha=False, error=0, **options):
-    """A file of one tile (of one a band, if interleaved by band) as GDAL writes and reads it."""
-    side, _, spp = a.shape
+    """A file of one strip (of one a band, if interleaved by band) as GDAL writes and reads it."""
+    rows, columns, spp = a.shape
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "a.tif"
-        profile = dict(driver="GTiff", width=side, height=side, count=spp, dtype=a.dtype.name, tiled=True,
-                       blockxsize=side, blockysize=side, interleave=interleave, compress=compression, **options)  # fmt: skip
+        profile = dict(driver="GTiff", width=columns, height=rows, count=spp, dtype=a.dtype.name, tiled=False,
+                       blockysize=rows, interleave=interleave, compress=compression, **options)  # fmt: skip
         if alpha:
             profile.update(photometric="RGB", alpha="UNSPECIFIED" if alpha == "none" else "NON-PREMULTIPLIED")
         with rasterio.open(path, "w", **profile) as dst:
@@ -79,14 +79,14 @@ def by_gdal(a, compression, code, wrapping=0, interleave="pixel", alpha=False, e
                 keep("gdal", code, wrapping, part, raw[offset : offset + length], error)
 
 
-for dtype in ["uint8", "int16", "uint16", "uint32", "float32", "float64"]:
+for dtype in ["uint8", "uint16", "float32"]:
     for spp in (1, 3):
         by_gdal(image(dtype, spp), "ZSTD", 50000, zstd_level=9)
         by_gdal(image(dtype, spp), "LZMA", 34925, lzma_preset=6)
-flat = np.zeros((SIDE, SIDE, 1), "uint8")
+flat = np.zeros((*SHAPE, 1), "uint8")
 by_gdal(flat, "ZSTD", 50000, zstd_level=22)
 by_gdal(flat, "LZMA", 34925, lzma_preset=9)
-large = image("uint16", 1, 64)
+large = image("uint16", 1, (40, 32))
 for level in (1, 3, 19, 22):
     keep("imagecodecs", 50000, 0, large, imagecodecs.zstd_encode(large.tobytes(), level=level))
 half = large.nbytes // 2
@@ -103,8 +103,8 @@ for dtype in ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", 
             by_gdal(image(dtype, spp), name, 34887, wrapping, max_z_error=0)
     by_gdal(image(dtype, 3), "LERC", 34887, 0, interleave="band", max_z_error=0)
     by_gdal(image(dtype, 1), "LERC", 34887, 0, max_z_error=0.01 if dtype.startswith("float") else 1)
-    by_gdal(np.full((SIDE, SIDE, 1), 7, dtype), "LERC", 34887, 0)
-    by_gdal(np.tile(np.array([1, 2, 3], dtype), (SIDE, SIDE, 1)), "LERC_ZSTD", 34887, 2)
+    by_gdal(np.full((*SHAPE, 1), 7, dtype), "LERC", 34887, 0)
+    by_gdal(np.tile(np.array([1, 2, 3], dtype), (*SHAPE, 1)), "LERC_ZSTD", 34887, 2)
 for dtype in ("float32", "float64"):
     for spp in (1, 3):
         for how in ("all", "some", "every"):
@@ -118,40 +118,36 @@ for dtype in ("float32", "float64"):
                 a[:] = np.nan
             by_gdal(a, "LERC", 34887, 0)
             by_gdal(a, "LERC_DEFLATE", 34887, 1, max_z_error=0.01)
-mask = np.where(np.add.outer(np.arange(SIDE), np.arange(SIDE)) % 5 < 2, 0, 255)
+mask = np.where(np.add.outer(np.arange(SHAPE[0]), np.arange(SHAPE[1])) % 5 < 2, 0, 255)
 for name, alpha in {"mask": mask, "opaque": mask * 0 + 255, "clear": mask * 0, "soft": mask // 2 + 9}.items():
     a = image("uint8", 4)
     a[..., 3] = alpha
     by_gdal(a, "LERC", 34887, 0, alpha=True)
     by_gdal(a, "LERC_ZSTD", 34887, 2, alpha=True)
     by_gdal(a, "LERC", 34887, 0, interleave="band", alpha=True)
-wide = image("float32", 1, 32)
+wide = image("float32", 1, (24, 32))
 by_gdal(wide, "LERC", 34887, 0, max_z_error=0.5)
 
 for dtype in ("uint8", "uint16"):
     for spp in (1, 2, 3, 4):
-        a = image(dtype, spp, 24)
+        a = image(dtype, spp, (17, 20))
         data = imagecodecs.jpegxl_encode(a if spp > 1 else a[..., 0], lossless=True, photometric="gray" if spp < 3 else "rgb")
         keep("imagecodecs", 50002, 0, imagecodecs.jpegxl_decode(data).reshape(a.shape), data)
-    planes = np.moveaxis(image(dtype, 5, 24), -1, 0)
-    data = imagecodecs.jpegxl_encode(planes, lossless=True, photometric="rgb", planar=True)
-    keep("imagecodecs", 50002, 0, np.moveaxis(imagecodecs.jpegxl_decode(data).reshape(planes.shape), 0, -1), data)
-a = image("float32", 1, 24)
-data = imagecodecs.jpegxl_encode(a[..., 0], lossless=True)
-keep("imagecodecs", 50002, 0, imagecodecs.jpegxl_decode(data).reshape(a.shape), data)
-a = image("float32", 3, 24)
-data = imagecodecs.jpegxl_encode(a, lossless=True, photometric="rgb")
-keep("imagecodecs", 50002, 0, imagecodecs.jpegxl_decode(data).reshape(a.shape), data)
+for spp in (1, 3):
+    # libjxl's encoder refuses some arrays of floats (JXL_ENC_ERR_GENERIC); it takes these.
+    a = np.linspace(0, 1, 12 * 14 * spp).reshape(12, 14, spp).astype("float32")
+    data = imagecodecs.jpegxl_encode(a if spp > 1 else a[..., 0], lossless=True, photometric="gray" if spp < 3 else "rgb")
+    keep("imagecodecs", 50002, 0, imagecodecs.jpegxl_decode(data).reshape(a.shape), data)
 for dtype, error in (("uint8", 2), ("uint16", 300)):
     for spp in (1, 3, 4):
-        a = image(dtype, spp, 64)
+        a = image(dtype, spp, (24, 24))
         if dtype == "uint16":
             a = a * 150
         data = imagecodecs.jpegxl_encode(a if spp > 1 else a[..., 0], distance=1.0, lossless=False)
         keep("imagecodecs", 50002, 0, imagecodecs.jpegxl_decode(data).reshape(a.shape), data, error)
 
 for dtype in ("uint8", "uint16"):
-    a = image(dtype, 1, 32)
+    a = image(dtype, 1, (20, 32))
     a[3:9] = 5
     a[:, 10:30] = 9
     a[11, ::3] = 1

@@ -93,4 +93,6 @@ fn too_short(compression: Compression, found: usize, wanted: usize) -> Error {
 }
 
 #[cfg(test)]
+mod more_tests;
+#[cfg(test)]
 mod tests;

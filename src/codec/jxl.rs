@@ -2,8 +2,10 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 #![allow(clippy::allow_attributes, dead_code, reason = "called once the tags are wired")]
 
+use jxl_bitstream::{Bitstream, ContainerParser, ParseEvent};
 use jxl_oxide::image::BitDepth;
-use jxl_oxide::{AllocTracker, InitializeResult, JxlImage, JxlThreadPool};
+use jxl_oxide::{AllocTracker, ImageHeader, InitializeResult, JxlImage, JxlThreadPool};
+use jxl_oxide_common::Bundle;
 
 use crate::error::{Error, Result};
 use crate::sample::Samples;
@@ -37,26 +39,29 @@ pub(super) fn decompress(
             return Err(Error::unsupported(format!("JPEG XL of {} is not supported", samples.sample_type().name())));
         }
     };
-    let most = samples.len().saturating_mul(PER_SAMPLE).saturating_add(BASE);
-    let mut image = open(data, most)?;
-    let size = (image.width(), image.height());
+    // All that is claimed is looked at before the decoder starts.
+    let header = read_header(data)?;
+    let size = (header.width_with_orientation(), header.height_with_orientation());
     if (usize::try_from(size.0), usize::try_from(size.1)) != (Ok(width), Ok(rows)) {
         return Err(Error::format(format!(
             "the JPEG XL image has {} x {} pixels; {width} x {rows} are expected",
             size.0, size.1
         )));
     }
-    let meta = &image.image_header().metadata;
-    let found = match meta.bit_depth {
-        BitDepth::IntegerSample { bits_per_sample } => (bits_per_sample, false),
-        BitDepth::FloatSample { bits_per_sample, .. } => (bits_per_sample, true),
-    };
-    if found != expected {
-        return Err(Error::format(format!(
-            "the JPEG XL image has {} bits a sample; the image's samples are {}",
-            found.0,
-            samples.sample_type().name()
-        )));
+    let meta = &header.metadata;
+    let depths = meta.ec_info.iter().map(|extra| extra.bit_depth);
+    for depth in std::iter::once(meta.bit_depth).chain(depths) {
+        let found = match depth {
+            BitDepth::IntegerSample { bits_per_sample } => (bits_per_sample, false),
+            BitDepth::FloatSample { bits_per_sample, .. } => (bits_per_sample, true),
+        };
+        if found != expected {
+            return Err(Error::format(format!(
+                "the JPEG XL image has {} bits a sample; the image's samples are {}",
+                found.0,
+                samples.sample_type().name()
+            )));
+        }
     }
     let colours = if meta.grayscale() { 1 } else { 3_usize };
     let channels = colours.saturating_add(meta.ec_info.len());
@@ -65,9 +70,18 @@ pub(super) fn decompress(
             "the JPEG XL image has {channels} channels; {samples_per_pixel} samples a pixel are expected"
         )));
     }
-    if meta.orientation != 1 {
-        return Err(Error::unsupported("a rotated JPEG XL image is not supported"));
+    // None of these comes from GDAL. A profile or a preview has a size of its own.
+    let extras = [
+        (meta.orientation != 1, "rotated"),
+        (meta.animation.is_some(), "an animation"),
+        (meta.preview.is_some(), "with a preview"),
+        (meta.colour_encoding.want_icc(), "with an ICC profile"),
+    ];
+    if let Some((_, what)) = extras.iter().find(|(found, _)| *found) {
+        return Err(Error::unsupported(format!("a JPEG XL image that is {what} is not supported")));
     }
+    let most = samples.len().saturating_mul(PER_SAMPLE).saturating_add(BASE);
+    let mut image = open(data, most)?;
     image.set_render_spot_color(false);
     if image.num_loaded_keyframes() == 0 {
         return Err(Error::format("the JPEG XL image is cut off"));
@@ -91,6 +105,24 @@ pub(super) fn decompress(
         }
     }
     Ok(())
+}
+
+/// The longest image header in bytes that is looked for: with a few extra channels it has some dozens.
+const LONGEST_HEADER: usize = 4096;
+
+/// The image header at the start of the codestream, bare or in a container.
+fn read_header(data: &[u8]) -> Result<ImageHeader> {
+    let mut parser = ContainerParser::new();
+    let mut start = Vec::new();
+    for event in parser.feed_bytes(data) {
+        if let ParseEvent::Codestream(part) = event.map_err(|cause| damaged(cause.into()))? {
+            start.extend(part.iter().take(LONGEST_HEADER.saturating_sub(start.len())));
+            if start.len() == LONGEST_HEADER {
+                break;
+            }
+        }
+    }
+    ImageHeader::parse(&mut Bitstream::new(&start), ()).map_err(|cause| damaged(cause.into()))
 }
 
 fn open(data: &[u8], most: usize) -> Result<JxlImage> {
