@@ -129,7 +129,7 @@ wide = image("float32", 1, (24, 32))
 by_gdal(wide, "LERC", 34887, 0, max_z_error=0.5)
 
 for dtype in ("uint8", "uint16"):
-    for spp in (1, 2, 3, 4):
+    for spp in (1, 3, 4):  # imagecodecs writes no grey with alpha.
         a = image(dtype, spp, (17, 20))
         data = imagecodecs.jpegxl_encode(a if spp > 1 else a[..., 0], lossless=True, photometric="gray" if spp < 3 else "rgb")
         keep("imagecodecs", 50002, 0, imagecodecs.jpegxl_decode(data).reshape(a.shape), data)

@@ -34,9 +34,17 @@ pub(super) fn decompress(
         Samples::U8(_) => (8, false),
         Samples::U16(_) => (16, false),
         Samples::F32(_) => (32, true),
-        Samples::U32(_) | Samples::U64(_) | Samples::I8(_) | Samples::I16(_) | Samples::I32(_) | Samples::I64(_)
+        Samples::U32(_)
+        | Samples::U64(_)
+        | Samples::I8(_)
+        | Samples::I16(_)
+        | Samples::I32(_)
+        | Samples::I64(_)
         | Samples::F64(_) => {
-            return Err(Error::unsupported(format!("JPEG XL of {} is not supported", samples.sample_type().name())));
+            return Err(Error::unsupported(format!(
+                "JPEG XL of {} is not supported",
+                samples.sample_type().name()
+            )));
         }
     };
     // All that is claimed is looked at before the decoder starts.
@@ -89,7 +97,9 @@ pub(super) fn decompress(
     let render = image.render_frame(0).map_err(damaged)?;
     let mut planes: Vec<_> = render.image_planar();
     if planes.len() != channels
-        || planes.iter_mut().any(|plane| (plane.width(), plane.height(), plane.channels()) != (width, rows, 1))
+        || planes
+            .iter_mut()
+            .any(|plane| (plane.width(), plane.height(), plane.channels()) != (width, rows, 1))
     {
         return Err(Error::format("the JPEG XL frame has another shape than its image"));
     }
@@ -127,8 +137,7 @@ fn read_header(data: &[u8]) -> Result<ImageHeader> {
 
 fn open(data: &[u8], most: usize) -> Result<JxlImage> {
     let tracker = AllocTracker::with_limit(most);
-    let mut image =
-        JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit();
+    let mut image = JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit();
     image.feed_bytes(data).map_err(damaged)?;
     match image.try_init().map_err(damaged)? {
         InitializeResult::Initialized(image) => Ok(image),

@@ -162,7 +162,10 @@ impl Header {
         let depth = if version >= 4 { next()? } else { 1 };
         let (_valid, _block, len, kind) = (next()?, next()?, next()?, next()?);
         if len == 0 || len > blob.len() {
-            return Err(Error::format(format!("a LERC blob says it has {len} bytes; there are {}", blob.len())));
+            return Err(Error::format(format!(
+                "a LERC blob says it has {len} bytes; there are {}",
+                blob.len()
+            )));
         }
         Ok(Self { width, rows, depth, kind, len })
     }
@@ -248,8 +251,7 @@ pub(super) fn compress(
     if !max_error.is_finite() || max_error < 0.0 {
         return Err(Error::usage(format!("LERC's largest error must be 0 or more, not {max_error}")));
     }
-    let options =
-        EncodeOptions::new().with_max_z_error(max_error).with_profile(EncoderProfile::Gdal);
+    let options = EncodeOptions::new().with_max_z_error(max_error).with_profile(EncoderProfile::Gdal);
     let blobs = match samples {
         Samples::U8(v) => encode(v, None, shape, samples_per_pixel, options),
         Samples::I8(v) => encode(v, None, shape, samples_per_pixel, options),
@@ -263,7 +265,8 @@ pub(super) fn compress(
             return Err(Error::unsupported(format!("LERC has no {}", samples.sample_type().name())));
         }
     };
-    let blobs = blobs.map_err(|cause| Error::unsupported("LERC refused to compress a tile").caused_by(cause))?;
+    let blobs =
+        blobs.map_err(|cause| Error::unsupported("LERC refused to compress a tile").caused_by(cause))?;
     match wrapping {
         Wrapping::None => Ok(blobs),
         Wrapping::Deflate => deflate::compress(6, &blobs),

@@ -52,9 +52,8 @@ pub(super) fn decompress(data: &[u8], out: &mut [u8]) -> Result<()> {
                 };
                 // A decoder that has seen damage starts afresh.
                 *decoder = FrameDecoder::new();
-                drain(decoder, &mut data.chain(missing), out).map_err(|(found, cause)| {
-                    damaged("they are damaged", found, wanted).caused_by(cause)
-                })?
+                drain(decoder, &mut data.chain(missing), out)
+                    .map_err(|(found, cause)| damaged("they are damaged", found, wanted).caused_by(cause))?
             }
         };
         if found < wanted { Err(too_short(Compression::Zstd, found, wanted)) } else { Ok(()) }
@@ -73,8 +72,10 @@ pub(super) fn decompress_up_to(data: &[u8], most: usize) -> Result<Vec<u8>> {
         found
     });
     let found = found.map_err(|cause| {
-        Error::format(format!("the Zstandard data are damaged, or hold more than the {most} bytes there may be"))
-            .caused_by(cause)
+        Error::format(format!(
+            "the Zstandard data are damaged, or hold more than the {most} bytes there may be"
+        ))
+        .caused_by(cause)
     })?;
     out.truncate(found);
     Ok(out)
@@ -128,7 +129,9 @@ fn drain(
             }
             let step = decoder.decode_blocks(&mut *data, BlockDecodingStrategy::UptoBytes(rest.len()));
             // Also what was decoded before the damage: it may be all that is wanted.
-            let read = decoder.read(rest).map_err(|cause| (found, FrameDecoderError::FailedToDrainDecodebuffer(cause)))?;
+            let read = decoder
+                .read(rest)
+                .map_err(|cause| (found, FrameDecoderError::FailedToDrainDecodebuffer(cause)))?;
             found = found.saturating_add(read);
             match step {
                 Ok(_) if decoder.is_finished() && decoder.can_collect() == 0 => break,
