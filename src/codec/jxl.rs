@@ -111,7 +111,13 @@ pub(super) fn decompress(
             }),
             Samples::U16(out) => spread(out, band, channels, values, |value| to_integer(value, u16::MAX)),
             Samples::F32(out) => spread(out, band, channels, values, |value| value),
-            _ => {}
+            Samples::U32(_)
+            | Samples::U64(_)
+            | Samples::I8(_)
+            | Samples::I16(_)
+            | Samples::I32(_)
+            | Samples::I64(_)
+            | Samples::F64(_) => {}
         }
     }
     Ok(())

@@ -149,7 +149,7 @@ impl Header {
         let mut next = || {
             let (bytes, later) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
             rest = later;
-            usize::try_from(u32::from_le_bytes(*bytes)).map_err(|_| cut())
+            usize::try_from(u32::from_le_bytes(*bytes)).ok().ok_or_else(cut)
         };
         let version = next()?;
         if !(1..=6).contains(&version) {

@@ -46,10 +46,8 @@ pub(super) fn decompress(data: &[u8], out: &mut [u8]) -> Result<()> {
             Err(first) => {
                 // More frames or bytes than `out` holds, a checksum cut off, or damage. Zeros stand for the missing
                 // checksum, which is the last thing of a frame: the blocks before it were all there.
-                let missing: &[u8] = match first {
-                    FrameDecoderError::FailedToReadChecksum(_) => &[0; 4],
-                    _ => &[],
-                };
+                let no_checksum = matches!(first, FrameDecoderError::FailedToReadChecksum(_));
+                let missing: &[u8] = if no_checksum { &[0; 4] } else { &[] };
                 // A decoder that has seen damage starts afresh.
                 *decoder = FrameDecoder::new();
                 drain(decoder, &mut data.chain(missing), out)
