@@ -603,6 +603,9 @@ def check(fresh):
 # Files of testdata/ that other scripts make and check: script, and what they test. The manifest names them, too.
 OTHERS = {
     "codec/expected.bin": ("make-codec-fixtures.py", "the samples of the tiles of codec/tiles.tsv"),
+    "codec/more.expected.bin": ("make-byte-codec-fixtures.py", "the samples of the tiles of codec/more.tsv, as those programs read them back"),
+    "codec/more.stored.bin": ("make-byte-codec-fixtures.py", "tiles as GDAL and imagecodecs store them: Zstandard, LZMA, LERC, JPEG XL, PackBits"),
+    "codec/more.tsv": ("make-byte-codec-fixtures.py", "where they lie in the other two, and how they are stored"),
     "codec/stored.bin": ("make-codec-fixtures.py", "tiles as tifffile and GDAL store them, for the codecs and predictors"),
     "codec/tiles.tsv": ("make-codec-fixtures.py", "where they lie in the other two, and how they are stored"),
     "mask-cases.bin": ("make-mask-cases.py", "what rasterio burns of 29,400 random polygons, in both modes"),

@@ -5,8 +5,16 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod deflate;
+#[cfg(feature = "jxl")]
+mod jxl;
+#[cfg(feature = "lerc")]
+mod lerc;
+#[cfg(feature = "lzma")]
+mod lzma;
 mod lzw;
 mod packbits;
+#[cfg(feature = "zstd")]
+mod zstd;
 
 use crate::error::{Error, Result};
 use crate::tiff::code::{Compression, Predictor};
@@ -126,5 +134,7 @@ fn too_short(compression: Compression, found: usize, wanted: usize) -> Error {
     ))
 }
 
+#[cfg(test)]
+mod more_tests;
 #[cfg(test)]
 mod tests;

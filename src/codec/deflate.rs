@@ -48,6 +48,27 @@ pub(super) fn decompress(data: &[u8], out: &mut [u8]) -> Result<()> {
     })
 }
 
+/// What `data` hold, if that is no more than `most` bytes.
+#[cfg(feature = "lerc")]
+#[allow(clippy::allow_attributes, dead_code, reason = "for LERC, whose caller is to come")]
+pub(super) fn decompress_up_to(data: &[u8], most: usize) -> Result<Vec<u8>> {
+    let mut out = vec![0; most];
+    INFLATER.with_borrow_mut(|slot| {
+        let inflater = slot.get_or_insert_with(|| Decompress::new(true));
+        inflater.reset(true);
+        let status = inflater
+            .decompress(data, &mut out, FlushDecompress::Finish)
+            .map_err(|cause| Error::format("the deflate data are damaged").caused_by(cause))?;
+        if status != Status::StreamEnd {
+            return Err(Error::format(format!(
+                "the deflate data are cut off, or hold more than the {most} bytes there may be"
+            )));
+        }
+        out.truncate(usize::try_from(inflater.total_out()).unwrap_or(most));
+        Ok(out)
+    })
+}
+
 pub(super) fn compress(level: u8, data: &[u8]) -> Result<Vec<u8>> {
     if level > MAX_LEVEL {
         return Err(Error::usage(format!("deflate has levels from 0 to {MAX_LEVEL}, not {level}")));
