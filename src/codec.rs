@@ -4,9 +4,21 @@
 //! data can make us allocate: a decompression bomb ends where the tile ends.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+#[cfg(feature = "ccitt")]
+mod ccitt;
 mod deflate;
+#[cfg(all(test, any(feature = "ccitt", feature = "jpeg", feature = "webp")))]
+mod image_tests;
+#[cfg(feature = "jpeg")]
+mod jpeg;
+#[cfg(feature = "jpeg")]
+mod jpeg_planes;
+#[cfg(feature = "jpeg")]
+mod jpeg_scan;
 mod lzw;
 mod packbits;
+#[cfg(feature = "webp")]
+mod webp;
 
 use crate::error::{Error, Result};
 use crate::tiff::code::Compression;
