@@ -339,10 +339,6 @@ fn read_scan(segment: &[u8], frame: &mut Frame, tables: &Tables, bits: &mut Bits
             return Err(Error::format("a JPEG component comes twice"));
         }
         component.seen = true;
-        let find = |tables: &'_ [Option<Huffman>; 4], number: u8| tables.get(usize::from(number)).is_some();
-        if !find(&tables.dc, selectors >> 4) || !find(&tables.ac, selectors & 15) {
-            return Err(wrong());
-        }
         chosen.push((
             index,
             tables.dc.get(usize::from(selectors >> 4)).and_then(Option::as_ref),
@@ -387,7 +383,7 @@ pub(super) fn compress(
             .filter(|&side| side > 0)
             .ok_or_else(|| Error::usage(format!("JPEG has sides of 1 to 65535 pixels, not {value}")))
     };
-    let pixels = Pixels { width: side(width)?, height: side(rows)?, stride, ycbcr, colours, data };
+    let pixels = Pixels { width: side(width)?, height: side(rows)?, stride, samples_per_pixel, ycbcr, colours, data };
     let mut out = Vec::with_capacity((data.len() / 4).saturating_add(1024));
     let mut encoder = Encoder::new(&mut out, quality);
     encoder.set_sampling_factor(if ycbcr { SamplingFactor::F_2_2 } else { SamplingFactor::F_1_1 });
@@ -401,6 +397,7 @@ struct Pixels<'a> {
     width: u16,
     height: u16,
     stride: usize,
+    samples_per_pixel: usize,
     ycbcr: bool,
     colours: JpegColorType,
     data: &'a [u8],
@@ -430,8 +427,7 @@ impl ImageBuffer for Pixels<'_> {
                 }
             }
         } else {
-            let samples = self.colours.get_num_components();
-            for pixel in row.chunks_exact(samples.max(1)) {
+            for pixel in row.chunks_exact(self.samples_per_pixel) {
                 for (buffer, &sample) in buffers.iter_mut().zip(pixel) {
                     buffer.push(sample);
                 }
