@@ -54,6 +54,8 @@ def split(name, kind, data, spp, keep_which=None):
         tables = page.tags[347].value if 347 in page.tags else None
         wide, high = (page.tilewidth, page.tilelength) if page.is_tiled else (page.imagewidth, page.rowsperstrip)
         a = np.moveaxis(src.read(), 0, -1)
+        if page.photometric == 5:  # GDAL makes RGBA of CMYK.
+            a = page.asarray()
         across = -(-page.imagewidth // wide)
         for number, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
             if keep_which is not None and number not in keep_which:

@@ -603,6 +603,9 @@ def check(fresh):
 # Files of testdata/ that other scripts make and check: script, and what they test. The manifest names them, too.
 OTHERS = {
     "codec/expected.bin": ("make-codec-fixtures.py", "the samples of the tiles of codec/tiles.tsv"),
+    "codec/images-expected.bin": ("make-image-codec-fixtures.py", "the pixels of the strips and tiles of codec/images.tsv"),
+    "codec/images.bin": ("make-image-codec-fixtures.py", "strips and tiles as GDAL and libjpeg-turbo store them in JPEG, WebP and CCITT"),
+    "codec/images.tsv": ("make-image-codec-fixtures.py", "where they lie in the other two, and how they are stored"),
     "codec/stored.bin": ("make-codec-fixtures.py", "tiles as tifffile and GDAL store them, for the codecs and predictors"),
     "codec/tiles.tsv": ("make-codec-fixtures.py", "where they lie in the other two, and how they are stored"),
     "mask-cases.bin": ("make-mask-cases.py", "what rasterio burns of 29,400 random polygons, in both modes"),

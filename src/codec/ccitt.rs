@@ -30,7 +30,8 @@ pub(super) fn decompress(scheme: Scheme, data: &[u8], width: usize, out: &mut [u
     }
     let wanted = out.len().checked_div(stride).unwrap_or(0);
     let number = |value| {
-        u32::try_from(value).map_err(|_| Error::limit(format!("CCITT data of {value} columns or rows are not read")))
+        u32::try_from(value)
+            .map_err(|_| Error::limit(format!("CCITT data of {value} columns or rows are not read")))
     };
     let settings = DecodeSettings {
         columns: number(width)?,
@@ -55,7 +56,8 @@ pub(super) fn decompress(scheme: Scheme, data: &[u8], width: usize, out: &mut [u
         _ if found >= wanted => Ok(()),
         Ok(_) => Err(Error::format(format!("the CCITT data end after {found} of {wanted} rows"))),
         Err(cause) => {
-            Err(Error::format(format!("the CCITT data are damaged after {found} of {wanted} rows")).caused_by(cause))
+            Err(Error::format(format!("the CCITT data are damaged after {found} of {wanted} rows"))
+                .caused_by(cause))
         }
     }
 }
@@ -74,7 +76,10 @@ impl Decoder for Rows<'_> {
         self.found = self.found.saturating_add(1);
         for run in changes.chunks(2) {
             let column = |at: usize| {
-                run.get(at).and_then(|&change| usize::try_from(change).ok()).unwrap_or(self.width).min(self.width)
+                run.get(at)
+                    .and_then(|&change| usize::try_from(change).ok())
+                    .unwrap_or(self.width)
+                    .min(self.width)
             };
             blacken(row, column(0), column(1));
         }

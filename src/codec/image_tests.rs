@@ -38,7 +38,11 @@ fn cases() -> Vec<Case> {
             expected: part(expected, 9),
         }
     };
-    include_str!("../../testdata/codec/images.tsv").lines().map(case).filter(|case| is_on(case.kind)).collect()
+    include_str!("../../testdata/codec/images.tsv")
+        .lines()
+        .map(case)
+        .filter(|case| is_on(case.kind))
+        .collect()
 }
 
 fn is_on(kind: &str) -> bool {
@@ -142,7 +146,9 @@ fn jpeg_that_was_compressed_comes_back_nearly() {
     for (samples, ycbcr) in [(1, false), (3, true), (3, false), (4, false)] {
         let (width, rows) = (45_usize, 37_usize);
         let data: Vec<u8> = (0..width * rows)
-            .flat_map(|at| (0..samples).map(move |band| (at % width * 3 + at / width * (band + 1)).min(255) as u8))
+            .flat_map(|at| {
+                (0..samples).map(move |band| (at % width * 3 + at / width * (band + 1)).min(255) as u8)
+            })
             .collect();
         let packed = super::jpeg::compress(95, ycbcr, width, samples, &data).unwrap();
         assert_eq!(packed, super::jpeg::compress(95, ycbcr, width, samples, &data).unwrap());

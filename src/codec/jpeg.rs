@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 
 /// Where in a block the coefficients of a stream go (T.81 figure A.6).
 pub(super) const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
-    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
-    47, 55, 62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
+    14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,
+    46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
 /// More scans than this are an attack on our time: each may visit every block for a few bits. Real files have ten.
@@ -93,7 +93,9 @@ pub(super) fn decompress(
     };
     let shape = Shape { width, rows, samples_per_pixel };
     if ycbcr && samples_per_pixel != 3 {
-        return Err(Error::unsupported(format!("YCbCr JPEG has 3 samples per pixel, not {samples_per_pixel}")));
+        return Err(Error::unsupported(format!(
+            "YCbCr JPEG has 3 samples per pixel, not {samples_per_pixel}"
+        )));
     }
     let mut state = Tables::default();
     if let Some(tables) = tables {
@@ -106,7 +108,8 @@ pub(super) fn decompress(
     let mut planes = Vec::with_capacity(frame.components.len());
     for component in &frame.components {
         let quantisers = state.quantisers.get(component.quantiser).and_then(Option::as_ref);
-        let quantisers = quantisers.ok_or_else(|| Error::format("a JPEG component has no quantisation table"))?;
+        let quantisers =
+            quantisers.ok_or_else(|| Error::format("a JPEG component has no quantisation table"))?;
         let (h, v) = component.sampling;
         let real = |size: usize, own: usize, most: usize| size.saturating_mul(own).div_ceil(most.max(1));
         let size = (real(width, h, frame.most.0), real(frame.height, v, frame.most.1));
@@ -164,7 +167,9 @@ fn parse(data: &[u8], tables: &mut Tables, shape: Option<Shape>) -> Result<Optio
         };
         let end = at.saturating_add(len);
         let Some(segment) = data.get(at.saturating_add(2)..end) else {
-            return Err(Error::format(format!("a JPEG segment (marker {marker:#04x}) has an impossible length of {len}")));
+            return Err(Error::format(format!(
+                "a JPEG segment (marker {marker:#04x}) has an impossible length of {len}"
+            )));
         };
         at = end;
         match (marker, shape) {
@@ -181,7 +186,8 @@ fn parse(data: &[u8], tables: &mut Tables, shape: Option<Shape>) -> Result<Optio
                 frame = Some(read_frame(segment, marker == 0xc2, shape)?);
             }
             (0xda, Some(_)) => {
-                let frame = frame.as_mut().ok_or_else(|| Error::format("a JPEG scan stands before its frame"))?;
+                let frame =
+                    frame.as_mut().ok_or_else(|| Error::format("a JPEG scan stands before its frame"))?;
                 scans = scans.saturating_add(1);
                 if scans > MAX_SCANS {
                     return Err(Error::limit(format!("the JPEG data hold more than {MAX_SCANS} scans")));
@@ -193,11 +199,19 @@ fn parse(data: &[u8], tables: &mut Tables, shape: Option<Shape>) -> Result<Optio
                 }
                 at = next_marker(data, bits.position());
             }
-            (0xc0..=0xc2 | 0xda, None) => return Err(Error::format("there is an image where only tables may be")),
+            (0xc0..=0xc2 | 0xda, None) => {
+                return Err(Error::format("there is an image where only tables may be"));
+            }
             (0xc3, _) => return Err(Error::unsupported("lossless JPEG (SOF3) is not supported")),
             (0xc5..=0xc7, _) => return Err(Error::unsupported("hierarchical JPEG is not supported")),
-            (0xc9..=0xcf, _) => return Err(Error::unsupported("JPEG with arithmetic coding is not supported")),
-            (0xdc, _) => return Err(Error::unsupported("JPEG with its height behind the image (DNL) is not supported")),
+            (0xc9..=0xcf, _) => {
+                return Err(Error::unsupported("JPEG with arithmetic coding is not supported"));
+            }
+            (0xdc, _) => {
+                return Err(Error::unsupported(
+                    "JPEG with its height behind the image (DNL) is not supported",
+                ));
+            }
             // Applications' markers and comments; what is reserved.
             _ => {}
         }
@@ -221,7 +235,8 @@ fn read_quantisers(mut segment: &[u8], tables: &mut Tables) -> Result<()> {
     while let Some((&kind, rest)) = segment.split_first() {
         let width = if kind >> 4 == 0 { 1_usize } else { 2 };
         let slot = tables.quantisers.get_mut(usize::from(kind & 15)).filter(|_| kind >> 4 < 2);
-        let (Some(slot), Some((values, rest))) = (slot, rest.split_at_checked(width.saturating_mul(64))) else {
+        let (Some(slot), Some((values, rest))) = (slot, rest.split_at_checked(width.saturating_mul(64)))
+        else {
             return Err(Error::format("a JPEG quantisation table is short or has an impossible number"));
         };
         let mut table = [0; 64];
@@ -262,7 +277,8 @@ fn read_frame(segment: &[u8], progressive: bool, shape: Shape) -> Result<Frame> 
     if *precision != 8 {
         return Err(Error::unsupported(format!("JPEG with {precision} bits per sample is not supported")));
     }
-    let (width, height) = (usize::from(u16::from_be_bytes([*w1, *w0])), usize::from(u16::from_be_bytes([*h1, *h0])));
+    let (width, height) =
+        (usize::from(u16::from_be_bytes([*w1, *w0])), usize::from(u16::from_be_bytes([*h1, *h0])));
     if width != shape.width || height < shape.rows || usize::from(*count) != shape.samples_per_pixel {
         return Err(Error::format(format!(
             "the JPEG data hold {width} x {height} pixels of {count} samples, not {} x {} of {}",
@@ -275,26 +291,33 @@ fn read_frame(segment: &[u8], progressive: bool, shape: Shape) -> Result<Frame> 
     let factors = |byte: u8| (usize::from(byte >> 4), usize::from(byte & 15));
     let sampling = || parts.chunks_exact(3).map(|part| factors(part.get(1).copied().unwrap_or(0)));
     let most = sampling().fold((1, 1), |most, own| (most.0.max(own.0), most.1.max(own.1)));
-    if !sampling().all(|(h, v)| (1..=4).contains(&h) && (1..=4).contains(&v) && most.0 % h == 0 && most.1 % v == 0) {
-        return Err(Error::unsupported("JPEG with sampling factors that do not divide each other is not supported"));
+    if !sampling()
+        .all(|(h, v)| (1..=4).contains(&h) && (1..=4).contains(&v) && most.0 % h == 0 && most.1 % v == 0)
+    {
+        return Err(Error::unsupported(
+            "JPEG with sampling factors that do not divide each other is not supported",
+        ));
     }
     let down = height.div_ceil(most.1.saturating_mul(8));
     // The row of MCUs below the last one wanted lends it chroma.
     let wanted = shape.rows.div_ceil(most.1.saturating_mul(8)).saturating_add(1);
-    let mcus = (width.div_ceil(most.0.saturating_mul(8)), down, if progressive { down } else { down.min(wanted) });
+    let mcus =
+        (width.div_ceil(most.0.saturating_mul(8)), down, if progressive { down } else { down.min(wanted) });
     let blocks = sampling().map(|(h, v)| h.saturating_mul(v)).sum::<usize>().saturating_mul(mcus.0);
-    if progressive
-        && down > wanted
-        && blocks.saturating_mul(down).saturating_mul(128) > MAX_COEFFICIENT_BYTES
+    if progressive && down > wanted && blocks.saturating_mul(down).saturating_mul(128) > MAX_COEFFICIENT_BYTES
     {
-        return Err(Error::limit(format!("a progressive JPEG of {height} rows stands for {} rows", shape.rows)));
+        return Err(Error::limit(format!(
+            "a progressive JPEG of {height} rows stands for {} rows",
+            shape.rows
+        )));
     }
     let components = parts.chunks_exact(3).map(|part| {
         let [id, byte, quantiser] = *part else {
             return Err(Error::format("a JPEG frame's header is short"));
         };
         let (h, v) = factors(byte);
-        let size = |size: usize, own: usize, most: usize| size.saturating_mul(own).div_ceil(most.max(1)).div_ceil(8);
+        let size =
+            |size: usize, own: usize, most: usize| size.saturating_mul(own).div_ceil(most.max(1)).div_ceil(8);
         let (stride, rows) = (mcus.0.saturating_mul(h), mcus.2.saturating_mul(v));
         Ok(Component {
             id,
@@ -373,7 +396,11 @@ pub(super) fn compress(
         1 if !ycbcr => JpegColorType::Luma,
         3 => JpegColorType::Ycbcr,
         4 if !ycbcr => JpegColorType::Cmyk,
-        _ => return Err(Error::usage(format!("JPEG is not written with {samples_per_pixel} samples per pixel"))),
+        _ => {
+            return Err(Error::usage(format!(
+                "JPEG is not written with {samples_per_pixel} samples per pixel"
+            )));
+        }
     };
     let stride = width.saturating_mul(samples_per_pixel);
     let rows = data.len().checked_div(stride).unwrap_or(0);
@@ -383,7 +410,8 @@ pub(super) fn compress(
             .filter(|&side| side > 0)
             .ok_or_else(|| Error::usage(format!("JPEG has sides of 1 to 65535 pixels, not {value}")))
     };
-    let pixels = Pixels { width: side(width)?, height: side(rows)?, stride, samples_per_pixel, ycbcr, colours, data };
+    let pixels =
+        Pixels { width: side(width)?, height: side(rows)?, stride, samples_per_pixel, ycbcr, colours, data };
     let mut out = Vec::with_capacity((data.len() / 4).saturating_add(1024));
     let mut encoder = Encoder::new(&mut out, quality);
     encoder.set_sampling_factor(if ycbcr { SamplingFactor::F_2_2 } else { SamplingFactor::F_1_1 });

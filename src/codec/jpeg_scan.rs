@@ -17,8 +17,7 @@ pub(super) struct Huffman {
 impl Huffman {
     /// From the numbers of codes of 1 to 16 bits, and the symbols in the order of their codes.
     pub(super) fn new(counts: [u8; 16], symbols: &[u8]) -> Result<Self> {
-        let mut table =
-            Self { short: [(0, 0); 512], limits: [(0, 0); 17], symbols: symbols.to_vec() };
+        let mut table = Self { short: [(0, 0); 512], limits: [(0, 0); 17], symbols: symbols.to_vec() };
         let (mut code, mut index) = (0_u32, 0_usize);
         for (len, &count) in (1_u8..).zip(&counts) {
             let first = code;
@@ -26,9 +25,12 @@ impl Huffman {
                 *base = i32::try_from(index).unwrap_or(0).wrapping_sub(i32::try_from(first).unwrap_or(0));
             }
             for _ in 0..count {
-                let &symbol = symbols.get(index).ok_or_else(|| Error::format("a JPEG Huffman table is short"))?;
+                let &symbol =
+                    symbols.get(index).ok_or_else(|| Error::format("a JPEG Huffman table is short"))?;
                 if code >> len != 0 {
-                    return Err(Error::format(format!("a JPEG Huffman table has too many codes of {len} bits")));
+                    return Err(Error::format(format!(
+                        "a JPEG Huffman table has too many codes of {len} bits"
+                    )));
                 }
                 if len <= 9 {
                     let at = usize::try_from(code << (9_u8.saturating_sub(len))).unwrap_or(0);
@@ -64,7 +66,9 @@ fn ended() -> Error {
 }
 
 fn no_code() -> Error {
-    Error::format("the JPEG data hold a code that is not in their Huffman table, or more coefficients than a block has")
+    Error::format(
+        "the JPEG data hold a code that is not in their Huffman table, or more coefficients than a block has",
+    )
 }
 
 impl<'a> Bits<'a> {
@@ -159,7 +163,9 @@ impl<'a> Bits<'a> {
                 self.at = self.at.saturating_add(2);
                 Ok(())
             }
-            _ => Err(Error::format("the JPEG data have no restart marker, or a wrong one, where one should be")),
+            _ => Err(Error::format(
+                "the JPEG data have no restart marker, or a wrong one, where one should be",
+            )),
         }
     }
 }
@@ -211,10 +217,8 @@ pub(super) fn decode(scan: &Scan<'_>, components: &mut [Component], bits: &mut B
                 let (h, v) = if single.is_some() { (1, 1) } else { component.sampling };
                 for by in 0..v {
                     for bx in 0..h {
-                        let (column, row) = (
-                            x.saturating_mul(h).saturating_add(bx),
-                            y.saturating_mul(v).saturating_add(by),
-                        );
+                        let (column, row) =
+                            (x.saturating_mul(h).saturating_add(bx), y.saturating_mul(v).saturating_add(by));
                         let block = component.block(column, row).ok_or_else(no_code)?;
                         let prediction = state.predictions.get_mut(index).ok_or_else(no_code)?;
                         if !scan.progressive {

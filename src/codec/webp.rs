@@ -48,7 +48,9 @@ pub(super) fn compress(
     data: &[u8],
 ) -> Result<Vec<u8>> {
     if quality.is_some() {
-        return Err(Error::usage("lossy WebP is not written: leave the quality out for lossless WebP, or choose JPEG"));
+        return Err(Error::usage(
+            "lossy WebP is not written: leave the quality out for lossless WebP, or choose JPEG",
+        ));
     }
     let rows = rows(width, samples_per_pixel, data.len())?;
     let side = |value: usize| {
@@ -67,7 +69,9 @@ pub(super) fn compress(
 
 fn rows(width: usize, samples_per_pixel: usize, bytes: usize) -> Result<usize> {
     if !matches!(samples_per_pixel, 3 | 4) {
-        return Err(Error::unsupported(format!("WebP has 3 or 4 samples per pixel, not {samples_per_pixel}")));
+        return Err(Error::unsupported(format!(
+            "WebP has 3 or 4 samples per pixel, not {samples_per_pixel}"
+        )));
     }
     width
         .checked_mul(samples_per_pixel)
@@ -97,9 +101,16 @@ fn check_chunks(data: &[u8], width: usize, rows: usize) -> Result<()> {
             )?,
             (b"VP8L", [_, a, b, c, d, ..]) => {
                 let bits = u32::from_le_bytes([*a, *b, *c, *d]);
-                check_size((bits & 0x3fff).saturating_add(1), (bits >> 14 & 0x3fff).saturating_add(1), width, rows)?;
+                check_size(
+                    (bits & 0x3fff).saturating_add(1),
+                    (bits >> 14 & 0x3fff).saturating_add(1),
+                    width,
+                    rows,
+                )?;
             }
-            (b"VP8 " | b"VP8L", _) => return Err(Error::format(format!("a WebP frame of {len} bytes is too short"))),
+            (b"VP8 " | b"VP8L", _) => {
+                return Err(Error::format(format!("a WebP frame of {len} bytes is too short")));
+            }
             (b"ANIM" | b"ANMF", _) => return Err(Error::unsupported("animated WebP is not supported")),
             _ => {}
         }
@@ -126,5 +137,7 @@ fn check_size(found_width: u32, found_rows: u32, width: usize, rows: usize) -> R
     if (usize::try_from(found_width), usize::try_from(found_rows)) == (Ok(width), Ok(rows)) {
         return Ok(());
     }
-    Err(Error::format(format!("the WebP data hold {found_width} x {found_rows} pixels, not {width} x {rows}")))
+    Err(Error::format(format!(
+        "the WebP data hold {found_width} x {found_rows} pixels, not {width} x {rows}"
+    )))
 }
