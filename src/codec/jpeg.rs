@@ -418,6 +418,14 @@ pub(super) fn compress(
     encoder
         .encode_image(pixels)
         .map_err(|cause| Error::usage("JPEG refused to compress a tile").caused_by(cause))?;
+    if samples_per_pixel == 3 && !ycbcr {
+        // JFIF would mean YCbCr to readers that ask the stream, as tifffile does; libtiff asks the TIFF.
+        let Some(&[0xff, 0xd8, 0xff, 0xe0, high, low]) = out.first_chunk::<6>() else {
+            return Err(Error::usage("a JPEG stream was made without a JFIF marker"));
+        };
+        let end = usize::from(u16::from_be_bytes([high, low])).saturating_add(4).min(out.len());
+        out.splice(2..end, *b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00");
+    }
     Ok(out)
 }
 
