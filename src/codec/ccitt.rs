@@ -30,8 +30,9 @@ pub(super) fn decompress(scheme: Scheme, data: &[u8], width: usize, out: &mut [u
     }
     let wanted = out.len().checked_div(stride).unwrap_or(0);
     let number = |value| {
-        u32::try_from(value)
-            .map_err(|_| Error::limit(format!("CCITT data of {value} columns or rows are not read")))
+        u32::try_from(value).map_err(|cause| {
+            Error::limit(format!("CCITT data of {value} columns or rows are not read")).caused_by(cause)
+        })
     };
     let settings = DecodeSettings {
         columns: number(width)?,
@@ -48,7 +49,7 @@ pub(super) fn decompress(scheme: Scheme, data: &[u8], width: usize, out: &mut [u
         strict: true,
     };
     out.fill(0);
-    let mut rows = Rows { rows: out.chunks_exact_mut(stride), width, found: 0 };
+    let mut rows = Rows { left: out.chunks_exact_mut(stride), width, found: 0 };
     let ended = hayro_ccitt::decode(data, &mut rows, &mut DecoderContext::new(settings));
     let found = rows.found;
     match ended {
@@ -63,14 +64,14 @@ pub(super) fn decompress(scheme: Scheme, data: &[u8], width: usize, out: &mut [u
 }
 
 struct Rows<'a> {
-    rows: std::slice::ChunksExactMut<'a, u8>,
+    left: std::slice::ChunksExactMut<'a, u8>,
     width: usize,
     found: usize,
 }
 
 impl Decoder for Rows<'_> {
     fn push_row(&mut self, changes: &[u32]) {
-        let Some(row) = self.rows.next() else {
+        let Some(row) = self.left.next() else {
             return;
         };
         self.found = self.found.saturating_add(1);

@@ -291,9 +291,9 @@ fn read_frame(segment: &[u8], progressive: bool, shape: Shape) -> Result<Frame> 
     let factors = |byte: u8| (usize::from(byte >> 4), usize::from(byte & 15));
     let sampling = || parts.chunks_exact(3).map(|part| factors(part.get(1).copied().unwrap_or(0)));
     let most = sampling().fold((1, 1), |most, own| (most.0.max(own.0), most.1.max(own.1)));
-    if !sampling()
-        .all(|(h, v)| (1..=4).contains(&h) && (1..=4).contains(&v) && most.0 % h == 0 && most.1 % v == 0)
-    {
+    if !sampling().all(|(h, v)| {
+        (1..=4).contains(&h) && (1..=4).contains(&v) && most.0.is_multiple_of(h) && most.1.is_multiple_of(v)
+    }) {
         return Err(Error::unsupported(
             "JPEG with sampling factors that do not divide each other is not supported",
         ));

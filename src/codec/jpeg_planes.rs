@@ -64,7 +64,7 @@ impl Plane {
                 }
             }
             (1, 2) => {
-                let bias = if y % 2 == 0 { 1 } else { 2 };
+                let bias = if y.is_multiple_of(2) { 1 } else { 2 };
                 for ((out, &near), &far) in out.iter_mut().zip(near).zip(far()) {
                     *out = ((i32::from(near) * 3 + i32::from(far) + bias) >> 2) as u8;
                 }

@@ -125,7 +125,7 @@ impl<'a> Bits<'a> {
         }
         let value = self.read(count)?;
         let half = (1_i32 << count) >> 1;
-        Ok(if value < half { value.saturating_sub((1 << count) - 1) } else { value })
+        Ok(if value < half { value.saturating_sub((1_i32 << count).saturating_sub(1)) } else { value })
     }
 
     fn symbol(&mut self, table: &Huffman) -> Result<u8> {

@@ -24,7 +24,7 @@ pub(super) fn decompress(data: &[u8], width: usize, samples_per_pixel: usize, ou
         (false, 3) | (true, 4) => decoder.read_image(out).map_err(damaged),
         (true, _) => Err(Error::format("the WebP data have 4 samples per pixel, not 3 as the image does")),
         (false, _) => {
-            let mut opaque = vec![0; out.len() / 4 * 3];
+            let mut opaque = vec![0; (out.len() / 4).saturating_mul(3)];
             decoder.read_image(&mut opaque).map_err(damaged)?;
             for (to, from) in out.chunks_exact_mut(4).zip(opaque.chunks_exact(3)) {
                 if let ([colour @ .., alpha], Ok(from)) = (to, <&[u8; 3]>::try_from(from)) {
