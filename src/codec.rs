@@ -7,7 +7,7 @@
 #[cfg(feature = "ccitt")]
 mod ccitt;
 mod deflate;
-#[cfg(all(test, any(feature = "ccitt", feature = "jpeg", feature = "webp")))]
+#[cfg(test)]
 mod image_tests;
 #[cfg(feature = "jpeg")]
 mod jpeg;

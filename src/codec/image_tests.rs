@@ -1,10 +1,11 @@
 //! JPEG, WebP and CCITT against libtiff, libjpeg-turbo and libwebp, by scripts/make-image-codec-fixtures.py; and
 //! against damaged data.
-
+#![cfg(any(feature = "ccitt", feature = "jpeg", feature = "webp"))]
 #![allow(
     clippy::allow_attributes,
     clippy::arithmetic_side_effects,
     dead_code,
+    clippy::cast_possible_truncation,
     reason = "these inputs are our own; not all features are always on"
 )]
 
