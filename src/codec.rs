@@ -4,6 +4,8 @@
 //! data can make us allocate: a decompression bomb ends where the tile ends.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+#[cfg(feature = "ccitt")]
+mod ccitt;
 mod deflate;
 #[cfg(feature = "jxl")]
 mod jxl;
@@ -15,6 +17,16 @@ mod lzw;
 mod packbits;
 #[cfg(feature = "zstd")]
 mod zstd;
+#[cfg(test)]
+mod image_tests;
+#[cfg(feature = "jpeg")]
+mod jpeg;
+#[cfg(feature = "jpeg")]
+mod jpeg_planes;
+#[cfg(feature = "jpeg")]
+mod jpeg_scan;
+#[cfg(feature = "webp")]
+mod webp;
 
 use crate::error::{Error, Result};
 use crate::tiff::code::{Compression, Predictor};
