@@ -63,7 +63,7 @@ pub fn directory(
             let at = integer(here, order);
             let range = at..at.saturating_add(bytes);
             if range.end > fetched.size {
-                broken += 1;
+                broken = usize::saturating_add(broken, 1);
                 continue;
             }
             spent = spent.saturating_add(bytes);
@@ -132,7 +132,7 @@ mod tests {
     fn read(size: usize, at: usize, directory: &[u8]) -> (usize, Result<(Fields, usize), Error>) {
         let mut file = vec![0; size];
         file[..2].copy_from_slice(b"II");
-        file[at..at + directory.len()].copy_from_slice(directory);
+        file[at..][..directory.len()].copy_from_slice(directory);
         let mut fetched = Fetched::new(size as u64);
         fetched.insert(0, bytes::Bytes::copy_from_slice(&file[..65536]));
         for requests in 0.. {

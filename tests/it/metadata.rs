@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use cogclip::clip::Cog;
 use cogclip::cutline::Cutline;
-use cogclip::geo::Bounds;
+use cogclip::geo::{Affine, Bounds};
 use cogclip::header::Header;
 use cogclip::observe::Silent;
 use cogclip::tiff::code::tag;
@@ -153,7 +153,7 @@ async fn any_image_of_many_is_clipped() {
         assert_eq!((header.main.number, header.main.size().to_string()), (1, "40 x 30".to_owned()));
         assert_eq!(header.nodata.as_ref().map(ToString::to_string).as_deref(), Some("65535"));
         assert_eq!((header.overviews.len(), header.mask.is_some()), (1, true));
-        assert_eq!(header.geo.transform.unwrap().0, [6e5, 10.0, 0.0, 5.4e6, 0.0, -10.0]);
+        assert_eq!(header.geo.transform, Some(Affine([6e5, 10.0, 0.0, 5.4e6, 0.0, -10.0])));
         let bounds = Bounds { min_x: 600_100.0, min_y: 5_399_800.0, max_x: 600_300.0, max_y: 5_399_950.0 };
         let (width, got) = samples(&window(&mut cog, bounds).await);
         let tiff::decoder::DecodingResult::U16(got) = got else { panic!("{got:?}") };

@@ -94,7 +94,8 @@ async fn a_small_clip_takes_one_header_request_and_one_round_of_tiles() {
 async fn the_choice_of_an_image_stays_here() {
     let server = Server::start();
     server.put("/bucket/pages.tif", testdata("pages.tif"));
-    for uri in [format!("{}/bucket/pages.tif?token=t#ifd=1", server.url()), "s3://bucket/pages.tif#ifd=1".to_owned()]
+    for uri in
+        [format!("{}/bucket/pages.tif?token=t#ifd=1", server.url()), "s3://bucket/pages.tif#ifd=1".to_owned()]
     {
         let before = server.requests().len();
         let cog = Cog::open(&uri, &options(&server), &Limits::default()).await.unwrap();
