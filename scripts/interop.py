@@ -10,6 +10,10 @@ For each raster of testdata/ and the sample, in its own CRS:
   overview  the first overview is the 2 x 2 average of the output's own pixels (even sizes only: at odd sizes GDAL weighs the
             last row and column, which is a matter of taste). Integers must be equal; floats within 1e-6 of the larger
             value, 64-bit integers within 1e-15, since GDAL averages them in floating point.
+For exif-u8 and exif-be-u8:
+  tags      rasterio shows the same EXIF and TIFF tags of the clip, but for those that docs/tags.md says are dropped
+For each image of pages.tif:
+  image     `--ifd N` gives the samples and the place that GDAL's GTIFF_DIR gives
 For each raster in a real CRS, with a cutline in longitude and latitude:
   reproject every pixel equals what GDAL burns from the same outline turned point by point by PROJ after cutting its edges
             into 2,000 pieces, but for pixels that the exact edge itself leaves open: cogclip may be wrong by 0.1 pixel along
@@ -268,6 +272,24 @@ def validity_equals(src, out_path, geometry, value):
     return f"{seen} samples valid"
 
 
+NO_LONGER_TRUE = {"ComponentsConfiguration", "SubjectArea", "MakerNote", "PixelXDimension", "PixelYDimension", "ImageUniqueID"}
+
+
+def tags_stay(src_path, out_path):
+    with rasterio.open(src_path) as src, rasterio.open(out_path) as out:
+        want = {k: v for k, v in src.tags(ns="EXIF").items() if k.removeprefix("EXIF_") not in NO_LONGER_TRUE}
+        assert out.tags(ns="EXIF") == want, f"EXIF {out.tags(ns='EXIF')}, not {want}"
+        assert out.tags() == src.tags(), f"tags {out.tags()}, not {src.tags()}"
+        return f"{len(want)} EXIF tags"
+
+
+def image_equals(src_path, ifd, out_path):
+    with rasterio.open(f"GTIFF_DIR:{ifd + 1}:{src_path}") as src, rasterio.open(out_path) as out:
+        assert np.array_equal(out.read(), src.read()), "samples differ"
+        assert (out.crs, out.transform, out.dtypes) == (src.crs, src.transform, src.dtypes), (out.profile, src.profile)
+        return f"{out.width} x {out.height}"
+
+
 # --- all of it -----------------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +360,25 @@ def sample(tally, binary, folder):
                 tally.check(f"{name}: readers", readers_agree, out, 512)
 
 
+def tags_and_images(tally, binary, folder, match):
+    out = folder / "out.tif"
+    window = ("--bbox", "500100,5299000,501500,5299900", "--cutline-crs", "source", "--overwrite")
+    for name in ("exif-u8.tif", "exif-be-u8.tif"):
+        if match in name and tally.check(f"{name}: runs", run, binary, "clip", TESTDATA / name, out, *window):
+            tally.check(f"{name}: tags", tags_stay, TESTDATA / name, out)
+            tally.check(f"{name}: cog", is_cog, binary, out)
+    pages = TESTDATA / "pages.tif"
+    # The full images, an overview, and a mask: GDAL says of each what its directory says.
+    for ifd in range(4) if match in pages.name else ():
+        with rasterio.open(f"GTIFF_DIR:{ifd + 1}:{pages}") as src:
+            west, east = sorted((src.bounds.left, src.bounds.right))
+            south, north = sorted((src.bounds.bottom, src.bounds.top))
+        # All of it: the mask of the second image would otherwise put its nodata value into the samples.
+        box_of = ("--bbox", f"{west},{south},{east},{north}", "--cutline-crs", "source", "--mask", "internal", "--overwrite")
+        if tally.check(f"{pages.name} {ifd}: runs", run, binary, "clip", f"{pages}#ifd={ifd}", out, *box_of):
+            tally.check(f"{pages.name} {ifd}: image", image_equals, pages, ifd, out)
+
+
 def cogs_of(tally, binary, root, folder):
     """Every raster below a folder that is read at all makes an output that is a COG and opens everywhere."""
     out = folder / "out.tif"
@@ -390,6 +431,7 @@ def main():
             for stem in LONLAT:
                 if args.match in stem:
                     reprojected(tally, binary, TESTDATA / f"{stem}.tif", folder)
+            tags_and_images(tally, binary, folder, args.match)
             if args.match in "sample/scene.tif":
                 sample(tally, binary, folder)
     print(f"{tally.passed} passed, {tally.failed} failed")

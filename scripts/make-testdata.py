@@ -40,6 +40,7 @@ import json
 import math
 import os
 import shutil
+import struct
 import sys
 import tempfile
 import warnings
@@ -213,6 +214,78 @@ def subifd_overviews(maker):
             out.write(np.floor(small + 0.5).astype("uint8"), subfiletype=1, **options)
     maker.same_samples(path, data[None])
     maker.note(path.name, "tifffile: uint8 x 1, grid utm33-even, 2 averaged levels in SubIFDs (tag 330)", "overviews that are no part of the chain of IFDs", "utm33-even")
+
+
+# EXIF and GPS: tag, type, count, values (Exif 3.0 §4.6). The last rows are what a clip drops.
+EXIF = [
+    (33434, 5, 1, (1, 250)), (33437, 5, 1, (56, 10)), (34855, 3, 1, (200,)), (36864, 7, 4, b"0232"),
+    (36867, 2, 20, b"2026:11:22 12:00:00\0"), (37510, 7, 15, b"ASCII\0\0\0a field"), (41985, 3, 1, (1,)),
+    (42036, 2, 13, b"Biogon 60 mm\0"),
+    (37121, 7, 4, b"\1\2\3\0"), (37396, 3, 2, (10, 20)), (37500, 7, 16, b"MAKER'S OWN DATA"), (40962, 4, 1, (70,)),
+    (40963, 4, 1, (45,)), (42016, 2, 9, b"0123abcd\0"),
+]
+GPS = [
+    (0, 1, 4, b"\2\3\0\0"), (1, 2, 2, b"N\0"), (2, 5, 3, (47, 1, 51, 1, 1234, 100)), (3, 2, 2, b"E\0"),
+    (4, 5, 3, (15, 1, 0, 1, 0, 1)), (6, 5, 1, (2961, 10)), (29, 2, 11, b"2026:11:22\0"),
+]
+
+
+def with_exif(maker, name, order, gap):
+    """tifffile's file with EXIF and GPS directories behind `gap` bytes at its end."""
+    # tifffile writes no such pointers: their neighbours stand in for them.
+    pointers = [(34666, 4, 1, 0, True), (34854, 4, 1, 0, True)]
+    others = [(297, 3, 2, (3, 9), True), (315, 2, 0, "nobody", True), (32781, 2, 0, "/originals/whole.tif", True), (65000, 2, 0, "a custom tag", True)]
+    maker.tifffile(name, "", tags=[*pointers, *others], order=order, description="a field", tile=(32, 32), compression="adobe_deflate")
+    path = maker.root / f"{name}.tif"
+    file = bytearray(path.read_bytes()) + bytes(gap)
+    places = []
+    for entries in (EXIF, GPS):
+        file += bytes(len(file) % 2)
+        places.append(len(file))
+        values = len(file) + 2 + 12 * len(entries) + 4
+        directory, outside = struct.pack(order + "H", len(entries)), b""
+        for tag, kind, count, value in sorted(entries):
+            if not isinstance(value, bytes):
+                value = struct.pack(order + str(len(value)) + ("H" if kind == 3 else "I"), *value)
+            here = value.ljust(4, b"\0")
+            if len(value) > 4:
+                here = struct.pack(order + "I", values + len(outside))
+                outside += value + bytes(len(value) % 2)
+            directory += struct.pack(order + "HHI", tag, kind, count) + here
+        file += directory + bytes(4) + outside
+    with tifffile.TiffFile(path) as tiff:
+        entries = [tiff.pages[0].tags[tag].offset for tag, *_ in pointers]
+    for entry, tag, place in zip(entries, (34665, 34853), places):
+        file[entry : entry + 12] = struct.pack(order + "HHII", tag, 4, 1, place)
+    path.write_bytes(file)
+    with rasterio.open(path) as back:
+        tags = back.tags(ns="EXIF")
+    assert tags["EXIF_LensModel"] == "Biogon 60 mm" and tags["EXIF_GPSDateStamp"] == "2026:11:22", tags
+    made, _ = maker.stories[path.name]
+    maker.stories[path.name] = (f"{made}; EXIF and GPS directories added by hand behind {gap} bytes", "EXIF, GPS and other tags that a clip keeps or drops")
+    del maker.grids[path.name]
+
+
+def pages(maker):
+    """Two full images, the second with a place, an overview and a mask of its own, and a third that is not read."""
+    crs, transform, width, height = GRIDS["utm33"]
+    other = Affine(10, 0, 600000, 0, -10, 5400000)
+    path = maker.root / "pages.tif"
+    options = dict(tile=(16, 16), compression="adobe_deflate", photometric="minisblack", metadata=None, software=False)
+    rows, cols = np.mgrid[0:30, 0:40]
+    second = (rows * 40 + cols).astype("uint16")
+    mask = cols >= 8
+    with tifffile.TiffWriter(path) as out:
+        out.write(content("uint8", 1, width, height)[0], extratags=geo_tags(crs, transform), **options)
+        out.write(second, extratags=[*geo_tags("EPSG:32633", other), (42113, 2, 0, "65535", True)], **options)
+        out.write(second[::2, ::2] + 5000, subfiletype=1, **options)
+        out.write(mask, subfiletype=4, **{**options, "photometric": "mask"})
+        out.write(content("float16", 1, 20, 17)[0], **options)
+    for number, want in enumerate((content("uint8", 1, width, height)[0], second, second[::2, ::2] + 5000), 1):
+        with rasterio.open(f"GTIFF_DIR:{number}:{path}") as back:
+            assert np.array_equal(back.read(1), want), number
+            assert (back.crs is None) == (number == 3) and (number != 2 or back.transform == other), number
+    maker.note(path.name, "tifffile: uint8 70 x 45; uint16 40 x 30, its samples counted from 0 row by row, with an overview (every other sample, + 5000) and a mask (columns 0 to 7 invalid); float16", "many images in one file")
 
 
 def cog(maker, name, purpose, dtype, count, nodata=None, change=None, mask=None, **options):
@@ -402,6 +475,9 @@ def make_rasters(m):
     cog(m, "cog-i16-mask", "a COG with an internal mask and overviews of it", "int16", 1, mask=ellipse, blocksize=128, compress="DEFLATE", predictor=2, overviews="IGNORE_EXISTING", overview_resampling="NEAREST")
     g("overviews-at-end-u16", "overviews behind the data: a GeoTIFF that is no COG", "uint16", 1, "utm33-even", **tiled, **deflate, edit=with_averages)
     subifd_overviews(m)
+    pages(m)
+    with_exif(m, "exif-u8", "<", 0)
+    with_exif(m, "exif-be-u8", ">", 1)
 
 
 # --- the sample scene ----------------------------------------------------------------------------------------------------

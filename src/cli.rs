@@ -83,7 +83,8 @@ async fn run(args: Args) -> Result<ExitCode> {
         Command::Clip(clip) => clip_command(*clip).await,
         Command::Plan(plan) => plan_command(*plan).await,
         Command::Info(info) => {
-            let cog = Cog::open(&info.src, &info.store.options(), &Limits::default()).await?;
+            let cog =
+                Cog::open_image(&info.src, info.image.ifd, &info.store.options(), &Limits::default()).await?;
             print(&if info.json { format!("{:#}\n", info::json(&cog)) } else { info::text(&cog) })?;
             Ok(ExitCode::SUCCESS)
         }
@@ -121,7 +122,7 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
     let options = clip.what.options()?;
     let store = clip.store.options();
     let cutline = cutline(&clip.cutline, &clip.store, &options.limits).await?;
-    let mut cog = Cog::open(&clip.src, &store, &options.limits).await?;
+    let mut cog = Cog::open_image(&clip.src, clip.image.ifd, &store, &options.limits).await?;
     let opened = started.elapsed();
     let plan;
     (cog, plan) = planned(cog, cutline, options.clone()).await?;
@@ -143,7 +144,7 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
     let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &bar).await;
     bar.finish();
     let report = report?;
-    for warning in cog.header().remarks.iter().cloned().chain(report::warnings(&report)) {
+    for warning in cog.remarks().into_iter().chain(report::warnings(&report)) {
         note(&if json_log {
             serde_json::json!({ "level": "warning", "message": warning }).to_string()
         } else {
@@ -161,7 +162,10 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
 async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
     let options = plan.what.options()?;
     let cutline = cutline(&plan.cutline, &plan.store, &options.limits).await?;
-    let mut cog = Cog::open(&plan.src, &plan.store.options(), &options.limits).await?;
+    let mut cog = Cog::open_image(&plan.src, plan.image.ifd, &plan.store.options(), &options.limits).await?;
+    for warning in cog.remarks() {
+        note(&format!("warning: {warning}"));
+    }
     let made;
     (cog, made) = planned(cog, cutline, options.clone()).await?;
     let Some(made) = made else {

@@ -18,7 +18,7 @@ use crate::observe::{Event, Observer};
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::sink::{Published, Sink, SinkOptions};
-use crate::source::{Source, SourceMeta, SourceStats, StoreOptions};
+use crate::source::{self, Sidecar, SidecarKind, Source, SourceMeta, SourceStats, StoreOptions};
 use crate::tiff::parse::Fetched;
 
 /// A raster that is open: its header has been read.
@@ -27,6 +27,7 @@ pub struct Cog {
     source: Source,
     fetched: Fetched,
     header: Arc<Header>,
+    sidecars: Vec<Sidecar>,
 }
 
 /// What a clip did.
@@ -62,15 +63,58 @@ pub struct Fetches {
 }
 
 impl Cog {
-    /// Opens a raster: reads its header, which takes one request for a COG.
+    /// Opens a raster: reads its header, which takes one request for a COG. `#ifd=N` at the end of `uri` chooses the image
+    /// in directory N of a file that holds many.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Io`] when it cannot be read; [`crate::ErrorKind::Format`] and
-    /// [`crate::ErrorKind::Unsupported`] as [`Header::parse`].
+    /// As [`Self::open_image`].
     pub async fn open(uri: &str, store: &StoreOptions, limits: &Limits) -> Result<Self> {
+        Self::open_image(uri, None, store, limits).await
+    }
+
+    /// Opens the image in directory `ifd` of the main chain, from 0: see [`Header::parse_image`]. With `ifd`, a file of
+    /// this machine may have a name that ends in `#ifd=N`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] when there is no such image, or `uri` chooses another;
+    /// [`crate::ErrorKind::Io`] when it cannot be read; [`crate::ErrorKind::Format`] and
+    /// [`crate::ErrorKind::Unsupported`] as [`Header::parse_image`].
+    pub async fn open_image(
+        uri: &str,
+        ifd: Option<usize>,
+        store: &StoreOptions,
+        limits: &Limits,
+    ) -> Result<Self> {
+        let (uri, ifd) = source::image_of(uri, ifd).await?;
         let source = Source::open(uri, store)?;
-        let (fetched, header) = fetch::header(&source, limits).await?;
-        Ok(Self { source, fetched, header: Arc::new(header) })
+        let (fetched, header) = fetch::header_of(&source, ifd, limits).await?;
+        let sidecars = source.sidecars().await;
+        Ok(Self { source, fetched, header: Arc::new(header), sidecars })
+    }
+
+    /// Files beside the raster that other programs would read with it. None of them is followed.
+    #[must_use]
+    pub fn sidecars(&self) -> &[Sidecar] {
+        &self.sidecars
+    }
+
+    /// What a user should know before a clip: the header's remarks, and the files beside it whose absence from the clip
+    /// could surprise.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let geo = &self.header.geo;
+        let nowhere = geo.transform.is_none() && geo.gcps.is_empty();
+        let mut out = self.header.remarks.clone();
+        for side in &self.sidecars {
+            let what = match side.kind {
+                SidecarKind::Mask => "what it masks counts as valid",
+                SidecarKind::Metadata => "a CRS, nodata or other metadata in it do not count",
+                SidecarKind::WorldFile if nowhere => "the raster counts as one without georeference",
+                SidecarKind::WorldFile | SidecarKind::Overviews => continue,
+            };
+            out.push(format!("{} is not followed: {what}", side.path.display()));
+        }
+        out
     }
 
     /// The header.

@@ -33,11 +33,20 @@ const MIN_HEADER_READ: u64 = 16 * 1024;
 /// # Errors
 /// As [`Header::parse`] and [`Source::read`].
 pub async fn header(source: &Source, limits: &Limits) -> Result<(Fetched, Header)> {
+    header_of(source, 0, limits).await
+}
+
+/// The header of one image of the file, by the number of its directory: see [`Header::parse_image`].
+///
+/// # Errors
+/// As [`Header::parse_image`] and [`Source::read`].
+pub async fn header_of(source: &Source, ifd: usize, limits: &Limits) -> Result<(Fetched, Header)> {
     let first = source.head(FIRST_BYTES).await?;
     let size = source.meta().map_or(first.len() as u64, |meta| meta.size);
     let mut fetched = Fetched::new(size);
     fetched.insert(0, first);
-    let header = satisfied(source, &mut fetched, limits, |fetched| Header::parse(fetched, limits)).await?;
+    let header =
+        satisfied(source, &mut fetched, limits, |fetched| Header::parse_image(fetched, ifd, limits)).await?;
     Ok((fetched, header))
 }
 

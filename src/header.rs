@@ -3,9 +3,13 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+pub mod directory;
 pub mod georeference;
 pub mod image;
+pub mod tag_table;
+pub mod tags;
 
+pub use directory::{Directory, Kind};
 pub use georeference::Georeference;
 pub use image::Image;
 
@@ -15,39 +19,11 @@ use crate::sample::{NoData, SampleType};
 use crate::tiff::code::{ByteOrder, FieldType, Photometric, tag};
 use crate::tiff::parse::{self, Fetched, Stop};
 use crate::tiff::write::Fields;
-use crate::tiff::{Ifd, Value};
+use crate::tiff::{Container, Ifd, Value, nested};
 use crate::tile::Parameters;
 
 /// Bytes asked for first: the whole header of most COGs, in one request.
 pub const FIRST_BYTES: u64 = 64 * 1024;
-
-/// Tags that are handed on as they are, because a clip keeps them true.
-const KEPT: &[u16] = &[
-    tag::DOCUMENT_NAME,
-    tag::IMAGE_DESCRIPTION,
-    tag::MAKE,
-    tag::MODEL,
-    tag::ORIENTATION,
-    tag::MIN_SAMPLE_VALUE,
-    tag::MAX_SAMPLE_VALUE,
-    tag::X_RESOLUTION,
-    tag::Y_RESOLUTION,
-    tag::PAGE_NAME,
-    tag::RESOLUTION_UNIT,
-    tag::TRANSFER_FUNCTION,
-    tag::SOFTWARE,
-    tag::DATE_TIME,
-    tag::ARTIST,
-    tag::HOST_COMPUTER,
-    tag::WHITE_POINT,
-    tag::PRIMARY_CHROMATICITIES,
-    tag::INK_SET,
-    tag::INK_NAMES,
-    tag::COPYRIGHT,
-    tag::XMP,
-    tag::IPTC,
-    tag::ICC_PROFILE,
-];
 
 /// A raster's header.
 #[derive(Clone, Debug)]
@@ -62,6 +38,8 @@ pub struct Header {
     pub mask: Option<Image>,
     /// Overviews, largest first, each with its mask.
     pub overviews: Vec<(Image, Option<Image>)>,
+    /// Every directory of the file.
+    pub directories: Vec<Directory>,
     /// Directories that belong to none of these: other pages, or what could not be understood (with the reason).
     pub others: Vec<String>,
     /// What a user should know: whatever is not handed on as it is stored.
@@ -88,21 +66,40 @@ pub struct Header {
     pub metadata: Option<String>,
     /// Fields that are handed on as they are.
     pub kept: Fields,
+    /// Those of the EXIF directory.
+    pub exif: Option<Fields>,
+    /// Those of the GPS directory.
+    pub gps: Option<Fields>,
+    /// Tags of the image that a clip drops, because they would be false or mean nothing: see [`tags`].
+    pub dropped: Vec<u16>,
     /// The text of the ghost area (GDAL's `GDAL_STRUCTURAL_METADATA`), without its size line.
     pub ghost: Option<String>,
 }
 
 impl Header {
-    /// Parses what has been fetched.
+    /// Parses what has been fetched; the image is the first directory's.
     ///
     /// # Errors
-    /// [`Stop::Need`] names bytes to fetch before the next call. [`Stop::Bad`]: [`crate::ErrorKind::Format`]
+    /// As [`Self::parse_image`].
+    pub fn parse(fetched: &Fetched, limits: &Limits) -> Result<Self, Stop> {
+        Self::parse_image(fetched, 0, limits)
+    }
+
+    /// Parses what has been fetched; the image is that of directory `ifd` of the main chain, from 0, which may as well be
+    /// an overview or a mask. What it does not say itself, its georeference above all, it does not have.
+    ///
+    /// Its overviews and masks are its SubIFDs and those that follow it up to the next full image; of the first image, all
+    /// that follow. A mask has none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] without such a directory; the message lists what there is. [`Stop::Need`] names bytes to fetch before the next call. [`Stop::Bad`]: [`crate::ErrorKind::Format`]
     /// for a malformed file, [`crate::ErrorKind::Unsupported`] for one that cannot be read (its feature is
     /// named), [`crate::ErrorKind::Limit`] beyond `limits`.
-    pub fn parse(fetched: &Fetched, limits: &Limits) -> Result<Self, Stop> {
+    pub fn parse_image(fetched: &Fetched, ifd: usize, limits: &Limits) -> Result<Self, Stop> {
         let container = parse::parse(fetched, limits)?;
-        let (main_ifd, rest) =
-            container.chain.split_first().ok_or_else(|| Error::format("the TIFF holds no image"))?;
+        let directories = Directory::list(&container);
+        let main_ifd = container.chain.get(ifd).ok_or_else(|| no_such(ifd, &directories))?;
+        let kind = Kind::of(main_ifd);
         let mut main = Image::parse(main_ifd, container.order)?;
         let extra_samples: Vec<u16> = main_ifd
             .integers(tag::EXTRA_SAMPLES)?
@@ -115,17 +112,20 @@ impl Header {
                 .bad(tag::EXTRA_SAMPLES, format!("lists {} samples of {}", extra_samples.len(), main.bands))
                 .into());
         }
-        let mut photometric = Photometric::from(main_ifd.integer::<u16>(tag::PHOTOMETRIC)?.unwrap_or(1));
-        if photometric == Photometric::YCbCr {
-            if !matches!(main.layout.parameters, Parameters::Jpeg { ycbcr: true, .. }) || main.bands != 3 {
-                return Err(Error::unsupported(format!(
-                    "{}: YCbCr colour outside JPEG compression of three interleaved bands is not supported",
-                    main_ifd.place()
-                ))
-                .into());
-            }
-            photometric = Photometric::Rgb;
+        let photometric = Photometric::from(main_ifd.integer::<u16>(tag::PHOTOMETRIC)?.unwrap_or(1));
+        let ycbcr = photometric == Photometric::YCbCr;
+        if ycbcr
+            && (!matches!(main.layout.parameters, Parameters::Jpeg { ycbcr: true, .. }) || main.bands != 3)
+        {
+            return Err(Error::unsupported(format!(
+                "{}: YCbCr colour outside JPEG compression of three interleaved bands is not supported",
+                main_ifd.place()
+            ))
+            .into());
         }
+        // By itself, a mask is a picture.
+        let photometric =
+            if photometric == Photometric::Mask { Photometric::BlackIsZero } else { photometric };
         let cmyk = photometric == Photometric::Separated && is_cmyk(&main, main_ifd)?;
         let mut remarks = Vec::new();
         if cmyk {
@@ -133,11 +133,17 @@ impl Header {
             (main.layout.sample_type, main.layout.bits) = (SampleType::U8, 8);
             remarks.push(CMYK.to_owned());
         }
+        let shown = if cmyk || ycbcr { Photometric::Rgb } else { photometric };
+        let (kept, dropped) = tags::split(main_ifd, container.order, photometric, shown);
+        if dropped.contains(&tag::IMAGE_DESCRIPTION) {
+            remarks.push(DESCRIBES.to_owned());
+        }
         let mut header = Self {
             order: container.order,
             big: container.big,
             mask: None,
             overviews: Vec::new(),
+            directories,
             others: Vec::new(),
             bands: if cmyk { 4 } else { main.bands },
             remarks,
@@ -147,7 +153,7 @@ impl Header {
             } else {
                 main.layout.bits
             },
-            photometric: if cmyk { Photometric::Rgb } else { photometric },
+            photometric: shown,
             extra_samples: if cmyk { vec![UNASSOCIATED_ALPHA] } else { extra_samples },
             color_map: main_ifd
                 .value(tag::COLOR_MAP)
@@ -156,17 +162,62 @@ impl Header {
             geo: Georeference::parse(main_ifd)?,
             nodata: main_ifd.text(tag::GDAL_NODATA).as_deref().and_then(NoData::of_file),
             metadata: main_ifd.text(tag::GDAL_METADATA),
-            kept: KEPT
-                .iter()
-                .filter(|&&tag| !(cmyk && matches!(tag, tag::INK_SET | tag::INK_NAMES)))
-                .filter_map(|&tag| Some((tag, main_ifd.value(tag)?.clone())))
-                .collect(),
+            kept,
+            dropped,
+            exif: None,
+            gps: None,
             ghost: ghost(fetched, container.big),
             main,
         };
-        let sub = container.sub.iter().filter(|(parent, _)| *parent == 0).map(|(_, ifd)| ifd);
-        header.attach(rest.iter().chain(sub), container.order)?;
+        if kind != Kind::Mask {
+            let next = container.chain.iter().skip(ifd.saturating_add(1));
+            let own = next.take_while(|next| ifd == 0 || Kind::of(next) != Kind::Image);
+            let sub = container.sub.iter().filter(|(parent, _)| *parent == ifd).map(|(_, ifd)| ifd);
+            header.attach(own.chain(sub), container.order)?;
+        }
+        header.exif = header.nested(&container, main_ifd, tag::EXIF_IFD, fetched, limits)?;
+        header.gps = header.nested(&container, main_ifd, tag::GPS_IFD, fetched, limits)?;
         Ok(header)
+    }
+
+    /// Reads a directory that holds no image. What is broken in it is a remark: the pixels do not need it.
+    fn nested(
+        &mut self,
+        container: &Container,
+        ifd: &Ifd,
+        tag: u16,
+        fetched: &Fetched,
+        limits: &Limits,
+    ) -> Result<Option<Fields>, Stop> {
+        let name = if tag == tag::EXIF_IFD { "EXIF" } else { "GPS" };
+        let Some(pointer) = ifd.value(tag) else { return Ok(None) };
+        let images = || container.chain.iter().chain(container.sub.iter().map(|(_, ifd)| ifd));
+        let offset = match pointer.u64() {
+            Some(offset) if offset != 0 && images().all(|ifd| ifd.offset != offset) => offset,
+            _ => {
+                self.remarks
+                    .push(format!("the pointer to the {name} tags points to none; they are left out"));
+                return Ok(None);
+            }
+        };
+        let wanted = |tag, kind| tags::keeps_nested(tag, kind, self.order);
+        match nested::directory(fetched, self.big, offset, limits, wanted) {
+            Ok((fields, broken)) => {
+                if broken > 0 {
+                    self.remarks.push(format!(
+                        "{broken} of the {name} tags lie beyond the end of the file and are left out"
+                    ));
+                }
+                let fields: Fields =
+                    fields.into_iter().map(|(tag, value)| (tag, tags::narrowed(&value))).collect();
+                Ok((!fields.is_empty()).then_some(fields))
+            }
+            Err(Stop::Bad(error)) => {
+                self.remarks.push(format!("the {name} tags at byte {offset} are left out: {error}"));
+                Ok(None)
+            }
+            Err(need @ Stop::Need(_)) => Err(need),
+        }
     }
 
     /// Sorts further directories into masks, overviews and others.
@@ -235,12 +286,30 @@ impl Header {
     }
 }
 
+/// Directories that an error lists.
+const LISTED: usize = 32;
+
+/// What is said when there is no such directory.
+fn no_such(ifd: usize, directories: &[Directory]) -> Error {
+    let chain = || directories.iter().filter(|directory| directory.parent.is_none());
+    let mut list: Vec<String> = chain().take(LISTED).map(ToString::to_string).collect();
+    let more = chain().count().saturating_sub(list.len());
+    if more > 0 {
+        list.push(format!("and {more} more"));
+    }
+    Error::usage(format!("there is no IFD {ifd}; there are: {}", list.join("; ")))
+}
+
 /// ExtraSamples: unassociated alpha.
 const UNASSOCIATED_ALPHA: u16 = 2;
 
 /// What is said of an image of inks.
 const CMYK: &str = "the raster is 8-bit CMYK; it is read as red, green, blue and an opaque alpha, as GDAL reads it, and \
                     bands beyond the four inks are left out";
+
+/// What is said of a description that is dropped.
+const DESCRIBES: &str = "the image's description is an account of the file's images (OME-XML, Leica, ImageJ or tifffile); \
+                         it is not handed on, because it would be false";
 
 /// Whether GDAL reads the image as red, green, blue and alpha, through libtiff's RGBA interface: 8-bit inks.
 fn is_cmyk(image: &Image, ifd: &Ifd) -> Result<bool> {

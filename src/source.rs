@@ -14,6 +14,7 @@ pub(crate) use location::redact;
 mod object;
 #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]
 pub(crate) mod retry;
+pub mod sidecar;
 
 use std::fmt;
 use std::ops::Range;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use coalesce::{Merged, coalesce};
+pub use sidecar::{Sidecar, SidecarKind};
 
 use crate::error::{Error, Result};
 use location::Location;
@@ -232,6 +234,20 @@ impl Source {
         Ok(bytes)
     }
 
+    /// Files beside a file of this machine that other programs would read with it. Nothing is said of remote ones:
+    /// looking would take requests.
+    pub async fn sidecars(&self) -> Vec<Sidecar> {
+        match &self.inner.backend {
+            Backend::Local(local) => {
+                let path = local.path().to_owned();
+                let found = tokio::task::spawn_blocking(move || sidecar::beside(&path)).await;
+                found.unwrap_or_default()
+            }
+            #[cfg(feature = "cloud")]
+            Backend::Http(_) | Backend::Object(_) => Vec::new(),
+        }
+    }
+
     /// What reading has cost so far, all clones together.
     #[must_use]
     pub fn stats(&self) -> SourceStats {
@@ -302,6 +318,23 @@ impl Inner {
             range.start,
             bytes.len()
         )))
+    }
+}
+
+/// The location without `#ifd=N`, and which directory is the image: that of `ifd` or of the suffix, else the first.
+/// With `ifd`, a file of this machine whose name really ends in `#ifd=N` is that file.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] when both are given and differ.
+pub(crate) async fn image_of(uri: &str, ifd: Option<usize>) -> Result<(&str, usize)> {
+    match (location::split_ifd(uri)?, ifd) {
+        ((_, None), ifd) => Ok((uri, ifd.unwrap_or(0))),
+        ((_, Some(_)), Some(ifd)) if local::is_file(uri).await => Ok((uri, ifd)),
+        ((base, Some(named)), Some(ifd)) if named != ifd => Err(Error::usage(format!(
+            "{}: #ifd={named} chooses one image, and --ifd {ifd} another; give one of them",
+            redact(base)
+        ))),
+        ((base, Some(named)), _) => Ok((base, named)),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod ifd;
+pub mod nested;
 pub mod parse;
 pub mod value;
 pub mod write;

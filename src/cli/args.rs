@@ -50,10 +50,10 @@ pub(super) enum Command {
     Clip(Box<ClipCommand>),
     /// Dry run: print the requests, bytes, tiles and output grid of a clip; fetches only the header
     Plan(Box<PlanCommand>),
-    /// Print a raster's header
+    /// Print a raster's header, and what images the file holds
     Info(InfoCommand),
     /// Say whether a file is a valid Cloud Optimized GeoTIFF, and why not (exit code 3)
-    Validate(InfoCommand),
+    Validate(ValidateCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -65,12 +65,14 @@ pub(super) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ClipCommand {
-    /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL
+    /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL; #ifd=N chooses one image of many
     pub(super) src: String,
     /// The output: a path, or a file://, s3://, gs:// or az:// URL
     pub(super) dst: String,
     #[command(flatten)]
     pub(super) cutline: CutlineArgs,
+    #[command(flatten)]
+    pub(super) image: ImageArgs,
     #[command(flatten)]
     pub(super) what: WhatArgs,
     #[command(flatten)]
@@ -101,10 +103,12 @@ pub(super) enum LogFormat {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct PlanCommand {
-    /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL
+    /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL; #ifd=N chooses one image of many
     pub(super) src: String,
     #[command(flatten)]
     pub(super) cutline: CutlineArgs,
+    #[command(flatten)]
+    pub(super) image: ImageArgs,
     #[command(flatten)]
     pub(super) what: WhatArgs,
     #[command(flatten)]
@@ -116,6 +120,19 @@ pub(super) struct PlanCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct InfoCommand {
+    /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL; #ifd=N chooses one image of many
+    pub(super) src: String,
+    #[command(flatten)]
+    pub(super) image: ImageArgs,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Print one JSON object
+    #[arg(long, help_heading = "Report")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ValidateCommand {
     /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL
     pub(super) src: String,
     #[command(flatten)]
@@ -123,6 +140,15 @@ pub(super) struct InfoCommand {
     /// Print one JSON object
     #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
+}
+
+/// Which image of a file.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Reading")]
+pub(super) struct ImageArgs {
+    /// The directory that holds the image, counted from 0 as `info` lists them; same as #ifd=N [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(super) ifd: Option<usize>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::exit::one_line;
 use super::report;
 use crate::clip::Cog;
-use crate::header::Image;
+use crate::header::{Directory, Image};
 use crate::source::Source;
 use crate::validate::Findings;
 
@@ -23,6 +23,24 @@ fn image(image: &Image) -> Value {
         "predictor": image.layout.predictor.code(),
         "interleave": if image.planes == 1 { "pixel" } else { "band" },
     })
+}
+
+fn directory(directory: &Directory) -> Value {
+    json!({
+        "ifd": directory.number,
+        "parent": directory.parent,
+        "width": directory.size.map(|size| size.width),
+        "height": directory.size.map(|size| size.height),
+        "bands": directory.bands,
+        "dtype": directory.sample_type,
+        "compression": directory.compression.to_string(),
+        "kind": directory.kind.name(),
+    })
+}
+
+/// A tag by its name, or by its number.
+fn tag_name(tag: u16) -> String {
+    crate::tiff::code::tag::name(tag).map_or_else(|| tag.to_string(), str::to_owned)
 }
 
 /// The header as JSON.
@@ -58,8 +76,13 @@ pub(super) fn json(cog: &Cog) -> Value {
             value["mask"] = mask.is_some().into();
             value
         }).collect::<Vec<_>>(),
+        "directories": header.directories.iter().map(directory).collect::<Vec<_>>(),
+        "dropped_tags": header.dropped.iter().map(|&tag| tag_name(tag)).collect::<Vec<_>>(),
         "remarks": header.remarks,
         "others": header.others,
+        "sidecars_not_followed": cog.sidecars().iter().map(|side| {
+            json!({ "path": side.path.display().to_string(), "kind": side.kind.name() })
+        }).collect::<Vec<_>>(),
         "ghost": header.ghost,
         "requests": cog.stats().requests,
     })
@@ -126,11 +149,22 @@ pub(super) fn text(cog: &Cog) -> String {
         None => line("transform", format!("none; {} ground control points", header.geo.gcps.len())),
     }
     line("pixel is", if header.geo.pixel_is_point { "point" } else { "area" }.to_owned());
+    for directory in &header.directories {
+        let chosen = if directory.number == header.main.number { ", this one" } else { "" };
+        line("ifd", format!("{directory}{chosen}"));
+    }
+    if !header.dropped.is_empty() {
+        let names: Vec<String> = header.dropped.iter().map(|&tag| tag_name(tag)).collect();
+        line("clips drop", names.join(", "));
+    }
     for remark in &header.remarks {
         line("note", remark.clone());
     }
     for other in &header.others {
         line("also", other.clone());
+    }
+    for side in cog.sidecars() {
+        line("beside it", format!("{}: {}, not followed", side.path.display(), side.kind.name()));
     }
     out
 }

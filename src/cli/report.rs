@@ -19,6 +19,7 @@ fn source(cog: &Cog) -> Value {
     let meta = cog.meta();
     json!({
         "uri": cog.uri(),
+        "ifd": cog.header().main.number,
         "size": meta.as_ref().map(|meta| meta.size),
         "etag": meta.and_then(|meta| meta.etag),
     })

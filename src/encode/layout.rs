@@ -9,7 +9,7 @@ use super::Encoded;
 use super::metadata;
 use crate::error::{Error, Result};
 use crate::grid::TileGrid;
-use crate::header::Header;
+use crate::header::{Header, tags};
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::tiff::Value;
@@ -92,8 +92,13 @@ pub fn head(
             directories.push((number, true, level, grid));
         }
     }
-    let build = |big: bool, bases: &[u64]| -> Vec<Fields> {
-        directories
+    // Behind them, what the first one points to.
+    let nested: Vec<(u16, &Fields)> = [(tag::EXIF_IFD, &header.exif), (tag::GPS_IFD, &header.gps)]
+        .into_iter()
+        .filter_map(|(tag, fields)| Some((tag, fields.as_ref()?)))
+        .collect();
+    let build = |big: bool, bases: &[u64], nested_at: &[u64]| -> Vec<Fields> {
+        let mut built: Vec<Fields> = directories
             .iter()
             .map(|&(number, is_mask, level, grid)| {
                 let base = bases.get(number).copied().unwrap_or(0);
@@ -101,11 +106,21 @@ pub fn head(
                 let own = if is_mask { mask_fields() } else { fields.of_level(number) };
                 with_tiles(own, number, is_mask, grid, entries, base, big)
             })
-            .collect()
+            .collect();
+        if let Some(first) = built.first_mut() {
+            for (number, &(tag, _)) in nested.iter().enumerate() {
+                let at = nested_at.get(number).copied().unwrap_or(0);
+                // Below 2^32 in a classic TIFF: see `total`.
+                let low = u32::try_from(at).unwrap_or(u32::MAX);
+                first.insert(tag, if big { Value::long8s(&[at]) } else { Value::longs(&[low]) });
+            }
+        }
+        built
     };
     let front = |big: bool| {
-        let fields = build(big, &[]);
-        let lens: Vec<u64> = fields.iter().map(|fields| write::directory_len(fields, big)).collect();
+        let fields = build(big, &[], &[]);
+        let all = fields.iter().chain(nested.iter().map(|&(_, fields)| fields));
+        let lens: Vec<u64> = all.map(|fields| write::directory_len(fields, big)).collect();
         let start = (write::header_len(big) + ghost.len() as u64).next_multiple_of(16);
         (start, lens)
     };
@@ -126,11 +141,16 @@ pub fn head(
     let mut out = write::header(big, start);
     out.extend(ghost.bytes());
     out.resize(out.len().next_multiple_of(16), 0);
-    let count = lens.len();
-    for (number, (fields, len)) in build(big, &bases).iter().zip(&lens).enumerate() {
+    let count = directories.len();
+    let starts = lens.iter().scan(start, |at, len| Some(std::mem::replace(at, *at + len)));
+    let nested_at: Vec<u64> = starts.skip(count).collect();
+    for (number, (fields, len)) in build(big, &bases, &nested_at).iter().zip(&lens).enumerate() {
         let at = out.len() as u64;
         let next = if number + 1 == count { 0 } else { at + len };
         out.extend(write::directory(fields, big, at, next));
+    }
+    for (_, fields) in nested {
+        out.extend(write::directory(fields, big, out.len() as u64, 0));
     }
     overviews.iter().rev().for_each(|bytes| out.extend(bytes));
     Ok(out)
@@ -146,16 +166,6 @@ fn ghost(mask: bool) -> String {
     );
     format!("GDAL_STRUCTURAL_METADATA_SIZE={:06} bytes\n{text}", text.len())
 }
-
-/// Fields that speak of the photometric interpretation.
-const COLOUR: &[u16] = &[
-    tag::TRANSFER_FUNCTION,
-    tag::WHITE_POINT,
-    tag::PRIMARY_CHROMATICITIES,
-    tag::INK_SET,
-    tag::INK_NAMES,
-    tag::ICC_PROFILE,
-];
 
 /// Fields of the image's directories, without its tiles.
 struct ImageFields {
@@ -203,13 +213,8 @@ fn image_fields(header: &Header, plan: &Plan, options: &ClipOptions) -> Result<I
         common.insert(tag::GDAL_NODATA, Value::ascii(nodata.text()));
     }
     let mut full = header.kept.clone();
-    if !plan.bands.iter().copied().eq(0..header.bands) {
-        // Of other bands, or of bands in another order.
-        full.retain(|tag, _| !matches!(*tag, tag::MIN_SAMPLE_VALUE | tag::MAX_SAMPLE_VALUE));
-    }
-    if photometric != header.photometric {
-        full.retain(|tag, _| !COLOUR.contains(tag));
-    }
+    let all_bands = plan.bands.iter().copied().eq(0..header.bands);
+    tags::retain(&mut full, header.photometric, photometric, all_bands);
     full.extend(header.geo.fields_of_window(plan.window.x0, plan.window.y0));
     if let Some(text) = &header.metadata
         && let Some(text) = metadata::of_bands(text, &plan.bands, header.bands)

@@ -24,6 +24,10 @@ impl Local {
         Self { path, file: Mutex::new(None) }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The bytes of `range` that the file has.
     pub(crate) async fn get(self: Arc<Self>, range: Range<u64>) -> Result<Answer> {
         // A disk may take its time: not on an async thread.
@@ -63,6 +67,12 @@ impl Local {
         *slot = Some(Arc::clone(&file));
         Ok(file)
     }
+}
+
+/// Whether a path, not a URL, is a file of this machine.
+pub(crate) async fn is_file(path: &str) -> bool {
+    let path = PathBuf::from(path);
+    tokio::task::spawn_blocking(move || path.is_file()).await.unwrap_or(false)
 }
 
 fn open_regular(path: &Path) -> Result<File> {

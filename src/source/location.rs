@@ -137,6 +137,24 @@ pub(crate) fn redact(uri: &str) -> String {
     format!("{scheme}://{authority}{path}")
 }
 
+/// Splits `#ifd=N`, which chooses an image of the file, off its location. A path that ends otherwise is a name.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] for a number that is none.
+pub(crate) fn split_ifd(uri: &str) -> Result<(&str, Option<usize>)> {
+    let Some((base, number)) = uri.rsplit_once("#ifd=") else { return Ok((uri, None)) };
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits && split_scheme(uri).is_none() {
+        return Ok((uri, None));
+    }
+    number.parse().ok().filter(|_| digits).map(|number| (base, Some(number))).ok_or_else(|| {
+        Error::usage(format!(
+            "{}: the number of a directory is expected after #ifd=, such as #ifd=1",
+            redact(base)
+        ))
+    })
+}
+
 fn split_scheme(uri: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = uri.split_once("://")?;
     let mut chars = scheme.chars();
@@ -207,6 +225,26 @@ mod tests {
         check("s3://b/../k", "error s3://b/../k: a key with an empty");
         check("ftp://h/a?s=1", "error ftp://h/a: the scheme ftp:// is not supported; use a path, file://");
         check("", "error a location is empty");
+    }
+
+    #[test]
+    fn an_image_is_chosen_at_the_end() {
+        for (uri, base, ifd) in [
+            ("a.tif", "a.tif", None),
+            ("a.tif#ifd=12", "a.tif", Some(12)),
+            ("a#ifd=1.tif", "a#ifd=1.tif", None),
+            ("a.tif#ifd=", "a.tif#ifd=", None),
+            ("a.tif#ifd=1#ifd=2", "a.tif#ifd=1", Some(2)),
+            ("https://h/a?sig=s#ifd=3", "https://h/a?sig=s", Some(3)),
+            ("s3://b/k#1#ifd=3", "s3://b/k#1", Some(3)),
+        ] {
+            assert_eq!(split_ifd(uri).unwrap(), (base, ifd), "{uri}");
+        }
+        for uri in ["https://h/a?sig=s#ifd=x", "https://h/a#ifd=+1", "a.tif#ifd=99999999999999999999999"] {
+            let error = split_ifd(uri).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(!error.to_string().contains("sig"), "{error}");
+        }
     }
 
     #[test]

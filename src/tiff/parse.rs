@@ -253,7 +253,7 @@ impl Reader<'_> {
     }
 }
 
-fn integer(bytes: &[u8], order: ByteOrder) -> u64 {
+pub(super) fn integer(bytes: &[u8], order: ByteOrder) -> u64 {
     match order {
         ByteOrder::Little => little_endian(bytes),
         ByteOrder::Big => bytes.iter().fold(0, |value, &byte| (value << 8) | u64::from(byte)),
@@ -261,6 +261,6 @@ fn integer(bytes: &[u8], order: ByteOrder) -> u64 {
 }
 
 /// Two bytes.
-fn short(bytes: &[u8], order: ByteOrder) -> u16 {
+pub(super) fn short(bytes: &[u8], order: ByteOrder) -> u16 {
     u16::try_from(integer(bytes, order)).unwrap_or(u16::MAX)
 }

@@ -7,6 +7,9 @@ mod architecture;
 /// Clips of the test rasters against what rasterio.mask made of them.
 mod golden;
 
+/// Tags, EXIF and GPS; one image of many; what stands beside a file.
+mod metadata;
+
 /// Broken files: an error by kind, never a panic.
 mod malformed;
 

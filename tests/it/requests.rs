@@ -91,6 +91,23 @@ async fn a_small_clip_takes_one_header_request_and_one_round_of_tiles() {
 }
 
 #[tokio::test]
+async fn the_choice_of_an_image_stays_here() {
+    let server = Server::start();
+    server.put("/bucket/pages.tif", testdata("pages.tif"));
+    for uri in
+        [format!("{}/bucket/pages.tif?token=t#ifd=1", server.url()), "s3://bucket/pages.tif#ifd=1".to_owned()]
+    {
+        let before = server.requests().len();
+        let cog = Cog::open(&uri, &options(&server), &Limits::default()).await.unwrap();
+        assert_eq!(cog.header().main.number, 1, "{uri}");
+        assert!(!cog.uri().contains("ifd"), "{}", cog.uri());
+        let requests = server.requests();
+        assert_eq!(requests.len(), before + 1, "{uri}");
+        assert!(requests.iter().all(|r| !r.path.contains("ifd") && !r.query.contains("ifd")), "{requests:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_store_takes_and_gives_the_same_bytes() {
     let server = Server::start();
     server.put("/bucket/in/scene one.tif", testdata("sample/scene.tif"));
