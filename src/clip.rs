@@ -262,7 +262,7 @@ impl Cog {
         observer: &dyn Observer,
     ) -> Result<assembly::Done> {
         let composer = Composer::new(&self.header, plan, &options.limits)?;
-        let encoder = Encoder::new(&self.header, plan, options);
+        let encoder = Encoder::new(&self.header, plan);
         let job = assembly::Job {
             source: &self.source,
             header: &self.header,

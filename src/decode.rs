@@ -66,7 +66,9 @@ fn decode_stored(
         data
     };
     let predictor = if codec::has_predictor(layout.compression) { layout.predictor } else { Predictor::None };
-    if layout.is_packed() {
+    if codec::is_of_samples(layout.compression) {
+        codec::decode(layout, data, &mut samples)?;
+    } else if layout.is_packed() {
         let mut packed = vec![0; within(layout.stored_bytes(tile.rows), limits.tile_bytes, "its bytes")?];
         codec::decompress(layout, data, &mut packed)?;
         let order = if layout.sample_type == SampleType::F32 {
@@ -257,9 +259,9 @@ mod tests {
             u64::MAX
         );
         check(&EncodedTile { plane: 3, ..tile(0, 0, u32::MAX, &[]) }, &huge, ErrorKind::Limit, &limit);
-        let jpeg = TileLayout { compression: Compression::Jpeg, ..layout() };
-        let unsupported = "tile at column 0, row 0: compression JPEG (7) is not supported";
-        check(&tile(0, 0, 4, COUNTED), &jpeg, ErrorKind::Unsupported, unsupported);
+        let old = TileLayout { compression: Compression::OldJpeg, ..layout() };
+        let unsupported = "tile at column 0, row 0: compression old-style JPEG (6) is not supported";
+        check(&tile(0, 0, 4, COUNTED), &old, ErrorKind::Unsupported, unsupported);
         let none = TileLayout { size: Size::new(0, 4), ..layout() };
         let text = "tile at column 0, row 0: 0 x 4 pixels of 2 samples are none";
         check(&tile(0, 0, 4, COUNTED), &none, ErrorKind::Format, text);

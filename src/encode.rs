@@ -4,11 +4,11 @@ pub mod layout;
 pub mod metadata;
 pub mod overview;
 
-use crate::codec;
+use crate::codec::{self, Encoding};
 use crate::compose::MaskedTile;
 use crate::error::Result;
 use crate::header::Header;
-use crate::options::ClipOptions;
+use crate::options::Interleave;
 use crate::packing;
 use crate::plan::Plan;
 use crate::predictor;
@@ -18,10 +18,18 @@ use crate::tiff::code::{Compression, Predictor};
 /// A tile's bytes, and those of its mask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The image's tile.
-    pub image: Vec<u8>,
+    /// The image's tile: one, or one for each band.
+    pub image: Vec<Vec<u8>>,
     /// The tile of the internal mask, when the output has one.
     pub mask: Option<Vec<u8>>,
+}
+
+impl Encoded {
+    /// Bytes of the image's tile.
+    #[must_use]
+    pub fn image_bytes(&self) -> usize {
+        self.image.iter().map(Vec::len).sum()
+    }
 }
 
 /// Encodes tiles, all alike.
@@ -30,23 +38,29 @@ pub struct Encoder {
     bands: usize,
     bits: u16,
     width: usize,
-    compression: Compression,
-    level: u8,
+    encoding: Encoding,
+    mask_encoding: Encoding,
     predictor: Predictor,
+    interleave: Interleave,
     mask: bool,
 }
 
 impl Encoder {
     /// For a plan.
     #[must_use]
-    pub fn new(header: &Header, plan: &Plan, options: &ClipOptions) -> Self {
+    pub fn new(header: &Header, plan: &Plan) -> Self {
+        let encoding = plan.encoding.clone();
+        // Masks are deflated whatever the image is: they are bits, and every reader inflates.
+        let mask = Encoding::new(Compression::Deflate);
+        let level = if encoding.compression == mask.compression { encoding.level } else { mask.level };
         Self {
             bands: plan.output_bands(),
             bits: header.bits,
             width: plan.blocksize() as usize,
-            compression: options.compression,
-            level: options.level,
+            encoding,
+            mask_encoding: Encoding { level, ..mask },
             predictor: plan.predictor,
+            interleave: plan.interleave,
             mask: plan.validity.mask,
         }
     }
@@ -54,25 +68,35 @@ impl Encoder {
     /// A tile's bytes.
     ///
     /// # Errors
-    /// As [`codec::compress`].
-    pub fn encode(&self, mut tile: MaskedTile) -> Result<Encoded> {
-        predictor::apply(self.predictor, self.bands, self.width, &mut tile.samples)?;
-        let packed: Vec<u8>;
-        let bytes = if packing::is_packed(tile.samples.sample_type(), self.bits) {
-            packed = packing::pack(&tile.samples, self.bits, self.width * self.bands)?;
-            &packed
-        } else {
-            tile.samples.as_bytes()
+    /// As [`Encoding::compress`] and [`Encoding::encode`].
+    pub fn encode(&self, tile: MaskedTile) -> Result<Encoded> {
+        let image = match self.interleave {
+            Interleave::Pixel => vec![self.encode_plane(tile.samples, self.bands)?],
+            Interleave::Band => (0..self.bands)
+                .map(|band| self.encode_plane(tile.band(band, self.bands), 1))
+                .collect::<Result<_>>()?,
         };
-        let image = codec::compress(self.compression, self.level, bytes)?;
         let mask = match tile.valid {
-            // Masks are deflated whatever the image is: they are bits, and every reader inflates.
             Some(valid) if self.mask => {
                 let bits = packing::pack(&Samples::U8(valid), 1, self.width)?;
-                Some(codec::compress(Compression::Deflate, self.level, &bits)?)
+                Some(self.mask_encoding.compress(self.width / 8, &bits)?)
             }
             _ => None,
         };
         Ok(Encoded { image, mask })
+    }
+
+    fn encode_plane(&self, mut samples: Samples, samples_per_pixel: usize) -> Result<Vec<u8>> {
+        if codec::is_of_samples(self.encoding.compression) {
+            return self.encoding.encode(self.width, samples_per_pixel, &samples);
+        }
+        predictor::apply(self.predictor, samples_per_pixel, self.width, &mut samples)?;
+        let row = self.width * samples_per_pixel;
+        if packing::is_packed(samples.sample_type(), self.bits) {
+            let packed = packing::pack(&samples, self.bits, row)?;
+            let row_bytes = usize::try_from(packing::row_bytes(row as u64, self.bits)).unwrap_or(usize::MAX);
+            return self.encoding.compress(row_bytes, &packed);
+        }
+        self.encoding.compress(row * samples.sample_type().bytes(), samples.as_bytes())
     }
 }

@@ -3,7 +3,7 @@
 use crate::limits::Limits;
 use crate::mask::Rule;
 use crate::sample::NoData;
-use crate::tiff::code::{Compression, Predictor};
+use crate::tiff::code::Predictor;
 
 /// How validity is stored in the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,46 @@ pub enum Resampling {
     Mode,
 }
 
+/// How the output's tiles are compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// As the source's.
+    Source,
+    /// Not at all.
+    None,
+    /// LZW.
+    Lzw,
+    /// Deflate.
+    #[default]
+    Deflate,
+    /// PackBits.
+    PackBits,
+    /// Zstandard.
+    Zstd,
+    /// LZMA.
+    Lzma,
+    /// LERC.
+    Lerc,
+    /// LERC within deflate.
+    LercDeflate,
+    /// LERC within Zstandard.
+    LercZstd,
+    /// JPEG: lossy.
+    Jpeg,
+    /// WebP without loss.
+    WebP,
+}
+
+/// How the bands of a pixel lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interleave {
+    /// Side by side in one tile.
+    #[default]
+    Pixel,
+    /// Each in a tile of its own (PlanarConfiguration 2). The tiles of a place lie side by side in the file.
+    Band,
+}
+
 /// Options of a clip.
 #[derive(Clone, Debug)]
 #[expect(
@@ -71,9 +111,15 @@ pub struct ClipOptions {
     /// Side of the output's tiles in pixels, a multiple of 16.
     pub blocksize: u32,
     /// The output's compression.
-    pub compression: Compression,
-    /// Effort of the compression, 1 to 9.
-    pub level: u8,
+    pub compress: Compress,
+    /// Effort of the compression; `None` for the customary one.
+    pub level: Option<u8>,
+    /// JPEG's quality, 1 to 100; `None` for 75.
+    pub quality: Option<u8>,
+    /// By how much LERC may change a sample; `None` for not at all.
+    pub max_error: Option<f64>,
+    /// How the bands of a pixel lie.
+    pub interleave: Interleave,
     /// The output's predictor; `None` picks the one for the sample type.
     pub predictor: Option<Predictor>,
     /// Whether the output gets overviews.
@@ -104,8 +150,11 @@ impl Default for ClipOptions {
             bands: Vec::new(),
             mask: MaskStorage::Auto,
             blocksize: 512,
-            compression: Compression::Deflate,
-            level: 6,
+            compress: Compress::Deflate,
+            level: None,
+            quality: None,
+            max_error: None,
+            interleave: Interleave::Pixel,
             predictor: None,
             overviews: true,
             resampling: None,

@@ -2,6 +2,7 @@
 //! output grid. Performs no I/O, so that a dry run is a printed [`Plan`].
 
 pub mod colour;
+pub mod encoding;
 pub mod validity;
 pub mod window;
 
@@ -10,7 +11,7 @@ pub use validity::{NoDataOrigin, SourceValidity, Validity};
 
 use std::sync::Arc;
 
-use crate::codec;
+use crate::codec::{self, Encoding};
 use crate::cutline::Cutline;
 use crate::error::{Error, Result};
 use crate::geo::Affine;
@@ -18,8 +19,8 @@ use crate::grid::{PixelRect, Size, TileGrid, TileIndex};
 use crate::header::{Header, Image};
 use crate::limits::Limits;
 use crate::mask::{Mask, TileClass};
-use crate::options::{ClipOptions, OnEmpty};
-use crate::tiff::code::{Compression, Predictor};
+use crate::options::{ClipOptions, Interleave, MaskStorage, OnEmpty};
+use crate::tiff::code::Predictor;
 
 /// Source tiles of the window by what the cutline makes of them. Planes are counted one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,8 +56,12 @@ pub struct Plan {
     pub classes: Classes,
     /// The output's grids: full resolution first, then its overviews, each half of the one before.
     pub levels: Vec<TileGrid>,
+    /// How the output's tiles are compressed.
+    pub encoding: Encoding,
     /// The output's predictor.
     pub predictor: Predictor,
+    /// How the output's bands lie.
+    pub interleave: Interleave,
 }
 
 impl Plan {
@@ -93,7 +98,10 @@ impl Plan {
         };
         let bands = bands(header, options)?;
         let mut colour = Colour::of_bands(header, &bands);
-        let validity = Validity::choose(header, colour.alpha(bands.len()), bands.len(), options)?;
+        let added = usize::from(options.mask == MaskStorage::Alpha && colour.alpha(bands.len()).is_none());
+        let encoding = encoding::choose(header, &colour, bands.len() + added, options)?;
+        let alpha = colour.alpha(bands.len());
+        let validity = Validity::choose(header, alpha, bands.len(), encoding.is_lossy(), options)?;
         if validity.add_alpha {
             // Unassociated: the colours are not multiplied by it.
             colour.extra_samples.push(2);
@@ -133,7 +141,9 @@ impl Plan {
             mask_tiles,
             classes,
             levels,
-            predictor: predictor(header, options)?,
+            predictor: encoding::predictor(header, &encoding, options)?,
+            encoding,
+            interleave: options.interleave,
         }))
     }
 
@@ -242,25 +252,4 @@ fn needed(
         }
     }
     tiles
-}
-
-fn predictor(header: &Header, options: &ClipOptions) -> Result<Predictor> {
-    let (float, complex) = (header.sample_type.is_float(), header.sample_type.is_complex());
-    let packed = header.bits < header.sample_type.tiff().0;
-    match options.predictor {
-        _ if options.compression == Compression::None => Ok(Predictor::None),
-        Some(Predictor::FloatingPoint) if !float => Err(Error::usage(format!(
-            "predictor 3 is for floating-point samples; these are {}",
-            header.sample_type.name()
-        ))),
-        Some(Predictor::Horizontal) if packed || complex => Err(Error::usage(format!(
-            "predictor 2 is for samples of 8, 16, 32 and 64 bits that are not complex; these are {} in {} bits",
-            header.sample_type.name(),
-            header.bits
-        ))),
-        Some(predictor) => Ok(predictor),
-        None if header.is_classes() || packed || complex => Ok(Predictor::None),
-        None if float => Ok(Predictor::FloatingPoint),
-        None => Ok(Predictor::Horizontal),
-    }
 }

@@ -7,11 +7,11 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use crate::error::{Error, Result};
 use crate::geo::Bounds;
 use crate::mask::Rule;
-use crate::options::{ClipOptions, MaskStorage, OnEmpty, Resampling};
+use crate::options::{ClipOptions, Compress, Interleave, MaskStorage, OnEmpty, Resampling};
 use crate::sample::NoData;
 use crate::sink::SinkOptions;
 use crate::source::StoreOptions;
-use crate::tiff::code::{Compression, Predictor};
+use crate::tiff::code::Predictor;
 
 /// Lines that a terminal of 110 columns does not break. tests/it/command.rs runs the examples.
 const EXAMPLES: &str = "\
@@ -202,8 +202,28 @@ enum MaskArg {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum CompressArg {
     Deflate,
+    Zstd,
     Lzw,
+    Packbits,
     None,
+    Lzma,
+    Lerc,
+    #[value(name = "lerc_deflate")]
+    LercDeflate,
+    #[value(name = "lerc_zstd")]
+    LercZstd,
+    /// Lossy; 8 bits; see --quality
+    Jpeg,
+    /// Lossless; 8 bits, three or four bands
+    Webp,
+    /// As the source's
+    Source,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum InterleaveArg {
+    Pixel,
+    Band,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -256,9 +276,18 @@ pub(super) struct WhatArgs {
     /// Compression [default: deflate]
     #[arg(long, value_enum, value_name = "NAME", help_heading = "Output")]
     compress: Option<CompressArg>,
-    /// Effort of deflate, 1 to 9 [default: 6]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9), help_heading = "Output")]
+    /// Effort: of deflate and lzma 0 to 9 [default: 6], of zstd 1 to 22 [default: 9]
+    #[arg(long, value_name = "N", help_heading = "Output")]
     level: Option<u8>,
+    /// JPEG's quality, 1 to 100 [default: 75]
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    quality: Option<u8>,
+    /// By how much LERC may change a sample [default: 0, lossless]
+    #[arg(long, value_name = "VALUE", help_heading = "Output")]
+    max_error: Option<f64>,
+    /// Bands side by side in a tile, or each in its own [default: pixel]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Output")]
+    interleave: Option<InterleaveArg>,
     /// Predictor: 1 none, 2 horizontal, 3 floating point [default: by the sample type]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=3), help_heading = "Output")]
     predictor: Option<u16>,
@@ -296,12 +325,27 @@ impl WhatArgs {
                 MaskArg::Nodata => MaskStorage::NoData,
             }),
             blocksize: self.blocksize.unwrap_or(default.blocksize),
-            compression: self.compress.map_or(default.compression, |compress| match compress {
-                CompressArg::Deflate => Compression::Deflate,
-                CompressArg::Lzw => Compression::Lzw,
-                CompressArg::None => Compression::None,
+            compress: self.compress.map_or(default.compress, |compress| match compress {
+                CompressArg::Deflate => Compress::Deflate,
+                CompressArg::Zstd => Compress::Zstd,
+                CompressArg::Lzw => Compress::Lzw,
+                CompressArg::Packbits => Compress::PackBits,
+                CompressArg::None => Compress::None,
+                CompressArg::Lzma => Compress::Lzma,
+                CompressArg::Lerc => Compress::Lerc,
+                CompressArg::LercDeflate => Compress::LercDeflate,
+                CompressArg::LercZstd => Compress::LercZstd,
+                CompressArg::Jpeg => Compress::Jpeg,
+                CompressArg::Webp => Compress::WebP,
+                CompressArg::Source => Compress::Source,
             }),
-            level: self.level.unwrap_or(default.level),
+            level: self.level,
+            quality: self.quality,
+            max_error: self.max_error,
+            interleave: self.interleave.map_or(default.interleave, |how| match how {
+                InterleaveArg::Pixel => Interleave::Pixel,
+                InterleaveArg::Band => Interleave::Band,
+            }),
             predictor: self.predictor.map(Predictor::from),
             overviews: !self.no_overviews,
             resampling: self.overview_resampling.map(|method| match method {

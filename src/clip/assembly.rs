@@ -20,7 +20,7 @@ use crate::header::{Header, Image};
 use crate::limits::{Limits, within};
 use crate::mask::TileClass;
 use crate::observe::{Event, Observer};
-use crate::options::{ClipOptions, Resampling};
+use crate::options::{ClipOptions, Interleave, Resampling};
 use crate::plan::{Plan, SourceValidity};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -120,7 +120,7 @@ impl Job<'_> {
             tokio::select! {
                 Some(done) = jobs.join_next(), if !jobs.is_empty() => {
                     let done = joined(done)?;
-                    self.observer.event(&Event::Encoded { bytes: done.encoded.image.len() as u64 });
+                    self.observer.event(&Event::Encoded { bytes: done.encoded.image_bytes() as u64 });
                     state.finish(self, done, &mut jobs)?;
                     state.flush(sink).await?;
                 }
@@ -199,6 +199,8 @@ struct State {
     /// What stands for a tile without a pixel of the cutline; `None` when such tiles are left out.
     empty: Option<Encoded>,
     window: PixelRect,
+    /// Image tiles of one place: one, or one for each band.
+    planes: usize,
     with_mask: bool,
     counts: Counts,
 }
@@ -233,6 +235,7 @@ impl State {
             full: Level::default(),
             empty,
             window: plan.window,
+            planes: if plan.interleave == Interleave::Band { plan.output_bands() } else { 1 },
             with_mask: plan.validity.mask,
             counts: Counts::default(),
         })
@@ -347,7 +350,7 @@ impl State {
             } else if let Some(empty) = &self.empty {
                 sink.append(self.full.add(empty)?).await?;
             } else {
-                self.full.skip(self.with_mask);
+                self.full.skip(self.planes, self.with_mask);
             }
             self.next += 1;
         }
@@ -367,7 +370,7 @@ impl State {
                 match tile {
                     Some(tile) => run.extend_from_slice(&level.add(&tile)?),
                     None if occupied => return Err(Error::io("an overview tile was not made")),
-                    None => level.skip(self.with_mask),
+                    None => level.skip(self.planes, self.with_mask),
                 }
             }
             done_levels.push(level);
@@ -377,7 +380,7 @@ impl State {
             return Err(Error::io("not every tile of the output was made"));
         }
         Ok(Done {
-            head: layout::head(job.header, job.plan, job.options, &done_levels, &bytes)?,
+            head: layout::head(job.header, job.plan, &done_levels, &bytes)?,
             counts: self.counts,
             tiles: (total, total - occupied as u64),
         })

@@ -1,7 +1,6 @@
 //! CCITT's bilevel codes: modified Huffman (TIFF 6.0 §10), Group 3 and Group 4 (§11; ITU-T T.4 and T.6), through
 //! hayro-ccitt. Bits arrive most significant first: the caller has undone a FillOrder of 2.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-#![cfg_attr(not(test), expect(dead_code, reason = "not in `codec::decompress` yet"))]
 
 use hayro_ccitt::{DecodeSettings, Decoder, DecoderContext, EncodingMode};
 

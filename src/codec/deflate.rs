@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::tiff::code::Compression;
 
 /// The highest level, zlib's own.
-pub const MAX_LEVEL: u8 = 9;
+pub(super) const MAX_LEVEL: u8 = 9;
 
 thread_local! {
     // An inflater owns a window and a deflater some 300 KiB of tables: kept from tile to tile.
@@ -50,7 +50,6 @@ pub(super) fn decompress(data: &[u8], out: &mut [u8]) -> Result<()> {
 
 /// What `data` hold, if that is no more than `most` bytes.
 #[cfg(feature = "lerc")]
-#[allow(clippy::allow_attributes, dead_code, reason = "for LERC, whose caller is to come")]
 pub(super) fn decompress_up_to(data: &[u8], most: usize) -> Result<Vec<u8>> {
     let mut out = vec![0; most];
     INFLATER.with_borrow_mut(|slot| {

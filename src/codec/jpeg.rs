@@ -5,7 +5,6 @@
 //! libjpeg where chroma is upsampled across rows of MCUs (4:2:0, 4:4:0), and takes some truncated streams even in its
 //! strict mode; jpeg-decoder 0.3.2 is up to 41 off in narrow images. This one equals libjpeg-turbo to the bit.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-#![cfg_attr(not(test), expect(dead_code, reason = "not in `codec::decompress` yet"))]
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 

@@ -1,6 +1,5 @@
 //! JPEG XL (codes 50002 and 52546), as GDAL stores it, through jxl-oxide.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-#![allow(clippy::allow_attributes, dead_code, reason = "called once the tags are wired")]
 
 use jxl_bitstream::{Bitstream, ContainerParser, ParseEvent};
 use jxl_oxide::image::BitDepth;
@@ -20,6 +19,7 @@ const PER_SAMPLE: usize = 64;
 /// the extra channels in their order, alpha as it is stored.
 ///
 /// As GDAL has it (tif_jxl.c), width, height and bits a sample must be the layout's.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other samples are refused")]
 pub(super) fn decompress(
     data: &[u8],
     width: usize,
@@ -34,13 +34,7 @@ pub(super) fn decompress(
         Samples::U8(_) => (8, false),
         Samples::U16(_) => (16, false),
         Samples::F32(_) => (32, true),
-        Samples::U32(_)
-        | Samples::U64(_)
-        | Samples::I8(_)
-        | Samples::I16(_)
-        | Samples::I32(_)
-        | Samples::I64(_)
-        | Samples::F64(_) => {
+        _ => {
             return Err(Error::unsupported(format!(
                 "JPEG XL of {} is not supported",
                 samples.sample_type().name()
@@ -111,13 +105,7 @@ pub(super) fn decompress(
             }),
             Samples::U16(out) => spread(out, band, channels, values, |value| to_integer(value, u16::MAX)),
             Samples::F32(out) => spread(out, band, channels, values, |value| value),
-            Samples::U32(_)
-            | Samples::U64(_)
-            | Samples::I8(_)
-            | Samples::I16(_)
-            | Samples::I32(_)
-            | Samples::I64(_)
-            | Samples::F64(_) => {}
+            _ => {}
         }
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! LERC (code 34887), bare or in deflate or Zstandard, as libtiff stores it, through lerc-reader and lerc-writer.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-#![allow(clippy::allow_attributes, dead_code, reason = "called once the tags are wired")]
 
 use lerc_core::{MaskView, PixelData, RasterView};
 use lerc_writer::{EncodeOptions, EncoderProfile};
@@ -240,6 +239,7 @@ fn is_valid(mask: Option<&[u8]>, at: usize) -> bool {
 
 /// A blob with no value further than `max_error` from its sample, as GDAL writes it: NaN goes to the mask, or to one
 /// mask a band (and one blob a band) when some pixel is NaN in some bands only.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the other samples are refused")]
 pub(super) fn compress(
     max_error: f64,
     wrapping: Wrapping,
@@ -261,7 +261,7 @@ pub(super) fn compress(
         Samples::U32(v) => encode(v, None, shape, samples_per_pixel, options),
         Samples::F32(v) => encode_float(v, shape, options, |value| value.is_nan()),
         Samples::F64(v) => encode_float(v, shape, options, |value| value.is_nan()),
-        Samples::U64(_) | Samples::I64(_) => {
+        _ => {
             return Err(Error::unsupported(format!("LERC has no {}", samples.sample_type().name())));
         }
     };

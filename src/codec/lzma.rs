@@ -1,6 +1,5 @@
 //! LZMA2 in an xz stream, code 34925, as libtiff stores it, through lzma-rust2.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-#![allow(clippy::allow_attributes, dead_code, reason = "called once the tags are wired")]
 
 use std::io::{ErrorKind, Read, Write};
 

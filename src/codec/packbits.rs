@@ -49,7 +49,6 @@ const LONGEST: usize = 128;
 ///
 /// Runs and literals are chosen as in libtiff's encoder: two equal bytes between literals stay literal, because two
 /// counts cost more than they save; longer runs, and two bytes elsewhere, are runs.
-#[allow(clippy::allow_attributes, dead_code, reason = "called once the tags are wired")]
 pub(super) fn compress(row: usize, data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity((data.len() / 2).saturating_add(64));
     for row in data.chunks(row.max(1)) {

@@ -35,7 +35,12 @@ fn decompress(compression: Compression, data: &[u8], out: &mut [u8]) -> Result<(
     super::decompress(&layout, data, out)
 }
 
-/// As [`compress`], and PackBits, which is read but not written.
+/// Compressed at a level.
+fn compress(compression: Compression, level: u8, data: &[u8]) -> Result<Vec<u8>> {
+    Encoding { level, ..Encoding::new(compression) }.compress(data.len(), data)
+}
+
+/// As [`compress`], but PackBits in runs alone.
 fn pack(compression: Compression, level: u8, data: &[u8]) -> Vec<u8> {
     if compression == Compression::PackBits {
         let runs = data.chunk_by(|a, b| a == b).flat_map(|run| run.chunks(128));
@@ -262,9 +267,9 @@ fn what_is_not_read_is_refused_by_name() {
         let error = decompress(compression, data, &mut [0; 9]).unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Unsupported, expected));
     };
-    check(Compression::Jpeg, b"", "compression JPEG (7) is not supported");
+    check(Compression::OldJpeg, b"", "compression old-style JPEG (6) is not supported");
     check(Compression::Unknown(34712 + 1), b"", "compression 34713 is not supported");
-    for compression in [Compression::Jpeg, Compression::PackBits] {
+    for compression in [Compression::OldJpeg, Compression::Group4] {
         assert_eq!(compress(compression, 6, b"").unwrap_err().kind(), ErrorKind::Unsupported);
     }
     assert_eq!(compress(Compression::Deflate, 10, b"").unwrap_err().kind(), ErrorKind::Usage);

@@ -1,6 +1,5 @@
 //! WebP (50001; libtiff's tif_webp.c), through image-webp.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-#![cfg_attr(not(test), expect(dead_code, reason = "not in `codec::decompress` yet"))]
 
 use std::io::Cursor;
 

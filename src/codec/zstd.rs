@@ -1,6 +1,5 @@
 //! Zstandard (RFC 8878), code 50000, through structured-zstd.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-#![allow(clippy::allow_attributes, dead_code, reason = "called once the tags are wired")]
 
 use std::cell::RefCell;
 use std::io::Read;

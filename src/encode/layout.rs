@@ -10,7 +10,7 @@ use super::metadata;
 use crate::error::{Error, Result};
 use crate::grid::TileGrid;
 use crate::header::{Header, tags};
-use crate::options::ClipOptions;
+use crate::options::Interleave;
 use crate::plan::Plan;
 use crate::tiff::Value;
 use crate::tiff::code::{Compression, Photometric, Predictor, tag};
@@ -26,7 +26,8 @@ struct Entry {
 /// The tiles of one level, in the order of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Level {
-    image: Vec<Entry>,
+    /// By plane: one, or one for each band.
+    image: Vec<Vec<Entry>>,
     mask: Vec<Entry>,
     bytes: u64,
 }
@@ -37,9 +38,11 @@ impl Level {
     /// # Errors
     /// [`crate::ErrorKind::Limit`] for a tile of 4 GiB or more.
     pub fn add(&mut self, tile: &Encoded) -> Result<Bytes> {
-        let mut out = Vec::with_capacity(tile.image.len() + tile.mask.as_ref().map_or(0, Vec::len) + 16);
-        for (data, entries) in [(Some(&tile.image), &mut self.image), (tile.mask.as_ref(), &mut self.mask)] {
-            let Some(data) = data else { continue };
+        let room = tile.image_bytes() + tile.mask.as_ref().map_or(0, Vec::len);
+        let mut out = Vec::with_capacity(room + 8 * (tile.image.len() + 1));
+        self.image.resize(tile.image.len().max(self.image.len()), Vec::new());
+        let planes = tile.image.iter().zip(&mut self.image);
+        for (data, entries) in planes.chain(tile.mask.as_ref().map(|data| (data, &mut self.mask))) {
             let len = u32::try_from(data.len())
                 .map_err(|cause| Error::limit("a tile of the output has 4 GiB or more").caused_by(cause))?;
             out.extend(len.to_le_bytes());
@@ -52,8 +55,11 @@ impl Level {
     }
 
     /// Leaves the next tile out: readers see nodata.
-    pub fn skip(&mut self, with_mask: bool) {
-        self.image.push(Entry::default());
+    pub fn skip(&mut self, planes: usize, with_mask: bool) {
+        self.image.resize(planes.max(self.image.len()), Vec::new());
+        for entries in &mut self.image {
+            entries.push(Entry::default());
+        }
         if with_mask {
             self.mask.push(Entry::default());
         }
@@ -73,17 +79,11 @@ impl Level {
 ///
 /// # Errors
 /// [`crate::ErrorKind::Format`] when the source's metadata cannot be cut to the bands asked for.
-pub fn head(
-    header: &Header,
-    plan: &Plan,
-    options: &ClipOptions,
-    levels: &[Level],
-    overviews: &[Vec<u8>],
-) -> Result<Vec<u8>> {
+pub fn head(header: &Header, plan: &Plan, levels: &[Level], overviews: &[Vec<u8>]) -> Result<Vec<u8>> {
     let body = levels.first().map_or(0, Level::bytes);
     let overview_bytes: u64 = overviews.iter().map(|bytes| bytes.len() as u64).sum();
-    let ghost = ghost(plan.validity.mask);
-    let fields = image_fields(header, plan, options)?;
+    let ghost = ghost(plan.validity.mask, plan.interleave);
+    let fields = image_fields(header, plan)?;
     // Directories in the order of the file: each level, followed by its mask.
     let mut directories = Vec::new();
     for (number, (level, grid)) in levels.iter().zip(&plan.levels).enumerate() {
@@ -102,9 +102,9 @@ pub fn head(
             .iter()
             .map(|&(number, is_mask, level, grid)| {
                 let base = bases.get(number).copied().unwrap_or(0);
-                let entries = if is_mask { &level.mask } else { &level.image };
+                let entries = if is_mask { level.mask.clone() } else { level.image.concat() };
                 let own = if is_mask { mask_fields() } else { fields.of_level(number) };
-                with_tiles(own, number, is_mask, grid, entries, base, big)
+                with_tiles(own, number, is_mask, grid, &entries, base, big)
             })
             .collect();
         if let Some(first) = built.first_mut() {
@@ -158,9 +158,11 @@ pub fn head(
 
 /// The ghost area as GDAL's COG driver writes it: a size line of 43 bytes, then keys. The blank after `NO` leaves room
 /// for a writer that breaks the promises to say `YES`.
-fn ghost(mask: bool) -> String {
+fn ghost(mask: bool, interleave: Interleave) -> String {
+    // With planes, tiles lie place by place: not row by row of each plane, which is what readers would make of the promise.
+    let order = if interleave == Interleave::Pixel { "BLOCK_ORDER=ROW_MAJOR\n" } else { "" };
     let text = format!(
-        "LAYOUT=IFDS_BEFORE_DATA\nBLOCK_ORDER=ROW_MAJOR\nBLOCK_LEADER=SIZE_AS_UINT4\n\
+        "LAYOUT=IFDS_BEFORE_DATA\n{order}BLOCK_LEADER=SIZE_AS_UINT4\n\
          BLOCK_TRAILER=LAST_4_BYTES_REPEATED\nKNOWN_INCOMPATIBLE_EDITION=NO\n {}",
         if mask { "MASK_INTERLEAVED_WITH_IMAGERY=YES\n" } else { "" }
     );
@@ -185,21 +187,35 @@ impl ImageFields {
     }
 }
 
-fn image_fields(header: &Header, plan: &Plan, options: &ClipOptions) -> Result<ImageFields> {
+fn image_fields(header: &Header, plan: &Plan) -> Result<ImageFields> {
     let bands = plan.output_bands();
     let (bits, (_, format)) = (header.bits, header.sample_type.tiff());
     let photometric = plan.colour.photometric;
+    let encoding = &plan.encoding;
     let extra = &plan.colour.extra_samples;
     let spp = u16::try_from(bands)
         .map_err(|cause| Error::limit(format!("the output would have {bands} bands")).caused_by(cause))?;
     let mut common = Fields::from([
         (tag::BITS_PER_SAMPLE, Value::shorts(&vec![bits; bands])),
-        (tag::COMPRESSION, Value::shorts(&[options.compression.code()])),
-        (tag::PHOTOMETRIC, Value::shorts(&[photometric.code()])),
+        (tag::COMPRESSION, Value::shorts(&[encoding.compression.code()])),
+        (
+            tag::PHOTOMETRIC,
+            Value::shorts(&[if encoding.ycbcr { Photometric::YCbCr } else { photometric }.code()]),
+        ),
         (tag::SAMPLES_PER_PIXEL, Value::shorts(&[spp])),
-        (tag::PLANAR_CONFIGURATION, Value::shorts(&[1])),
+        (
+            tag::PLANAR_CONFIGURATION,
+            Value::shorts(&[if plan.interleave == Interleave::Band { 2 } else { 1 }]),
+        ),
         (tag::SAMPLE_FORMAT, Value::shorts(&vec![format; bands])),
     ]);
+    if encoding.ycbcr {
+        common.insert(tag::YCBCR_SUBSAMPLING, Value::shorts(&[2, 2]));
+    }
+    if encoding.compression == Compression::Lerc {
+        // Version 2.4 of the format, and what is around it.
+        common.insert(tag::LERC_PARAMETERS, Value::longs(&[4, encoding.wrapping.into()]));
+    }
     if plan.predictor != Predictor::None {
         common.insert(tag::PREDICTOR, Value::shorts(&[plan.predictor.code()]));
     }

@@ -69,15 +69,18 @@ pub struct Validity {
 
 impl Validity {
     /// By the source's own kind of validity and the options. `alpha` is the output's band, from 0, that is coded as
-    /// alpha, and `bands` the number of the output's bands.
+    /// alpha, and `bands` the number of the output's bands. `lossy` compression changes nodata values and alpha bands, so
+    /// that only an internal mask tells valid pixels from masked ones.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Usage`] when the nodata value does not fit the samples, a nodata value is asked for and there
-    /// is none, or an alpha band is asked for where readers would not take it for the mask.
+    /// is none, or an alpha band is asked for where readers would not take it for the mask; for nodata and alpha with lossy
+    /// compression.
     pub fn choose(
         header: &Header,
         alpha: Option<usize>,
         bands: usize,
+        lossy: bool,
         options: &ClipOptions,
     ) -> Result<Self> {
         let sample = header.sample_type;
@@ -102,6 +105,9 @@ impl Validity {
             alpha,
             add_alpha: false,
         };
+        if lossy {
+            return this.of_lossy(options);
+        }
         match options.mask {
             MaskStorage::NoData if this.fill.is_some() => Ok(Self { mask: false, ..this }),
             MaskStorage::NoData => Err(Error::usage(
@@ -135,6 +141,22 @@ impl Validity {
             }
             MaskStorage::Auto | MaskStorage::Internal => Ok(Self { mask: true, ..this }),
         }
+    }
+
+    /// For lossy compression.
+    fn of_lossy(self, options: &ClipOptions) -> Result<Self> {
+        if options.nodata.is_some() || options.mask == MaskStorage::NoData {
+            return Err(Error::usage(
+                "lossy compression does not keep a nodata value; use --mask internal, or a lossless compression",
+            ));
+        }
+        if options.mask == MaskStorage::Alpha || self.alpha.is_some() {
+            return Err(Error::usage(
+                "lossy compression does not keep an alpha band; leave it out with --bands, and the output gets an \
+                 internal mask, or choose a lossless compression",
+            ));
+        }
+        Ok(Self { fill: None, nodata: None, mask: true, ..self })
     }
 
     /// The same with an internal mask instead of a nodata value: for a source that holds the value that was chosen.

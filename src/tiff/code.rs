@@ -86,6 +86,8 @@ codes! {
         WebP = 50001 "WebP",
         /// JPEG XL.
         JpegXl = 50002 "JPEG XL",
+        /// JPEG XL under the code of Adobe's DNG.
+        JpegXlDng = 52546 "JPEG XL (code 52546)",
         /// SGI LogLuv.
         SgiLog = 34676 "SGI LogLuv",
         /// ThunderScan.

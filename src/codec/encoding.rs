@@ -1,0 +1,146 @@
+//! The other way: tiles compressed for an output. One [`Encoding`] speaks for all tiles of an image.
+
+#[cfg(feature = "lerc")]
+use super::lerc;
+use super::{deflate, lzw, packbits, unsupported};
+use crate::error::{Error, Result};
+use crate::sample::Samples;
+use crate::tiff::code::Compression;
+
+/// How the tiles of an output are compressed. The same samples and encoding give the same bytes, on every machine and
+/// thread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoding {
+    /// The compression.
+    pub compression: Compression,
+    /// Effort of deflate (0 to 9), Zstandard (1 to 22) and LZMA (0 to 9); the others have none.
+    pub level: u8,
+    /// Of JPEG, 1 to 100.
+    pub quality: u8,
+    /// Of JPEG: whether red, green and blue are stored as YCbCr, the colours at half the resolution.
+    pub ycbcr: bool,
+    /// Of LERC: by how much a sample may be off; 0 is lossless.
+    pub max_error: f64,
+    /// Of LERC: the compression around it, as tag LercParameters has it: 0 none, 1 deflate, 2 Zstandard.
+    pub wrapping: u16,
+}
+
+impl Encoding {
+    /// Without loss, at the customary effort.
+    #[must_use]
+    pub fn new(compression: Compression) -> Self {
+        Self {
+            compression,
+            level: Self::default_level(compression),
+            quality: 75,
+            ycbcr: false,
+            max_error: 0.0,
+            wrapping: 0,
+        }
+    }
+
+    /// The customary effort.
+    #[must_use]
+    pub fn default_level(compression: Compression) -> u8 {
+        // GDAL's.
+        if compression == Compression::Zstd { 9 } else { 6 }
+    }
+
+    /// The efforts that a compression knows; `None` when it has no choice.
+    #[must_use]
+    pub fn levels(compression: Compression) -> Option<std::ops::RangeInclusive<u8>> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others have no levels")]
+        match compression {
+            Compression::Deflate | Compression::OldDeflate => Some(0..=deflate::MAX_LEVEL),
+            #[cfg(feature = "zstd")]
+            Compression::Zstd => Some(1..=super::zstd::MAX_LEVEL),
+            #[cfg(feature = "lzma")]
+            Compression::Lzma => Some(0..=super::lzma::MAX_LEVEL),
+            _ => None,
+        }
+    }
+
+    /// Whether decoding may give other samples than were stored.
+    #[must_use]
+    pub fn is_lossy(&self) -> bool {
+        self.compression == Compression::Jpeg || self.compression == Compression::Lerc && self.max_error > 0.0
+    }
+
+    /// Refuses what cannot be written.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] for a compression that this build does not write.
+    pub fn writable(compression: Compression) -> Result<()> {
+        let written = matches!(
+            compression,
+            Compression::None | Compression::Lzw | Compression::Deflate | Compression::PackBits
+        ) || cfg!(feature = "zstd") && compression == Compression::Zstd
+            || cfg!(feature = "lzma") && compression == Compression::Lzma
+            || cfg!(feature = "lerc") && compression == Compression::Lerc
+            || cfg!(feature = "jpeg") && compression == Compression::Jpeg
+            || cfg!(feature = "webp") && compression == Compression::WebP;
+        if written { Ok(()) } else { Err(not_written(compression)) }
+    }
+
+    /// The bytes of a tile, compressed by a compression of bytes. Each row takes `row` bytes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] for a level that the compression does not know; [`crate::ErrorKind::Unsupported`] for
+    /// a compression that is not written.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
+    pub fn compress(&self, row: usize, data: &[u8]) -> Result<Vec<u8>> {
+        match self.compression {
+            Compression::None => Ok(data.to_vec()),
+            Compression::Lzw => lzw::compress(data),
+            Compression::Deflate | Compression::OldDeflate => deflate::compress(self.level, data),
+            Compression::PackBits => Ok(packbits::compress(row, data)),
+            #[cfg(feature = "zstd")]
+            Compression::Zstd => super::zstd::compress(self.level, data),
+            #[cfg(feature = "lzma")]
+            Compression::Lzma => super::lzma::compress(self.level, data),
+            other => Err(not_written(other)),
+        }
+    }
+
+    /// The samples of a tile, rows of `width` pixels of `samples_per_pixel` samples, by a compression of samples.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] for a compression that is not written, or samples that do not go with it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
+    #[cfg_attr(
+        not(any(feature = "jpeg", feature = "lerc", feature = "webp")),
+        expect(unused_variables, reason = "no compression of samples is built in")
+    )]
+    pub fn encode(&self, width: usize, samples_per_pixel: usize, samples: &Samples) -> Result<Vec<u8>> {
+        match (self.compression, samples) {
+            #[cfg(feature = "jpeg")]
+            (Compression::Jpeg, Samples::U8(samples)) => {
+                super::jpeg::compress(self.quality, self.ycbcr, width, samples_per_pixel, samples)
+            }
+            #[cfg(feature = "webp")]
+            (Compression::WebP, Samples::U8(samples)) => {
+                super::webp::compress(None, width, samples_per_pixel, samples)
+            }
+            #[cfg(feature = "lerc")]
+            (Compression::Lerc, samples) => {
+                let wrapping = match self.wrapping {
+                    0 => lerc::Wrapping::None,
+                    1 => lerc::Wrapping::Deflate,
+                    _ => lerc::Wrapping::Zstd,
+                };
+                lerc::compress(self.max_error, wrapping, width, samples_per_pixel, samples)
+            }
+            (other, _) => Err(not_written(other)),
+        }
+    }
+}
+
+fn not_written(compression: Compression) -> Error {
+    if super::is_read(compression) {
+        return Error::unsupported(format!(
+            "compression {compression} ({}) is read, but not written",
+            compression.code()
+        ));
+    }
+    unsupported(compression)
+}
