@@ -134,7 +134,8 @@ pub fn is_of_samples(compression: Compression) -> bool {
     )
 }
 
-/// Fills `samples`, whole rows of a tile of `layout`, with what `data` decodes to, in the machine's byte order.
+/// Fills `samples`, whole rows of a tile of `layout`, with what `data` decodes to. They are still in the file's byte
+/// order: libtiff swaps samples before it hands them to such a compression, and after.
 ///
 /// # Errors
 /// As [`decompress`].

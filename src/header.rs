@@ -308,7 +308,7 @@ const CMYK: &str = "the raster is 8-bit CMYK; it is read as red, green, blue and
                     bands beyond the four inks are left out";
 
 /// What is said of a description that is dropped.
-const DESCRIBES: &str = "the image's description is an account of the file's images (OME-XML, Leica, ImageJ or tifffile); \
+const DESCRIBES: &str = "the image's description is an account of the file's images (OME-XML, Leica or ImageJ); \
                          it is not handed on, because it would be false";
 
 /// Whether GDAL reads the image as red, green, blue and alpha, through libtiff's RGBA interface: 8-bit inks.
