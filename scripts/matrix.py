@@ -46,6 +46,7 @@ import rasterio
 import tifffile
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.io import MemoryFile
 from rasterio.mask import mask as rasterio_mask
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
@@ -54,7 +55,7 @@ from shapely.geometry import Polygon, mapping
 warnings.filterwarnings("ignore")
 
 # What cogclip may refuse, by a regular expression over the name of the combination, and why. Anything else must be read.
-REFUSED = {}
+REFUSED = {"^bit12 jpeg": "JPEG of 12 bits: no reader of it but libjpeg-turbo's own"}
 
 WIDTH, HEIGHT = 150, 113
 TRANSFORM = Affine(30, 0, 500000, 0, -30, 5300000)
@@ -577,7 +578,15 @@ SOURCES = {
     "source lerc": dict(type="f32", count=1, codec="lerc"), "source jpeg": dict(type="u8", count=3, codec="jpeg-ycbcr", validity="mask"),
     "source webp": dict(type="u8", count=3, codec="webp-lossless", validity="alpha"),
 }  # fmt: skip
-LOSSY = {"jpeg": (48, 4.0), "webp": (48, 4.0)}  # greatest and mean difference of a kept sample
+def loss_of_gdal(src):
+    """By how much GDAL's own JPEG of the same quality is off at most: sharp edges of colour lose much."""
+    profile = dict(driver="GTiff", width=src.width, height=src.height, count=src.count, dtype="uint8", compress="jpeg", jpeg_quality=75, tiled=True, blockxsize=64, blockysize=64)
+    data = src.read()
+    with MemoryFile() as memory:
+        with memory.open(**profile, photometric="YCBCR" if src.count == 3 else "MINISBLACK") as out:
+            out.write(data)
+        with memory.open() as out:
+            return np.abs(out.read().astype("i8") - data).max()
 FITTING = {"jpeg": ("u8",), "webp": ("u8",), "lerc": ("u8", "i8", "u16", "i16", "i32", "u32", "f32", "f64")}
 
 
@@ -597,9 +606,14 @@ def judge_encoding(job):
         with rasterio.open(path) as src:
             geometry = star(random.Random(name), src.width, src.height, src.transform)
             code, line = clip(binary, path, output, geometry, *options)
-            if code in (2, 4) and line and codec in FITTING and kind not in FITTING[codec]:
+            asked = src.compression.name.lower() if codec == "source" and src.compression else codec
+            family = asked.split("_")[0]
+            alpha = any(c.name == "alpha" for c in src.colorinterp)
+            if code == 2 and line and family in FITTING and kind not in FITTING[family]:
                 return name, "unfit", line
-            if code in (2, 4) and line and (codec in ("jpeg", "webp")) and (src.count not in (1, 3, 4) or interleave == "band" or "palette" in name or codec == "webp" and src.count < 3):
+            if code == 2 and line and family == "jpeg" and (alpha or "palette" in name or interleave == "pixel" and src.count not in (1, 3, 4)):
+                return name, "unfit", line
+            if code == 2 and line and family == "webp" and ("palette" in name or interleave == "band" or src.count not in (3, 4)):
                 return name, "unfit", line
             if code == 4:
                 return name, "refused", line
@@ -612,13 +626,13 @@ def judge_encoding(job):
                 need(written == (source if codec == "source" else codec), f"compression {written}, not {source if codec == 'source' else codec}")
                 if interleave in ("band", "pixel") and out.count > 1:
                     need(tiff.pages[0].planarconfig == (2 if interleave == "band" else 1), f"planar configuration {tiff.pages[0].planarconfig}")
-                if effective in LOSSY:
-                    most, mean = LOSSY[effective]
-                    pixels_equal(src, out, mapping(geometry), False, most)
+                if effective == "jpeg":
+                    # Blocks begin elsewhere in a clip, and at its edge they hold masked pixels, so the losses are others.
+                    pixels_equal(src, out, mapping(geometry), False, loss_of_gdal(src) * 3 // 2 + 24)
                     want, transform = rasterio_mask(src, [mapping(geometry)], crop=True, filled=False)
                     want = line_up(out, want, transform)
                     off = np.ma.abs(want.astype("i8") - out.read().astype("i8")).mean()
-                    need(off <= mean, f"kept samples are off by {off:.2f} in the mean")
+                    need(off <= 3, f"kept samples are off by {off:.2f} in the mean")
                 else:
                     pixels_equal(src, out, mapping(geometry))
                 metadata_equal(src, out)
@@ -630,7 +644,12 @@ def judge_encoding(job):
                         off = np.abs(full.astype("i8") - out.read().astype("i8")).max()
                         need(off <= 3, f"tifffile and rasterio read samples {off} apart")
                     else:
-                        need(np.array_equal(full, out.read(), equal_nan=full.dtype.kind in "fc"), "tifffile and rasterio read different samples")
+                        samples = out.read()
+                        if effective.startswith("lerc") and full.dtype.kind == "f":  # what is NaN to GDAL is masked to tifffile, hence 0
+                            blobs = out.count > 1 and out.interleaving.name == "pixel" and np.isnan(samples).any()
+                            # Of bands with masks of their own it mixes the samples up, in GDAL's own files too.
+                            full, samples = (np.where(np.isnan(samples) | blobs, 0, v) for v in (full, samples))
+                        need(np.array_equal(full, samples, equal_nan=full.dtype.kind in "fc"), "tifffile and rasterio read different samples")
                 for page in tiff.pages:
                     need(page.asarray().size, "tifffile: an empty level")
             valid, errors, complaints = cog_validate(str(output), strict=True, quiet=True)

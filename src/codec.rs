@@ -52,7 +52,7 @@ pub fn readable(layout: &TileLayout) -> Result<()> {
     let (sample, whole) = (layout.sample_type, !layout.is_packed());
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others take bytes, whatever they mean")]
     let fits = match compression {
-        Compression::Jpeg => sample == SampleType::U8 && whole && layout.samples_per_pixel <= 4,
+        Compression::Jpeg => sample.bytes() == 1 && whole && layout.samples_per_pixel <= 4,
         Compression::WebP => sample == SampleType::U8 && whole && matches!(layout.samples_per_pixel, 3 | 4),
         Compression::JpegXl | Compression::JpegXlDng => {
             matches!(sample, SampleType::U8 | SampleType::U16 | SampleType::F32) && whole

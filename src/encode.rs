@@ -1,5 +1,6 @@
 //! Masked tiles to the bytes of a Cloud Optimized GeoTIFF.
 
+mod fill;
 pub mod layout;
 pub mod metadata;
 pub mod overview;
@@ -69,7 +70,12 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`Encoding::compress`] and [`Encoding::encode`].
-    pub fn encode(&self, tile: MaskedTile) -> Result<Encoded> {
+    pub fn encode(&self, mut tile: MaskedTile) -> Result<Encoded> {
+        if let (Compression::Jpeg, Samples::U8(samples), Some(valid)) =
+            (self.encoding.compression, &mut tile.samples, &tile.valid)
+        {
+            fill::with_means(samples, valid, self.width, self.bands);
+        }
         let image = match self.interleave {
             Interleave::Pixel => vec![self.encode_plane(tile.samples, self.bands)?],
             Interleave::Band => (0..self.bands)

@@ -98,10 +98,9 @@ impl Plan {
         };
         let bands = bands(header, options)?;
         let mut colour = Colour::of_bands(header, &bands);
-        let added = usize::from(options.mask == MaskStorage::Alpha && colour.alpha(bands.len()).is_none());
+        let added = usize::from(options.mask == MaskStorage::Alpha && colour.alpha.is_none());
         let encoding = encoding::choose(header, &colour, bands.len() + added, options)?;
-        let alpha = colour.alpha(bands.len());
-        let validity = Validity::choose(header, alpha, bands.len(), encoding.is_lossy(), options)?;
+        let validity = Validity::choose(header, colour.alpha, bands.len(), encoding.is_lossy(), options)?;
         if validity.add_alpha {
             // Unassociated: the colours are not multiplied by it.
             colour.extra_samples.push(2);

@@ -362,7 +362,7 @@ pub const TABLE: &[Row] = &[
     Row(tag::IMAGE_J_METADATA, Dropped, PLACE),
     Row(tag::RPC_COEFFICIENT, Remade, GEO),
     Row(tag::COLORIMETRIC_REFERENCE, WithColour, COLOUR),
-    Row(tag::GEO_METADATA, Dropped, WHOLE),
+    Row(tag::GEO_METADATA, Kept, TEXT),
     Row(tag::EXTRA_CAMERA_PROFILES, Dropped, OFFSETS),
     Row(tag::PREVIEW_SETTINGS_DIGEST, Dropped, LAYERS),
     Row(tag::RAW_IMAGE_DIGEST, Dropped, SAME),
