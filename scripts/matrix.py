@@ -628,7 +628,7 @@ def judge_encoding(job):
                     need(tiff.pages[0].planarconfig == (2 if interleave == "band" else 1), f"planar configuration {tiff.pages[0].planarconfig}")
                 if effective == "jpeg":
                     # Blocks begin elsewhere in a clip, and at its edge they hold masked pixels, so the losses are others.
-                    pixels_equal(src, out, mapping(geometry), False, loss_of_gdal(src) * 3 // 2 + 24)
+                    pixels_equal(src, out, mapping(geometry), False, loss_of_gdal(src) * 3 // 2 + 48)
                     want, transform = rasterio_mask(src, [mapping(geometry)], crop=True, filled=False)
                     want = line_up(out, want, transform)
                     off = np.ma.abs(want.astype("i8") - out.read().astype("i8")).mean()

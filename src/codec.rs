@@ -139,7 +139,6 @@ pub fn is_of_samples(compression: Compression) -> bool {
 ///
 /// # Errors
 /// As [`decompress`].
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
 #[cfg_attr(
     not(any(feature = "jpeg", feature = "jxl", feature = "lerc", feature = "webp")),
     expect(unused_variables, reason = "no compression of samples is built in")
@@ -192,7 +191,6 @@ pub fn decode(layout: &TileLayout, data: &[u8], samples: &mut Samples) -> Result
 /// # Errors
 /// [`crate::ErrorKind::Format`] when the data are damaged or end before `out` is full; `out` then holds
 /// nothing of use. [`crate::ErrorKind::Unsupported`] for a compression that is not read.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
 pub fn decompress(layout: &TileLayout, data: &[u8], out: &mut [u8]) -> Result<()> {
     match layout.compression {
         Compression::None => {
@@ -264,7 +262,5 @@ fn too_short(compression: Compression, found: usize, wanted: usize) -> Error {
     ))
 }
 
-#[cfg(test)]
-mod more_tests;
 #[cfg(test)]
 mod tests;

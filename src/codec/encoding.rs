@@ -49,7 +49,6 @@ impl Encoding {
     /// The efforts that a compression knows; `None` when it has no choice.
     #[must_use]
     pub fn levels(compression: Compression) -> Option<std::ops::RangeInclusive<u8>> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the others have no levels")]
         match compression {
             Compression::Deflate | Compression::OldDeflate => Some(0..=deflate::MAX_LEVEL),
             #[cfg(feature = "zstd")]
@@ -87,7 +86,6 @@ impl Encoding {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] for a level that the compression does not know; [`crate::ErrorKind::Unsupported`] for
     /// a compression that is not written.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
     pub fn compress(&self, row: usize, data: &[u8]) -> Result<Vec<u8>> {
         match self.compression {
             Compression::None => Ok(data.to_vec()),
@@ -106,7 +104,6 @@ impl Encoding {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] for a compression that is not written, or samples that do not go with it.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
     #[cfg_attr(
         not(any(feature = "jpeg", feature = "lerc", feature = "webp")),
         expect(unused_variables, reason = "no compression of samples is built in")

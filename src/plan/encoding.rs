@@ -74,10 +74,8 @@ pub fn choose(header: &Header, colour: &Colour, bands: usize, options: &ClipOpti
 /// The source's compression, to be written.
 fn of_source(header: &Header) -> Result<(Compression, u16)> {
     let layout = &header.main.layout;
-    let compression = match layout.compression {
-        Compression::OldDeflate => Compression::Deflate,
-        other => other,
-    };
+    let old = layout.compression == Compression::OldDeflate;
+    let compression = if old { Compression::Deflate } else { layout.compression };
     Encoding::writable(compression).map_err(|error| {
         Error::unsupported(format!("{error}, so it cannot be kept; choose another with --compress"))
     })?;
@@ -98,6 +96,7 @@ fn fits(
 ) -> Result<()> {
     let sample = header.sample_type;
     let bytes = sample == SampleType::U8 && header.bits == 8;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others take bytes, whatever they mean")]
     let (fits, wants) = match compression {
         Compression::Jpeg => (
             bytes
