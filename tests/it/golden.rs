@@ -106,7 +106,8 @@ fn as_grey(mut file: Vec<u8>) -> Vec<u8> {
                 file[entry + 8] = 1;
             }
             // SampleFormat (339), of one band.
-            if file[entry..entry + 2] == 339_u16.to_le_bytes() && file[entry + 8] > 4 {
+            let single = number(&file, entry + 4) == 1;
+            if single && file[entry..entry + 2] == 339_u16.to_le_bytes() && file[entry + 8] > 4 {
                 file[entry + 8] = 1;
             }
         }
