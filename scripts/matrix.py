@@ -526,6 +526,19 @@ def clip(binary, source, output, geometry, *options):
     return done.returncode, (done.stderr.strip().splitlines() or [""])[-1]
 
 
+def sound(path):
+    """A valid COG, of whose pixels tifffile and rasterio think the same."""
+    from rio_cogeo.cogeo import cog_validate
+
+    valid, errors, complaints = cog_validate(str(path), strict=True, quiet=True)
+    need(valid and not errors and not complaints, "; ".join([*errors, *complaints]))
+    with rasterio.open(path) as out, tifffile.TiffFile(path) as tiff:
+        if "complex_int16" not in out.dtypes:  # which numpy has not
+            full = tiff.pages[0].asarray()
+            full = full[None] if full.ndim == 2 else np.moveaxis(full, -1, 0)
+            need(np.array_equal(full, out.read(), equal_nan=full.dtype.kind in "fc"), "tifffile and rasterio read different samples")
+
+
 def judge(job):
     """One source, by the centre rule and perhaps by the other: name, verdict, reason."""
     name, path, binary, turn, keep = job
@@ -552,6 +565,7 @@ def judge(job):
                     pixels_equal(src, out, mapping(geometry), touched, tolerance)
                     metadata_equal(src, out)
                 photometric_equal(path, output)
+                sound(output)
         return name, "equal", ""
     except Differs as error:
         return name, "differ", str(error)

@@ -34,7 +34,9 @@ mod zstd;
 use crate::error::{Error, Result};
 use crate::sample::{SampleType, Samples};
 use crate::tiff::code::{Compression, Predictor};
-use crate::tile::{Parameters, TileLayout};
+#[cfg(any(feature = "ccitt", feature = "jpeg", feature = "lerc"))]
+use crate::tile::Parameters;
+use crate::tile::TileLayout;
 
 pub use encoding::Encoding;
 

@@ -30,7 +30,7 @@ fn decompress(compression: Compression, data: &[u8], out: &mut [u8]) -> Result<(
         bits: 8,
         reversed: false,
         cmyk: false,
-        parameters: Parameters::None,
+        parameters: crate::tile::Parameters::default(),
     };
     super::decompress(&layout, data, out)
 }
