@@ -71,10 +71,15 @@ impl Encoder {
     /// # Errors
     /// As [`Encoding::compress`] and [`Encoding::encode`].
     pub fn encode(&self, mut tile: MaskedTile) -> Result<Encoded> {
-        if let (Compression::Jpeg, Samples::U8(samples), Some(valid)) =
-            (self.encoding.compression, &mut tile.samples, &tile.valid)
+        // A fourth band of WebP is kept without loss.
+        let colours = match self.encoding.compression {
+            Compression::Jpeg => Some(self.bands),
+            Compression::WebP if self.encoding.is_lossy() => Some(self.bands.min(3)),
+            _ => None,
+        };
+        if let (Some(colours), Samples::U8(samples), Some(valid)) = (colours, &mut tile.samples, &tile.valid)
         {
-            fill::with_means(samples, valid, self.width, self.bands);
+            fill::with_means(samples, valid, self.width, self.bands, colours);
         }
         let image = match self.interleave {
             Interleave::Pixel => vec![self.encode_plane(tile.samples, self.bands)?],

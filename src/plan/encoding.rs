@@ -45,15 +45,17 @@ pub fn choose(header: &Header, colour: &Colour, bands: usize, options: &ClipOpti
         };
     }
     if let Some(quality) = options.quality {
-        if compression != Compression::Jpeg {
+        if !matches!(compression, Compression::Jpeg | Compression::WebP) {
             return Err(Error::usage(format!(
-                "a quality is for JPEG; the output is compressed by {compression}"
+                "a quality is for JPEG and WebP; the output is compressed by {compression}"
             )));
         }
         if !(1..=100).contains(&quality) {
-            return Err(Error::usage(format!("JPEG has qualities 1 to 100; {quality} is asked for")));
+            return Err(Error::usage(format!(
+                "{compression} has qualities 1 to 100; {quality} is asked for"
+            )));
         }
-        encoding.quality = quality;
+        encoding.quality = Some(quality);
     }
     if let Some(error) = options.max_error {
         if compression != Compression::Lerc || !error.is_finite() || error < 0.0 {
