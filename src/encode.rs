@@ -71,6 +71,7 @@ impl Encoder {
     /// # Errors
     /// As [`Encoding::compress`] and [`Encoding::encode`].
     pub fn encode(&self, mut tile: MaskedTile) -> Result<Encoded> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others ring nowhere")]
         // A fourth band of WebP is kept without loss.
         let colours = match self.encoding.compression {
             Compression::Jpeg => Some(self.bands),

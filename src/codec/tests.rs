@@ -30,7 +30,7 @@ fn decompress(compression: Compression, data: &[u8], out: &mut [u8]) -> Result<(
         bits: 8,
         reversed: false,
         cmyk: false,
-        parameters: crate::tile::Parameters::default(),
+        parameters: <_>::default(),
     };
     super::decompress(&layout, data, out)
 }

@@ -70,8 +70,8 @@ pub(super) fn compress(
             params.lossy_quality = scaled(quality);
             let mut encoder = lossy::WebPEncoder::new(&mut out);
             encoder.set_params(params);
-            let encoded = encoder.encode(data, width, rows, colours);
-            encoded.map_err(|cause| Error::usage("WebP refused to compress a tile").caused_by(cause))?;
+            let done = encoder.encode(data, width, rows, colours);
+            done.map_err(|cause| Error::usage("WebP refused to compress a tile").caused_by(cause))?;
         }
         Some(quality) => {
             return Err(Error::usage(format!("WebP has qualities from 1 to 100, not {quality}")));
