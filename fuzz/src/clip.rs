@@ -42,10 +42,9 @@ const BLOCKS: [u32; 8] = [64, 16, 32, 48, 128, 256, 512, 17];
 /// Bytes of the input that are options.
 const OPTIONS: usize = 12;
 
-/// A folder in memory, of this process.
+/// A folder of this process, in that of `COGCLIP_FUZZ_SCRATCH`, which had better be in memory.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let memory = Path::new("/dev/shm");
-    let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let base = std::env::var_os("COGCLIP_FUZZ_SCRATCH").map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = base.join(format!("cogclip-fuzz-{}", process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("a folder can be made");
@@ -119,12 +118,8 @@ fn options(input: &mut Input<'_>) -> (ClipOptions, usize, u8) {
         pad: u32::from(input.byte()),
         ..ClipOptions::default()
     };
-    options.mask = input.one_of(&[
-        MaskStorage::Auto,
-        MaskStorage::Internal,
-        MaskStorage::Alpha,
-        MaskStorage::NoData,
-    ]);
+    options.mask =
+        input.one_of(&[MaskStorage::Auto, MaskStorage::Internal, MaskStorage::Alpha, MaskStorage::NoData]);
     options.compress = input.one_of(&COMPRESS);
     // Low efforts: what is looked for does not take high ones.
     options.level = Some(input.byte()).filter(|level| (1..=3).contains(level) || *level > 200);
@@ -132,20 +127,13 @@ fn options(input: &mut Input<'_>) -> (ClipOptions, usize, u8) {
         options.level = Some(1);
     }
     let how = input.byte();
-    options.predictor = [
-        None,
-        Some(Predictor::None),
-        Some(Predictor::Horizontal),
-        Some(Predictor::FloatingPoint),
-    ][usize::from(how & 3)];
+    options.predictor =
+        [None, Some(Predictor::None), Some(Predictor::Horizontal), Some(Predictor::FloatingPoint)]
+            [usize::from(how & 3)];
     options.interleave = if how & 4 == 0 { Interleave::Pixel } else { Interleave::Band };
     options.max_error = [None, Some(0.0), Some(0.5), Some(100.0)][usize::from(how >> 3 & 3)];
-    options.resampling = [
-        None,
-        Some(Resampling::Average),
-        Some(Resampling::Nearest),
-        Some(Resampling::Mode),
-    ][usize::from(how >> 5 & 3)];
+    options.resampling = [None, Some(Resampling::Average), Some(Resampling::Nearest), Some(Resampling::Mode)]
+        [usize::from(how >> 5 & 3)];
     options.quality = (how & 128 != 0).then_some(40);
     options.blocksize = input.one_of(&BLOCKS);
     options.nodata = NoData::new(input.one_of(&NODATA));
@@ -188,7 +176,8 @@ fn cutline(header: &Header, wanted: u8, text: &[u8], limits: &Limits) -> cogclip
     let points: Vec<[f64; 2]> = match wanted & 3 {
         0 => {
             let corner = |n: u32| {
-                let (angle, radius) = (f64::from(n) * 0.628_318_530_717_958_6, if n % 2 == 0 { 0.55 } else { 0.2 });
+                let (angle, radius) =
+                    (f64::from(n) * 0.628_318_530_717_958_6, if n % 2 == 0 { 0.55 } else { 0.2 });
                 at(0.5 + radius * angle.sin(), 0.5 - radius * angle.cos())
             };
             (0..=10).map(|n| corner(n % 10)).collect()
@@ -206,7 +195,8 @@ fn cutline(header: &Header, wanted: u8, text: &[u8], limits: &Limits) -> cogclip
 /// The output is a valid COG, and every tile of it can be read.
 async fn check(out: &Path) {
     let limits = Limits::default();
-    let source = Source::open(out.to_str().expect("the path is text"), &StoreOptions::default()).expect("it opens");
+    let source =
+        Source::open(out.to_str().expect("the path is text"), &StoreOptions::default()).expect("it opens");
     let found = cogclip::validate::validate(&source, &limits).await.expect("the output can be validated");
     assert!(found.errors.is_empty(), "{:?}", found.errors);
     let file = fs::read(out).expect("the output can be read");
@@ -224,8 +214,12 @@ async fn check(out: &Path) {
         for place in places.unwrap_or_else(|stop| panic!("the output has no tiles: {stop:?}")) {
             let at = |place: u64| usize::try_from(place).expect("the file is small");
             let data = place.bytes.map(|bytes| Bytes::copy_from_slice(&file[at(bytes.start)..at(bytes.end)]));
-            let tile =
-                EncodedTile { index: place.index, plane: place.plane, rows: image.stored_rows(place.index), data };
+            let tile = EncodedTile {
+                index: place.index,
+                plane: place.plane,
+                rows: image.stored_rows(place.index),
+                data,
+            };
             cogclip::decode::decode(&tile, &image.layout, image.size(), &limits)
                 .unwrap_or_else(|error| panic!("the output's tile cannot be read: {error}"));
         }

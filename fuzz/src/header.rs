@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) -> Corpus {
     let beyond = input.long();
     let file = input.0;
     let size = file.len() as u64 + u64::from(beyond);
-    let ifd = usize::from(flags >> 3);
+    let ifd = usize::from(flags >> 3 & 15);
     let mut limits = Limits::default();
     // One that is read in bits is read again from its start for every bit.
     limits.header_requests = 128;
@@ -37,14 +37,15 @@ pub fn run(data: &[u8]) -> Corpus {
         1 => fetched.insert(0, part(file, 0, size.min(64))),
         _ => {}
     }
-    let header = match satisfied(file, &mut fetched, &limits, |fetched| Header::parse_image(fetched, ifd, &limits)) {
-        Ok(Some(header)) => header,
-        Ok(None) => return Corpus::Keep,
-        Err(error) => {
-            check(&error, true);
-            return Corpus::Keep;
-        }
-    };
+    let header =
+        match satisfied(file, &mut fetched, &limits, |fetched| Header::parse_image(fetched, ifd, &limits)) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Corpus::Keep,
+            Err(error) => {
+                check(&error, true);
+                return Corpus::Keep;
+            }
+        };
     look(&header);
     let levels = header.overviews.iter().flat_map(|(image, mask)| std::iter::once(image).chain(mask));
     for image in std::iter::once(&header.main).chain(&header.mask).chain(levels) {
@@ -67,7 +68,10 @@ pub fn run(data: &[u8]) -> Corpus {
             Ok(Some(places)) => {
                 assert_eq!(places.len(), tiles.len());
                 for bytes in places.into_iter().filter_map(|place| place.bytes) {
-                    assert!(0 < bytes.start && bytes.start < bytes.end && bytes.end <= size, "{bytes:?} of {size}");
+                    assert!(
+                        0 < bytes.start && bytes.start < bytes.end && bytes.end <= size,
+                        "{bytes:?} of {size}"
+                    );
                 }
             }
             Ok(None) => {}
@@ -129,7 +133,6 @@ fn look(header: &Header) {
         let _ = transform.inverse();
         let _ = transform.bounds(PixelRect::of(size));
     }
-    let _ = format!("{header:?}");
 }
 
 fn check(error: &Error, chosen: bool) {

@@ -41,7 +41,7 @@ pub fn run(data: &[u8]) -> Corpus {
     let level = input.byte();
     if let Some(levels) = Encoding::levels(layout.compression) {
         // The highest efforts of LZMA and Zstandard take their time.
-        encoding.level = level.clamp(*levels.start(), (*levels.end()).min(if level & 7 == 0 { 22 } else { 6 }));
+        encoding.level = level.clamp(*levels.start(), (*levels.end()).min(if level == 255 { 22 } else { 6 }));
     }
     encoding.quality = input.byte() % 100 + 1;
     encoding.max_error = input.one_of(&ERRORS);
@@ -77,7 +77,9 @@ pub fn run(data: &[u8]) -> Corpus {
     let index = TileIndex { row: 0, col: 0 };
     let tile = EncodedTile { index, plane: 0, rows: layout.size.height, data: Some(Bytes::from(stored)) };
     let after = decode(&tile, &layout, layout.size, &Limits::default())
-        .unwrap_or_else(|error| panic!("{layout:?} {encoding:?}: {error}: {:?}", std::error::Error::source(&error)))
+        .unwrap_or_else(|error| {
+            panic!("{layout:?} {encoding:?}: {error}: {:?}", std::error::Error::source(&error))
+        })
         .expect("the tile is stored")
         .samples;
     assert_eq!(before.len(), after.len());
@@ -95,7 +97,8 @@ pub fn run(data: &[u8]) -> Corpus {
 
 /// Samples made of the input, which is repeated.
 fn samples(data: &[u8], layout: &cogclip::tile::TileLayout) -> Samples {
-    let len = usize::try_from(layout.bytes(layout.size.height)).expect("tiles are small") / layout.sample_type.bytes();
+    let len = usize::try_from(layout.bytes(layout.size.height)).expect("tiles are small")
+        / layout.sample_type.bytes();
     let mut samples = Samples::zeroed(layout.sample_type, len);
     let mut source = data.iter().copied().cycle();
     if layout.is_packed() {
@@ -111,7 +114,11 @@ fn samples(data: &[u8], layout: &cogclip::tile::TileLayout) -> Samples {
 }
 
 /// As `encode::Encoder` does it.
-fn store(samples: &Samples, layout: &cogclip::tile::TileLayout, encoding: &Encoding) -> cogclip::Result<Vec<u8>> {
+fn store(
+    samples: &Samples,
+    layout: &cogclip::tile::TileLayout,
+    encoding: &Encoding,
+) -> cogclip::Result<Vec<u8>> {
     let width = usize::try_from(layout.size.width).expect("tiles are small");
     let samples_per_pixel = usize::from(layout.samples_per_pixel);
     if codec::is_of_samples(encoding.compression) {
@@ -153,7 +160,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let ramp: Vec<u8> = (0..200_u16).flat_map(|i| (i * 37 + i / 9).to_le_bytes()).collect();
     for compression in 0..WRITTEN.len() {
         for sample in 0..SampleType::ALL.len() {
-            for (predictor, samples_per_pixel, bits) in [(0, 0, 0), (1, 2, 0), (2, 3, 0), (0, 0, 1), (0, 1, 12)] {
+            for (predictor, samples_per_pixel, bits) in
+                [(0, 0, 0), (1, 2, 0), (2, 3, 0), (0, 0, 1), (0, 1, 12)]
+            {
                 let shape = Shape {
                     compression: u8::try_from(compression).unwrap_or(0),
                     predictor,
@@ -166,7 +175,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
                     flags: if sample % 2 == 0 { Shape::YCBCR } else { 0 },
                     ..Shape::default()
                 };
-                let seed = [&shape.bytes(), &[1, 75, u8::try_from(sample % 6).unwrap_or(0)][..], &ramp].concat();
+                let seed =
+                    [&shape.bytes(), &[1, 75, u8::try_from(sample % 6).unwrap_or(0)][..], &ramp].concat();
                 if matches!(run(&seed), Corpus::Keep) {
                     out.push(seed);
                 }

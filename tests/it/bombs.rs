@@ -145,7 +145,10 @@ fn a_zstandard_bomb_ends_where_its_tile_ends() {
 #[cfg(feature = "lzma")]
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 })
+        (0..8).fold(
+            crc ^ u32::from(byte),
+            |crc, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 },
+        )
     })
 }
 
@@ -286,9 +289,18 @@ fn huge_tables_are_refused() {
         (34735, 3, 7 << 20, 3, "beyond the end"),
     ] {
         let mut entries = Vec::new();
-        for (other, value) in
-            [(256, 256), (257, 256), (258, 8), (259, 1), (262, 1), (277, 1), (322, 256), (323, 256), (324, 8), (325, 8)]
-        {
+        for (other, value) in [
+            (256, 256),
+            (257, 256),
+            (258, 8),
+            (259, 1),
+            (262, 1),
+            (277, 1),
+            (322, 256),
+            (323, 256),
+            (324, 8),
+            (325, 8),
+        ] {
             entries.push((other, entry(other, LONG, 1, value)));
         }
         entries.retain(|(other, _)| *other != tag);
