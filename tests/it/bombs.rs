@@ -11,8 +11,9 @@ use super::malformed::tiff;
 /// Address space of the program in KiB: code, stacks and buffers take half of it.
 const MEMORY: u32 = 600_000;
 
-/// What any of these may take; they take a few milliseconds, the strewn directories a few seconds in a debug build.
-const TIME: Duration = Duration::from_secs(30);
+/// What any of these may take. They take some milliseconds, the strewn directories some seconds in a debug build; a busy
+/// machine takes many times that.
+const TIME: Duration = Duration::from_secs(120);
 
 /// Runs the program in little memory; one that does not end is killed.
 fn run(args: &[&str]) -> Output {
@@ -336,8 +337,8 @@ fn directories_that_lead_to_each_other_are_refused() {
 
 #[test]
 fn strewn_directories_end_in_bounded_time() {
-    // Each directory takes a request, and every request has all of them read anew: as many as there may be, with as many
-    // entries.
+    // Each directory takes a request, and every request has all of them read anew. As many as there may be, with as many
+    // entries, took 15 s of a release build.
     const STEP: usize = 17 << 10;
     let first = one_tile(1, 1, &[7; 1 << 16], &[]);
     let mut file = first.clone();
@@ -354,5 +355,5 @@ fn strewn_directories_end_in_bounded_time() {
         file.extend(next.to_le_bytes());
         file.resize(at + STEP, 0);
     }
-    check("strewn", &file, 0, "");
+    check("strewn", &file, 6, "strewn over the file");
 }
