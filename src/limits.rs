@@ -23,6 +23,9 @@ pub struct Limits {
     pub ifds: usize,
     /// Entries of all directories. An image has about 20.
     pub ifd_entries: u64,
+    /// Entries that are looked at until the header is read, those that are read again after a request counted again: some
+    /// seconds of work. A thousand pages that take a request each take 10^7.
+    pub header_work: u64,
     /// Requests for one file's header and tile tables. A COG takes one; a file whose directories are strewn over it
     /// takes one for each.
     pub header_requests: u32,
@@ -50,6 +53,7 @@ impl Default for Limits {
             table_bytes: 256 << 20,
             ifds: 1024,
             ifd_entries: 1 << 17,
+            header_work: 1 << 24,
             header_requests: 1024,
             source_tiles: 1 << 22,
             output_tiles: 1 << 22,

@@ -15,6 +15,14 @@ const BASE: usize = 32 << 20;
 /// What the decoder may take in bytes a sample: some planes of 32 bits each, and as many while filters run.
 const PER_SAMPLE: usize = 64;
 
+/// The most frames of one image. Besides the picture there may be what its patches are copied from and its lower
+/// frequencies; thousands of layers, each as large as the image, would fit in a small file.
+const MAX_FRAMES: usize = 8;
+
+/// What all patches of a frame may cover, in frames. libjxl's do not overlap. The format has them cover all of the frame,
+/// one on the other, as often as it has pixels, for hardly a bit each.
+const MAX_PATCHED: u64 = 16;
+
 /// Fills `samples`, whose length is `width` times rows times `samples_per_pixel`, pixel by pixel: the colours and then
 /// the extra channels in their order, alpha as it is stored.
 ///
@@ -88,6 +96,7 @@ pub(super) fn decompress(
     if image.num_loaded_keyframes() == 0 {
         return Err(Error::format("the JPEG XL image is cut off"));
     }
+    check_frames(&image)?;
     let render = image.render_frame(0).map_err(damaged)?;
     let mut planes: Vec<_> = render.image_planar();
     if planes.len() != channels
@@ -129,6 +138,50 @@ fn read_header(data: &[u8]) -> Result<ImageHeader> {
     ImageHeader::parse(&mut Bitstream::new(&start), ()).map_err(|cause| damaged(cause.into()))
 }
 
+/// Refuses what would take time out of all proportion to the image, before anything is rendered. No memory limit bounds
+/// these: they paint the same pixels over and over.
+fn check_frames(image: &JxlImage) -> Result<()> {
+    let count = image.num_loaded_frames();
+    if count > MAX_FRAMES {
+        return Err(Error::limit(format!("the JPEG XL image has {count} frames; the limit is {MAX_FRAMES}")));
+    }
+    let pixels = u64::from(image.width()).saturating_mul(image.height().into());
+    for frame in (0..count).filter_map(|number| image.frame(number)) {
+        let header = frame.header();
+        let own = u64::from(header.width).saturating_mul(header.height.into());
+        if own > pixels.saturating_mul(2).saturating_add(1 << 16) {
+            return Err(Error::limit(format!(
+                "a frame of the JPEG XL image has {} x {} pixels; the image has {} x {}",
+                header.width,
+                header.height,
+                image.width(),
+                image.height()
+            )));
+        }
+        // No encoder makes splines, and the format has their area grow to 2^32 pixels in any image.
+        if header.flags.splines() {
+            return Err(Error::unsupported("a JPEG XL image with splines is not supported"));
+        }
+        if !header.flags.patches() {
+            continue;
+        }
+        let Some(global) = frame.try_parse_lf_global::<i32>() else {
+            return Err(Error::format("the JPEG XL image is cut off"));
+        };
+        let patches = global.map_err(|cause| damaged(cause.into()))?.patches;
+        let covered = patches.iter().flat_map(|patches| &patches.patches).fold(0_u64, |sum, patch| {
+            let area = u64::from(patch.width).saturating_mul(patch.height.into()).min(pixels.max(own));
+            sum.saturating_add(area.saturating_mul(patch.patch_targets.len() as u64))
+        });
+        if covered > pixels.max(own).saturating_mul(MAX_PATCHED) {
+            return Err(Error::limit(format!(
+                "the patches of the JPEG XL image cover {covered} pixels; the limit is {MAX_PATCHED} times the image"
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn open(data: &[u8], most: usize) -> Result<JxlImage> {
     let tracker = AllocTracker::with_limit(most);
     let mut image = JxlImage::builder().pool(JxlThreadPool::none()).alloc_tracker(tracker).build_uninit();
@@ -159,4 +212,70 @@ fn spread<T>(out: &mut [T], band: usize, channels: usize, values: &[f32], conver
 )]
 fn to_integer(value: f32, most: u16) -> u16 {
     (value * f32::from(most) + 0.5).clamp(0.0, most.into()) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::allow_attributes,
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        reason = "these inputs are our own"
+    )]
+
+    use super::*;
+    use crate::ErrorKind;
+
+    /// The header of a layer as large as its grey image, coded as in ISO/IEC 18181-1 §C.2 (modular, nothing special, not
+    /// the last), and a table of contents of one part of `len` bytes.
+    fn layer(len: usize) -> Vec<u8> {
+        let mut bits = Vec::new();
+        let mut push = |value: usize, count: usize| bits.extend((0..count).map(|bit| value >> bit & 1 != 0));
+        // Default, type, encoding, flags, YCbCr, upsampling, size of groups, passes, crop, blending, last.
+        for (value, count) in
+            [(0, 1), (0, 2), (1, 1), (0, 2), (0, 1), (0, 2), (1, 2), (0, 2), (0, 1), (0, 2), (0, 1)]
+        {
+            push(value, count);
+        }
+        // Place to keep it, when to keep it, name, filter, extensions; permutation.
+        for (value, count) in [(0, 2), (0, 1), (0, 2), (1, 1), (0, 2), (0, 1)] {
+            push(value, count);
+        }
+        bits.resize(bits.len().next_multiple_of(8), false);
+        bits.extend([false; 2]);
+        bits.extend((0..10).map(|bit| len >> bit & 1 != 0));
+        let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
+        bits.chunks(8).map(byte).collect()
+    }
+
+    /// The first JPEG XL tile of testdata/codec/more.tsv, a grey one, led by layers with its own samples; and its shape.
+    fn layered(count: usize) -> (Vec<u8>, usize, Samples) {
+        let stored = include_bytes!("../../testdata/codec/more.stored.bin");
+        let table = include_str!("../../testdata/codec/more.tsv");
+        let line = table.lines().find(|line| line.contains("\t50002\t0\tuint8\t1\t")).unwrap();
+        let number = |at: usize| line.split('\t').nth(at).unwrap().parse::<usize>().unwrap();
+        let data = &stored[number(8)..][..number(9)];
+        let image = open(data, BASE).unwrap();
+        let len = image.frame(0).unwrap().toc().total_byte_size();
+        let (start, frame) = data.split_at(image.frame_offset(0).unwrap());
+        let part = &frame[frame.len() - len..];
+        let layer = [&layer(len), part].concat();
+        let all = [start, &layer.repeat(count), frame].concat();
+        (all, number(5), Samples::U8(vec![0; number(5) * number(6)]))
+    }
+
+    #[test]
+    fn a_few_layers_are_read_and_many_are_refused() {
+        let decode = |count| {
+            let (data, width, mut samples) = layered(count);
+            decompress(&data, width, 1, &mut samples).map(|()| samples)
+        };
+        let alone = decode(0).unwrap();
+        // The last one hides those before it.
+        assert_eq!(decode(2).unwrap(), alone);
+        // Layers of 256 x 256 pixels take some tens of bytes and a millisecond each: 200 KB of them, ten seconds.
+        let error = decode(8).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        assert!(error.to_string().contains("9 frames"), "{error}");
+    }
 }

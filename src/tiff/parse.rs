@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -35,13 +37,15 @@ pub struct Fetched {
     /// The file's byte order; little-endian until its first bytes have been parsed.
     pub order: ByteOrder,
     parts: BTreeMap<u64, Bytes>,
+    /// Entries of directories that have been looked at, every time that parsing started over counted.
+    work: Arc<AtomicU64>,
 }
 
 impl Fetched {
     /// Nothing yet of a file of `size` bytes.
     #[must_use]
     pub fn new(size: u64) -> Self {
-        Self { size, order: ByteOrder::Little, parts: BTreeMap::new() }
+        Self { size, order: ByteOrder::Little, parts: BTreeMap::new(), work: Arc::default() }
     }
 
     /// Adds the bytes that start at `offset`.
@@ -188,6 +192,16 @@ impl Reader<'_> {
             let (found, most) = (self.entries, self.limits.ifd_entries);
             return Err(Error::limit(format!(
                 "the directories up to here have {found} entries; the limit is {most}"
+            ))
+            .at(place())
+            .into());
+        }
+        let work = self.fetched.work.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        if work > self.limits.header_work {
+            return Err(Error::limit(format!(
+                "the directories are strewn over the file: read anew after every request, their entries are {work} up \
+                 to here; the limit is {}",
+                self.limits.header_work
             ))
             .at(place())
             .into());

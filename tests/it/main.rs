@@ -13,6 +13,10 @@ mod metadata;
 /// Broken files: an error by kind, never a panic.
 mod malformed;
 
+/// Small files that claim to be huge: little memory, little time.
+#[cfg(feature = "cli")]
+mod bombs;
+
 /// Every pixel of 29,400 random polygons, against what rasterio burnt.
 mod mask;
 
