@@ -243,7 +243,7 @@ pub(super) struct WhatArgs {
     /// Also keep every pixel that the outline touches, not only those whose centre is inside
     #[arg(long, help_heading = "Pixels")]
     all_touched: bool,
-    /// Keep the pixels outside the cutline instead
+    /// Keep the pixels outside the cutline instead: those of the window, or with --no-crop of the whole raster
     #[arg(long, help_heading = "Pixels")]
     invert: bool,
     /// Keep the source's whole grid, rather than cut it to the cutline's bounds

@@ -174,5 +174,34 @@ fn webp_that_was_compressed_comes_back() {
         let error = super::webp::decompress(&packed, 20, samples, &mut out).unwrap_err();
         assert_eq!(error.to_string(), "the WebP data hold 33 x 20 pixels, not 20 x 33");
     }
-    assert_eq!(super::webp::compress(Some(75), 1, 3, &[0; 3]).unwrap_err().kind(), ErrorKind::Usage);
+    assert_eq!(super::webp::compress(Some(0), 1, 3, &[0; 3]).unwrap_err().kind(), ErrorKind::Usage);
+}
+
+#[cfg(feature = "webp")]
+#[test]
+fn lossy_webp_loses_little_and_no_alpha() {
+    for samples in [3, 4] {
+        // Smooth colours, and an alpha that is not.
+        let value = |x: usize, y: usize, band: usize| match band {
+            3 => (x * 37 + y * 11) % 256,
+            band => 40 + x * 2 + y * (band + 1),
+        };
+        let pixels = (0..48).flat_map(|y| (0..64).map(move |x| (x, y)));
+        let data: Vec<u8> =
+            pixels.flat_map(|(x, y)| (0..samples).map(move |band| value(x, y, band) as u8)).collect();
+        let packed = super::webp::compress(Some(75), 64, samples, &data).unwrap();
+        assert!(packed == super::webp::compress(Some(75), 64, samples, &data).unwrap());
+        let mut out = vec![0; data.len()];
+        super::webp::decompress(&packed, 64, samples, &mut out).unwrap();
+        let mut worst = 0;
+        for (got, wanted) in out.chunks(samples).zip(data.chunks(samples)) {
+            worst = got
+                .iter()
+                .zip(wanted)
+                .take(3)
+                .fold(worst, |worst, (got, wanted)| worst.max(got.abs_diff(*wanted)));
+            assert_eq!(got.get(3), wanted.get(3));
+        }
+        assert!((1..=12).contains(&worst), "{samples} samples: up to {worst} off");
+    }
 }

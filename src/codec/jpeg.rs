@@ -104,6 +104,12 @@ pub(super) fn decompress(
     }
     let frame = parse(data, &mut state, Some(shape))?
         .ok_or_else(|| Error::format("the JPEG data hold tables but no image"))?;
+    if !ycbcr && !frame.components.iter().all(|component| component.sampling == frame.most) {
+        // Colours at half the resolution are YCbCr whatever the directory says; libtiff refuses them too.
+        return Err(Error::unsupported(
+            "the JPEG data have subsampled components, but PhotometricInterpretation is not YCbCr",
+        ));
+    }
     let mut planes = Vec::with_capacity(frame.components.len());
     for component in &frame.components {
         let quantisers = state.quantisers.get(component.quantiser).and_then(Option::as_ref);

@@ -58,10 +58,13 @@ pub fn choose(header: &Header, colour: &Colour, bands: usize, options: &ClipOpti
         encoding.quality = Some(quality);
     }
     if let Some(error) = options.max_error {
-        if compression != Compression::Lerc || !error.is_finite() || error < 0.0 {
+        if compression != Compression::Lerc {
             return Err(Error::usage(format!(
-                "a maximal error is a number from 0 up, for LERC; {error} is asked for, with {compression}"
+                "a maximal error is for LERC; the output is compressed by {compression}"
             )));
+        }
+        if !error.is_finite() || error < 0.0 {
+            return Err(Error::usage(format!("a maximal error is a number from 0 up; {error} is asked for")));
         }
         encoding.max_error = error;
     }
