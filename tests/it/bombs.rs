@@ -198,7 +198,7 @@ fn a_huge_jpeg_xl_image_is_refused() {
     // ISO/IEC 18181-1: SizeHeader in 30 bits each, then metadata that are all default.
     for side in [65_535_u64, 1 << 30] {
         let bits = Bits::default().push(0, 1).push(3, 2).push(side - 1, 30).push(0, 3);
-        let bits = bits.push(3, 2).push(side - 1, 30).push(1, 1).push(0, 64);
+        let bits = bits.push(3, 2).push(side - 1, 30).push(3, 2).push(0, 64);
         let data = [b"\xff\x0a", &bits.bytes[..]].concat();
         check("JPEG XL", &one_tile(50002, 3, &data, &[(262, &[2])]), 3, &format!("{side} x {side}"));
     }
