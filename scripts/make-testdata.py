@@ -678,6 +678,8 @@ def check(fresh):
 
 # Files of testdata/ that other scripts make and check: script, and what they test. The manifest names them, too.
 OTHERS = {
+    "codec/fax3-2d-fill-u1.tif": ("make-fax-fixtures.py", "Group 3, two-dimensional, with fill bits"),
+    "codec/fax3-2d-lsb-u1.tif": ("make-fax-fixtures.py", "Group 3, two-dimensional, FillOrder 2"),
     "codec/expected.bin": ("make-codec-fixtures.py", "the samples of the tiles of codec/tiles.tsv"),
     "codec/more.expected.bin": ("make-byte-codec-fixtures.py", "the samples of the tiles of codec/more.tsv, as those programs read them back"),
     "codec/more.stored.bin": ("make-byte-codec-fixtures.py", "tiles as GDAL and imagecodecs store them: Zstandard, LZMA, LERC, JPEG XL, PackBits"),

@@ -46,6 +46,7 @@ import rasterio
 import tifffile
 from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.io import MemoryFile
 from rasterio.mask import mask as rasterio_mask
 from rasterio.windows import Window
 from shapely.affinity import affine_transform
@@ -54,7 +55,7 @@ from shapely.geometry import Polygon, mapping
 warnings.filterwarnings("ignore")
 
 # What cogclip may refuse, by a regular expression over the name of the combination, and why. Anything else must be read.
-REFUSED = {}
+REFUSED = {"^bit12 jpeg": "JPEG of 12 bits: no reader of it but libjpeg-turbo's own"}
 
 WIDTH, HEIGHT = 150, 113
 TRANSFORM = Affine(30, 0, 500000, 0, -30, 5300000)
@@ -258,6 +259,10 @@ def write_gdal(path, case):
             mask = np.full((HEIGHT, WIDTH), 255, "u1")
             mask[40:60, 70:101] = 0
             out.write_mask(mask)
+    with tifffile.TiffFile(path) as tiff:  # GDAL says of some combinations only on closing that it cannot write them
+        stored = tiff.pages[0].databytecounts
+        if not any(stored) or not (all(stored) or case["sparse"]):
+            raise RuntimeError("the file has no blocks")
 
 
 # --- by hand -------------------------------------------------------------------------------------------------------------
@@ -501,7 +506,8 @@ def metadata_equal(src, out):
         if band:
             need(colormap(src, band) == colormap(out, band), f"band {band}: colour table differs")
             before, after = (d.tags(band, ns="IMAGE_STRUCTURE").get("NBITS") for d in (src, out))
-            need(before == after, f"NBITS of band {band} is {after}, not {before}")
+            # 24-bit floats become 32-bit ones, which hold them exactly.
+            need(before == after or before == "24" and out.dtypes[0] == "float32", f"NBITS of band {band} is {after}, not {before}")
 
 
 def photometric_equal(source, output):
@@ -518,6 +524,19 @@ def clip(binary, source, output, geometry, *options):
     except subprocess.TimeoutExpired:
         return 124, "takes more than a minute"
     return done.returncode, (done.stderr.strip().splitlines() or [""])[-1]
+
+
+def sound(path):
+    """A valid COG, of whose pixels tifffile and rasterio think the same."""
+    from rio_cogeo.cogeo import cog_validate
+
+    valid, errors, complaints = cog_validate(str(path), strict=True, quiet=True)
+    need(valid and not errors and not complaints, "; ".join([*errors, *complaints]))
+    with rasterio.open(path) as out, tifffile.TiffFile(path) as tiff:
+        if "complex_int16" not in out.dtypes:  # which numpy has not
+            full = tiff.pages[0].asarray()
+            full = full[None] if full.ndim == 2 else np.moveaxis(full, -1, 0)
+            need(np.array_equal(full, out.read(), equal_nan=full.dtype.kind in "fc"), "tifffile and rasterio read different samples")
 
 
 def judge(job):
@@ -546,6 +565,7 @@ def judge(job):
                     pixels_equal(src, out, mapping(geometry), touched, tolerance)
                     metadata_equal(src, out)
                 photometric_equal(path, output)
+                sound(output)
         return name, "equal", ""
     except Differs as error:
         return name, "differ", str(error)
@@ -572,7 +592,21 @@ SOURCES = {
     "source lerc": dict(type="f32", count=1, codec="lerc"), "source jpeg": dict(type="u8", count=3, codec="jpeg-ycbcr", validity="mask"),
     "source webp": dict(type="u8", count=3, codec="webp-lossless", validity="alpha"),
 }  # fmt: skip
-LOSSY = {"jpeg": (48, 4.0), "webp": (48, 4.0)}  # greatest and mean difference of a kept sample
+
+
+def loss_of_gdal(src, codec):
+    """By how much GDAL's own encoder at the same quality is off: at most, and in the mean. Sharp edges of colour lose much."""
+    profile = dict(driver="GTiff", width=src.width, height=src.height, count=src.count, dtype="uint8", tiled=True, blockxsize=64, blockysize=64)
+    profile |= dict(compress="webp", webp_level=75) if codec == "webp" else dict(compress="jpeg", jpeg_quality=75, photometric="YCBCR" if src.count == 3 else "MINISBLACK")
+    data = src.read()
+    with MemoryFile() as memory:
+        with memory.open(**profile) as out:
+            out.write(data)
+        with memory.open() as out:
+            off = np.abs(out.read().astype("i8") - data)
+            return off.max(), off.mean()
+
+
 FITTING = {"jpeg": ("u8",), "webp": ("u8",), "lerc": ("u8", "i8", "u16", "i16", "i32", "u32", "f32", "f64")}
 
 
@@ -588,13 +622,20 @@ def judge_encoding(job):
     name, path, binary, _, kind, codec, interleave = job
     output = Path(path).parent / (re.sub(r"\W+", "-", name) + ".out.tif")
     try:
-        options = ["--compress", codec, "--blocksize", "64", *(["--interleave", interleave] if interleave else [])]
+        lossy = codec in ("jpeg", "webp lossy")
+        codec, quality = codec.removesuffix(" lossy"), ["--quality", "75"] if codec == "webp lossy" else []
+        options = ["--compress", codec, *quality, "--blocksize", "64", *(["--interleave", interleave] if interleave else [])]
         with rasterio.open(path) as src:
             geometry = star(random.Random(name), src.width, src.height, src.transform)
             code, line = clip(binary, path, output, geometry, *options)
-            if code in (2, 4) and line and codec in FITTING and kind not in FITTING[codec]:
+            asked = src.compression.name.lower() if codec == "source" and src.compression else codec
+            family = asked.split("_")[0]
+            alpha = any(c.name == "alpha" for c in src.colorinterp)
+            if code == 2 and line and family in FITTING and kind not in FITTING[family]:
                 return name, "unfit", line
-            if code in (2, 4) and line and (codec in ("jpeg", "webp")) and (src.count not in (1, 3, 4) or interleave == "band" or "palette" in name or codec == "webp" and src.count < 3):
+            if code == 2 and line and family == "jpeg" and (alpha or "palette" in name or interleave == "pixel" and src.count not in (1, 3, 4)):
+                return name, "unfit", line
+            if code == 2 and line and family == "webp" and ("palette" in name or interleave == "band" or src.count not in (3, 4)):
                 return name, "unfit", line
             if code == 4:
                 return name, "refused", line
@@ -607,13 +648,14 @@ def judge_encoding(job):
                 need(written == (source if codec == "source" else codec), f"compression {written}, not {source if codec == 'source' else codec}")
                 if interleave in ("band", "pixel") and out.count > 1:
                     need(tiff.pages[0].planarconfig == (2 if interleave == "band" else 1), f"planar configuration {tiff.pages[0].planarconfig}")
-                if effective in LOSSY:
-                    most, mean = LOSSY[effective]
-                    pixels_equal(src, out, mapping(geometry), False, most)
+                if lossy or effective == "jpeg":
+                    # Blocks begin elsewhere in a clip, and at its edge they hold masked pixels, so the losses are others.
+                    most, mean = loss_of_gdal(src, written)
+                    pixels_equal(src, out, mapping(geometry), False, most * 3 // 2 + 64)
                     want, transform = rasterio_mask(src, [mapping(geometry)], crop=True, filled=False)
                     want = line_up(out, want, transform)
                     off = np.ma.abs(want.astype("i8") - out.read().astype("i8")).mean()
-                    need(off <= mean, f"kept samples are off by {off:.2f} in the mean")
+                    need(off <= max(2 * mean + 1, 4), f"kept samples are off by {off:.2f} in the mean, GDAL's by {mean:.2f}")
                 else:
                     pixels_equal(src, out, mapping(geometry))
                 metadata_equal(src, out)
@@ -625,7 +667,12 @@ def judge_encoding(job):
                         off = np.abs(full.astype("i8") - out.read().astype("i8")).max()
                         need(off <= 3, f"tifffile and rasterio read samples {off} apart")
                     else:
-                        need(np.array_equal(full, out.read(), equal_nan=full.dtype.kind in "fc"), "tifffile and rasterio read different samples")
+                        samples = out.read()
+                        if effective.startswith("lerc") and full.dtype.kind == "f":  # what is NaN to GDAL is masked to tifffile, hence 0
+                            blobs = out.count > 1 and out.interleaving.name == "pixel" and np.isnan(samples).any()
+                            # Of bands with masks of their own it mixes the samples up, in GDAL's own files too.
+                            full, samples = (np.where(np.isnan(samples) | blobs, 0, v) for v in (full, samples))
+                        need(np.array_equal(full, samples, equal_nan=full.dtype.kind in "fc"), "tifffile and rasterio read different samples")
                 for page in tiff.pages:
                     need(page.asarray().size, "tifffile: an empty level")
             valid, errors, complaints = cog_validate(str(output), strict=True, quiet=True)
@@ -691,7 +738,7 @@ def make_encodings(folder, binary, match, not_written):
         except Exception as error:
             not_written[message_of(error)] += 1
             continue
-        for codec in offered(binary, "compress"):
+        for codec in [*offered(binary, "compress"), "webp lossy"]:
             for interleave in offered(binary, "interleave") or (None,):
                 full = f"{name} to {codec}{' ' + interleave if interleave else ''}"
                 if match in full:

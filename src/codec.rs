@@ -34,7 +34,9 @@ mod zstd;
 use crate::error::{Error, Result};
 use crate::sample::{SampleType, Samples};
 use crate::tiff::code::{Compression, Predictor};
-use crate::tile::{Parameters, TileLayout};
+#[cfg(any(feature = "ccitt", feature = "jpeg", feature = "lerc"))]
+use crate::tile::Parameters;
+use crate::tile::TileLayout;
 
 pub use encoding::Encoding;
 
@@ -52,7 +54,7 @@ pub fn readable(layout: &TileLayout) -> Result<()> {
     let (sample, whole) = (layout.sample_type, !layout.is_packed());
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others take bytes, whatever they mean")]
     let fits = match compression {
-        Compression::Jpeg => sample == SampleType::U8 && whole && layout.samples_per_pixel <= 4,
+        Compression::Jpeg => sample.bytes() == 1 && whole && layout.samples_per_pixel <= 4,
         Compression::WebP => sample == SampleType::U8 && whole && matches!(layout.samples_per_pixel, 3 | 4),
         Compression::JpegXl | Compression::JpegXlDng => {
             matches!(sample, SampleType::U8 | SampleType::U16 | SampleType::F32) && whole
@@ -134,11 +136,11 @@ pub fn is_of_samples(compression: Compression) -> bool {
     )
 }
 
-/// Fills `samples`, whole rows of a tile of `layout`, with what `data` decodes to, in the machine's byte order.
+/// Fills `samples`, whole rows of a tile of `layout`, with what `data` decodes to. They are still in the file's byte
+/// order: libtiff swaps samples before it hands them to such a compression, and after.
 ///
 /// # Errors
 /// As [`decompress`].
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
 #[cfg_attr(
     not(any(feature = "jpeg", feature = "jxl", feature = "lerc", feature = "webp")),
     expect(unused_variables, reason = "no compression of samples is built in")
@@ -191,7 +193,6 @@ pub fn decode(layout: &TileLayout, data: &[u8], samples: &mut Samples) -> Result
 /// # Errors
 /// [`crate::ErrorKind::Format`] when the data are damaged or end before `out` is full; `out` then holds
 /// nothing of use. [`crate::ErrorKind::Unsupported`] for a compression that is not read.
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
 pub fn decompress(layout: &TileLayout, data: &[u8], out: &mut [u8]) -> Result<()> {
     match layout.compression {
         Compression::None => {
@@ -263,7 +264,5 @@ fn too_short(compression: Compression, found: usize, wanted: usize) -> Error {
     ))
 }
 
-#[cfg(test)]
-mod more_tests;
 #[cfg(test)]
 mod tests;

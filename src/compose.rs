@@ -70,7 +70,7 @@ pub struct Composer {
     add_alpha: bool,
     source: SourceValidity,
     /// The source's nodata value, also where its mask speaks for it: what a sparse tile holds.
-    source_nodata: Option<NoData>,
+    sparse: Option<NoData>,
     fill: Option<NoData>,
     /// Whether the output has an internal mask.
     keeps_mask: bool,
@@ -106,7 +106,7 @@ impl Composer {
             add_alpha: validity.add_alpha,
             source: validity.source.clone(),
             fill_is_new: validity.fill.is_some() && validity.fill != source_nodata,
-            source_nodata,
+            sparse: header.nodata.clone(),
             fill: validity.fill.clone(),
             keeps_mask: validity.mask,
             // Alpha bands have 16 bits at most.
@@ -215,7 +215,7 @@ impl Composer {
             .map(|(to, &band)| (if self.planar { 0 } else { usize::from(band) }, to))
             .collect();
         let Some(tile) = &piece.tile else {
-            let empty = self.source_nodata.as_ref().and_then(NoData::sample::<T>).unwrap_or(T::zeroed());
+            let empty = self.sparse.as_ref().and_then(NoData::of_sparse::<T>).unwrap_or(T::zeroed());
             self.runs(rect, part, |at, _, _, len| {
                 for pixel in out[at * total..(at + len) * total].chunks_exact_mut(total) {
                     for &(_, to) in &routes {

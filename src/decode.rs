@@ -68,6 +68,7 @@ fn decode_stored(
     let predictor = if codec::has_predictor(layout.compression) { layout.predictor } else { Predictor::None };
     if codec::is_of_samples(layout.compression) {
         codec::decode(layout, data, &mut samples)?;
+        predictor::undo(Predictor::None, layout.byte_order, samples_per_pixel, width, &mut samples)?;
     } else if layout.is_packed() {
         let mut packed = vec![0; within(layout.stored_bytes(tile.rows), limits.tile_bytes, "its bytes")?];
         codec::decompress(layout, data, &mut packed)?;

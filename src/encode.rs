@@ -1,5 +1,6 @@
 //! Masked tiles to the bytes of a Cloud Optimized GeoTIFF.
 
+mod fill;
 pub mod layout;
 pub mod metadata;
 pub mod overview;
@@ -69,7 +70,18 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`Encoding::compress`] and [`Encoding::encode`].
-    pub fn encode(&self, tile: MaskedTile) -> Result<Encoded> {
+    pub fn encode(&self, mut tile: MaskedTile) -> Result<Encoded> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others ring nowhere")]
+        // A fourth band of WebP is kept without loss.
+        let colours = match self.encoding.compression {
+            Compression::Jpeg => Some(self.bands),
+            Compression::WebP if self.encoding.is_lossy() => Some(self.bands.min(3)),
+            _ => None,
+        };
+        if let (Some(colours), Samples::U8(samples), Some(valid)) = (colours, &mut tile.samples, &tile.valid)
+        {
+            fill::with_means(samples, valid, self.width, self.bands, colours);
+        }
         let image = match self.interleave {
             Interleave::Pixel => vec![self.encode_plane(tile.samples, self.bands)?],
             Interleave::Band => (0..self.bands)

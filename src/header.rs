@@ -4,6 +4,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod directory;
+pub mod colours;
 pub mod georeference;
 pub mod image;
 pub mod tag_table;
@@ -56,6 +57,8 @@ pub struct Header {
     /// Meaning of the bands beyond the photometric interpretation's own, in TIFF's codes: 0 unspecified,
     /// 1 associated alpha, 2 unassociated alpha.
     pub extra_samples: Vec<u16>,
+    /// Bands, from 0, whose colour GDAL_METADATA names, and whether it is alpha.
+    pub named_colours: std::collections::BTreeMap<u16, bool>,
     /// The colour table, as the file holds it.
     pub color_map: Option<Value>,
     /// Where the raster lies.
@@ -161,6 +164,10 @@ impl Header {
                 .cloned(),
             geo: Georeference::parse(main_ifd)?,
             nodata: main_ifd.text(tag::GDAL_NODATA).as_deref().and_then(NoData::of_file),
+            named_colours: main_ifd
+                .text(tag::GDAL_METADATA)
+                .map(|text| colours::named(&text))
+                .unwrap_or_default(),
             metadata: main_ifd.text(tag::GDAL_METADATA),
             kept,
             dropped,
@@ -265,12 +272,18 @@ impl Header {
         Ok(())
     }
 
-    /// Which band, from 0, is an alpha band.
+    /// Which band, from 0, is an alpha band: the first that GDAL_METADATA names so, or that ExtraSamples does where
+    /// GDAL_METADATA is silent.
     #[must_use]
     pub fn alpha(&self) -> Option<u16> {
-        let first = self.extra_samples.iter().position(|&code| code == 1 || code == 2)?;
-        let first = u16::try_from(first).ok()?;
-        self.bands.checked_sub(u16::try_from(self.extra_samples.len()).ok()?)?.checked_add(first)
+        let extra = u16::try_from(self.extra_samples.len()).unwrap_or(u16::MAX);
+        let colours = self.bands.saturating_sub(extra);
+        (0..self.bands).find(|band| {
+            self.named_colours.get(band).copied().unwrap_or_else(|| {
+                let code = band.checked_sub(colours).and_then(|n| self.extra_samples.get(usize::from(n)));
+                matches!(code, Some(1 | 2))
+            })
+        })
     }
 
     /// Whether the raster's samples can hold a nodata value, so that pixels can be nodata.
@@ -308,7 +321,7 @@ const CMYK: &str = "the raster is 8-bit CMYK; it is read as red, green, blue and
                     bands beyond the four inks are left out";
 
 /// What is said of a description that is dropped.
-const DESCRIBES: &str = "the image's description is an account of the file's images (OME-XML, Leica, ImageJ or tifffile); \
+const DESCRIBES: &str = "the image's description is an account of the file's images (OME-XML, Leica or ImageJ); \
                          it is not handed on, because it would be false";
 
 /// Whether GDAL reads the image as red, green, blue and alpha, through libtiff's RGBA interface: 8-bit inks.

@@ -71,7 +71,7 @@ pub enum Compress {
     LercZstd,
     /// JPEG: lossy.
     Jpeg,
-    /// WebP without loss.
+    /// WebP: lossless, unless a quality is asked for.
     WebP,
 }
 
@@ -114,7 +114,7 @@ pub struct ClipOptions {
     pub compress: Compress,
     /// Effort of the compression; `None` for the customary one.
     pub level: Option<u8>,
-    /// JPEG's quality, 1 to 100; `None` for 75.
+    /// Quality of JPEG and WebP, 1 to 100; `None` for 75, and for WebP without loss.
     pub quality: Option<u8>,
     /// By how much LERC may change a sample; `None` for not at all.
     pub max_error: Option<f64>,

@@ -98,10 +98,9 @@ impl Plan {
         };
         let bands = bands(header, options)?;
         let mut colour = Colour::of_bands(header, &bands);
-        let added = usize::from(options.mask == MaskStorage::Alpha && colour.alpha(bands.len()).is_none());
+        let added = usize::from(options.mask == MaskStorage::Alpha && colour.alpha.is_none());
         let encoding = encoding::choose(header, &colour, bands.len() + added, options)?;
-        let alpha = colour.alpha(bands.len());
-        let validity = Validity::choose(header, alpha, bands.len(), encoding.is_lossy(), options)?;
+        let validity = Validity::choose(header, colour.alpha, bands.len(), &encoding, options)?;
         if validity.add_alpha {
             // Unassociated: the colours are not multiplied by it.
             colour.extra_samples.push(2);
@@ -205,8 +204,9 @@ fn levels(size: Size, block: u32, options: &ClipOptions) -> Result<Vec<TileGrid>
     }
     let mut levels = vec![full];
     let mut next = size;
-    // As GDAL's COG writer: halve until one tile holds it all.
-    while options.overviews && next.width.max(next.height) > block {
+    // As GDAL's COG writer: halve until one tile holds it all. Readers tell an overview's factor by its width, so one column
+    // is not halved further.
+    while options.overviews && next.width.max(next.height) > block && next.width > 1 {
         next = next.halved();
         levels.push(grid(next));
     }

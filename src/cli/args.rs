@@ -212,11 +212,8 @@ enum CompressArg {
     LercDeflate,
     #[value(name = "lerc_zstd")]
     LercZstd,
-    /// Lossy; 8 bits; see --quality
     Jpeg,
-    /// Lossless; 8 bits, three or four bands
     Webp,
-    /// As the source's
     Source,
 }
 
@@ -273,13 +270,13 @@ pub(super) struct WhatArgs {
     /// Side of the output's tiles in pixels [default: 512]
     #[arg(long, value_name = "N", help_heading = "Output")]
     blocksize: Option<u32>,
-    /// Compression [default: deflate]
+    /// Compression [default: deflate]; jpeg is lossy, webp is with --quality, lerc is with --max-error; source keeps the source's
     #[arg(long, value_enum, value_name = "NAME", help_heading = "Output")]
     compress: Option<CompressArg>,
     /// Effort: of deflate and lzma 0 to 9 [default: 6], of zstd 1 to 22 [default: 9]
     #[arg(long, value_name = "N", help_heading = "Output")]
     level: Option<u8>,
-    /// JPEG's quality, 1 to 100 [default: 75]
+    /// Quality of jpeg and webp, 1 to 100 [default: 75 for jpeg; webp is lossless without]
     #[arg(long, value_name = "N", help_heading = "Output")]
     quality: Option<u8>,
     /// By how much LERC may change a sample [default: 0, lossless]

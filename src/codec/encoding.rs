@@ -15,8 +15,8 @@ pub struct Encoding {
     pub compression: Compression,
     /// Effort of deflate (0 to 9), Zstandard (1 to 22) and LZMA (0 to 9); the others have none.
     pub level: u8,
-    /// Of JPEG, 1 to 100.
-    pub quality: u8,
+    /// Of JPEG and WebP, 1 to 100; `None` is 75 for JPEG, and no loss at all for WebP.
+    pub quality: Option<u8>,
     /// Of JPEG: whether red, green and blue are stored as YCbCr, the colours at half the resolution.
     pub ycbcr: bool,
     /// Of LERC: by how much a sample may be off; 0 is lossless.
@@ -32,7 +32,7 @@ impl Encoding {
         Self {
             compression,
             level: Self::default_level(compression),
-            quality: 75,
+            quality: None,
             ycbcr: false,
             max_error: 0.0,
             wrapping: 0,
@@ -49,7 +49,6 @@ impl Encoding {
     /// The efforts that a compression knows; `None` when it has no choice.
     #[must_use]
     pub fn levels(compression: Compression) -> Option<std::ops::RangeInclusive<u8>> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the others have no levels")]
         match compression {
             Compression::Deflate | Compression::OldDeflate => Some(0..=deflate::MAX_LEVEL),
             #[cfg(feature = "zstd")]
@@ -63,7 +62,15 @@ impl Encoding {
     /// Whether decoding may give other samples than were stored.
     #[must_use]
     pub fn is_lossy(&self) -> bool {
-        self.compression == Compression::Jpeg || self.compression == Compression::Lerc && self.max_error > 0.0
+        self.compression == Compression::Jpeg
+            || self.compression == Compression::WebP && self.quality.is_some()
+            || self.compression == Compression::Lerc && self.max_error > 0.0
+    }
+
+    /// Whether the fourth of four bands comes back as it was, so that it can be an alpha band.
+    #[must_use]
+    pub fn keeps_alpha(&self) -> bool {
+        self.compression == Compression::WebP || !self.is_lossy()
     }
 
     /// Refuses what cannot be written.
@@ -87,7 +94,6 @@ impl Encoding {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] for a level that the compression does not know; [`crate::ErrorKind::Unsupported`] for
     /// a compression that is not written.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
     pub fn compress(&self, row: usize, data: &[u8]) -> Result<Vec<u8>> {
         match self.compression {
             Compression::None => Ok(data.to_vec()),
@@ -106,7 +112,6 @@ impl Encoding {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] for a compression that is not written, or samples that do not go with it.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed is not supported, whatever it is")]
     #[cfg_attr(
         not(any(feature = "jpeg", feature = "lerc", feature = "webp")),
         expect(unused_variables, reason = "no compression of samples is built in")
@@ -115,11 +120,12 @@ impl Encoding {
         match (self.compression, samples) {
             #[cfg(feature = "jpeg")]
             (Compression::Jpeg, Samples::U8(samples)) => {
-                super::jpeg::compress(self.quality, self.ycbcr, width, samples_per_pixel, samples)
+                let quality = self.quality.unwrap_or(75);
+                super::jpeg::compress(quality, self.ycbcr, width, samples_per_pixel, samples)
             }
             #[cfg(feature = "webp")]
             (Compression::WebP, Samples::U8(samples)) => {
-                super::webp::compress(None, width, samples_per_pixel, samples)
+                super::webp::compress(self.quality, width, samples_per_pixel, samples)
             }
             #[cfg(feature = "lerc")]
             (Compression::Lerc, samples) => {

@@ -23,14 +23,14 @@ fn decompress(compression: Compression, data: &[u8], out: &mut [u8]) -> Result<(
     let layout = TileLayout {
         size: crate::grid::Size::new(u32::try_from(out.len()).unwrap(), 1),
         samples_per_pixel: 1,
-        sample_type: crate::sample::SampleType::U8,
+        sample_type: SampleType::U8,
         compression,
         predictor: Predictor::None,
         byte_order: crate::tiff::code::ByteOrder::Little,
         bits: 8,
         reversed: false,
         cmyk: false,
-        parameters: crate::tile::Parameters::None,
+        parameters: <_>::default(),
     };
     super::decompress(&layout, data, out)
 }

@@ -1,9 +1,10 @@
-//! WebP (50001; libtiff's tif_webp.c), through image-webp.
+//! WebP (50001; libtiff's tif_webp.c), through image-webp; lossy WebP is written by its fork vaam-image-webp.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::io::Cursor;
 
 use image_webp::{ColorType, WebPDecoder, WebPEncoder};
+use image_webp_lossy as lossy;
 
 use crate::error::{Error, Result};
 
@@ -36,21 +37,16 @@ pub(super) fn decompress(data: &[u8], width: usize, samples_per_pixel: usize, ou
     }
 }
 
-/// A complete lossless file. The same data give the same bytes.
+/// A complete file: lossless, or lossy at a quality, alpha being kept either way. The same data give the same bytes.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Usage`] for a quality, because lossy WebP is not written, and for a shape that WebP lacks.
+/// [`crate::ErrorKind::Usage`] for a quality out of 1 to 100, and for a shape that WebP lacks.
 pub(super) fn compress(
     quality: Option<u8>,
     width: usize,
     samples_per_pixel: usize,
     data: &[u8],
 ) -> Result<Vec<u8>> {
-    if quality.is_some() {
-        return Err(Error::usage(
-            "lossy WebP is not written: leave the quality out for lossless WebP, or choose JPEG",
-        ));
-    }
     let rows = rows(width, samples_per_pixel, data.len())?;
     let side = |value: usize| {
         u32::try_from(value)
@@ -58,12 +54,36 @@ pub(super) fn compress(
             .filter(|side| (1..=16384).contains(side))
             .ok_or_else(|| Error::usage(format!("WebP has sides of 1 to 16384 pixels, not {value}")))
     };
-    let colours = if samples_per_pixel == 4 { ColorType::Rgba8 } else { ColorType::Rgb8 };
+    let (width, rows) = (side(width)?, side(rows)?);
     let mut out = Vec::with_capacity((data.len() / 2).saturating_add(64));
-    WebPEncoder::new(&mut out)
-        .encode(data, side(width)?, side(rows)?, colours)
-        .map_err(|cause| Error::usage("WebP refused to compress a tile").caused_by(cause))?;
+    match quality {
+        None => {
+            let colours = if samples_per_pixel == 4 { ColorType::Rgba8 } else { ColorType::Rgb8 };
+            let encoded = WebPEncoder::new(&mut out).encode(data, width, rows, colours);
+            encoded.map_err(|cause| Error::usage("WebP refused to compress a tile").caused_by(cause))?;
+        }
+        Some(quality @ 1..=100) => {
+            let colours =
+                if samples_per_pixel == 4 { lossy::ColorType::Rgba8 } else { lossy::ColorType::Rgb8 };
+            let mut params = lossy::EncoderParams::default();
+            params.use_lossy = true;
+            params.lossy_quality = scaled(quality);
+            let mut encoder = lossy::WebPEncoder::new(&mut out);
+            encoder.set_params(params);
+            let done = encoder.encode(data, width, rows, colours);
+            done.map_err(|cause| Error::usage("WebP refused to compress a tile").caused_by(cause))?;
+        }
+        Some(quality) => {
+            return Err(Error::usage(format!("WebP has qualities from 1 to 100, not {quality}")));
+        }
+    }
     Ok(out)
+}
+
+/// The encoder's own quality that looks like libwebp's: at 75 libwebp keeps as much as this encoder at 89.
+fn scaled(quality: u8) -> u8 {
+    let loss = u16::from(100_u8.saturating_sub(quality));
+    100_u8.saturating_sub(u8::try_from(loss.saturating_mul(44) / 100).unwrap_or(100))
 }
 
 fn rows(width: usize, samples_per_pixel: usize, bytes: usize) -> Result<usize> {

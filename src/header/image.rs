@@ -125,6 +125,16 @@ impl Image {
             cmyk: false,
             parameters: parameters(ifd, planes)?,
         };
+        if order == ByteOrder::Big
+            && bits > 8
+            && matches!(layout.compression, Compression::JpegXl | Compression::JpegXlDng)
+        {
+            // libtiff would swap the decoded samples once more, other programs do not.
+            return Err(Error::unsupported(format!(
+                "{}: JPEG XL of more than 8 bits in a big-endian file is not supported: readers disagree on its byte order",
+                ifd.place()
+            )));
+        }
         let (offsets, byte_counts) = columns(ifd, tiled, layout.compression, grid, planes)?;
         Ok(Self {
             number: ifd.number,

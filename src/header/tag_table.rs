@@ -26,7 +26,8 @@ const VALUES: &str = "tells what the sample values mean, which the clip has unch
 const GEO: &str = "moved with the window";
 const LAYERS: &str = "layers or previews of the whole picture, in pixels";
 const TEXT: &str = "a text that is handed on unread";
-const DESCRIBES: &str = "a text, handed on unread; dropped if it is OME-XML, or Leica's, ImageJ's or tifffile's account of the file's images";
+const DESCRIBES: &str =
+    "a text, handed on unread; dropped if it is OME-XML, or Leica's or ImageJ's account of the file's images";
 const ORDER: &str =
     "kept from little-endian files; holds numbers in the file's byte order, of which the type says nothing";
 const EXIF: &str = "a directory of its own, of which the entries are kept and dropped by this table";
@@ -361,7 +362,7 @@ pub const TABLE: &[Row] = &[
     Row(tag::IMAGE_J_METADATA, Dropped, PLACE),
     Row(tag::RPC_COEFFICIENT, Remade, GEO),
     Row(tag::COLORIMETRIC_REFERENCE, WithColour, COLOUR),
-    Row(tag::GEO_METADATA, Dropped, WHOLE),
+    Row(tag::GEO_METADATA, Kept, TEXT),
     Row(tag::EXTRA_CAMERA_PROFILES, Dropped, OFFSETS),
     Row(tag::PREVIEW_SETTINGS_DIGEST, Dropped, LAYERS),
     Row(tag::RAW_IMAGE_DIGEST, Dropped, SAME),

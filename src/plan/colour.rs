@@ -13,6 +13,8 @@ pub struct Colour {
     pub photometric: Photometric,
     /// Codes of the bands beyond these: 0 unspecified, 1 associated alpha, 2 unassociated alpha.
     pub extra_samples: Vec<u16>,
+    /// The output's band, from 0, that readers take for an alpha band.
+    pub alpha: Option<usize>,
 }
 
 impl Colour {
@@ -37,13 +39,7 @@ impl Colour {
                 if again { 0 } else { code }
             })
             .collect();
-        Self { photometric, extra_samples }
-    }
-
-    /// The band, from 0, that is coded as alpha among `bands`.
-    #[must_use]
-    pub fn alpha(&self, bands: usize) -> Option<usize> {
-        let at = self.extra_samples.iter().position(|code| ALPHA.contains(code))?;
-        Some(bands.saturating_sub(self.extra_samples.len()) + at)
+        let alpha = header.alpha().and_then(|alpha| bands.iter().position(|&band| band == alpha));
+        Self { photometric, extra_samples, alpha }
     }
 }

@@ -45,15 +45,17 @@ pub fn choose(header: &Header, colour: &Colour, bands: usize, options: &ClipOpti
         };
     }
     if let Some(quality) = options.quality {
-        if compression != Compression::Jpeg {
+        if !matches!(compression, Compression::Jpeg | Compression::WebP) {
             return Err(Error::usage(format!(
-                "a quality is for JPEG; the output is compressed by {compression}"
+                "a quality is for JPEG and WebP; the output is compressed by {compression}"
             )));
         }
         if !(1..=100).contains(&quality) {
-            return Err(Error::usage(format!("JPEG has qualities 1 to 100; {quality} is asked for")));
+            return Err(Error::usage(format!(
+                "{compression} has qualities 1 to 100; {quality} is asked for"
+            )));
         }
-        encoding.quality = quality;
+        encoding.quality = Some(quality);
     }
     if let Some(error) = options.max_error {
         if compression != Compression::Lerc || !error.is_finite() || error < 0.0 {
@@ -74,10 +76,8 @@ pub fn choose(header: &Header, colour: &Colour, bands: usize, options: &ClipOpti
 /// The source's compression, to be written.
 fn of_source(header: &Header) -> Result<(Compression, u16)> {
     let layout = &header.main.layout;
-    let compression = match layout.compression {
-        Compression::OldDeflate => Compression::Deflate,
-        other => other,
-    };
+    let old = layout.compression == Compression::OldDeflate;
+    let compression = if old { Compression::Deflate } else { layout.compression };
     Encoding::writable(compression).map_err(|error| {
         Error::unsupported(format!("{error}, so it cannot be kept; choose another with --compress"))
     })?;
@@ -98,6 +98,7 @@ fn fits(
 ) -> Result<()> {
     let sample = header.sample_type;
     let bytes = sample == SampleType::U8 && header.bits == 8;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others take bytes, whatever they mean")]
     let (fits, wants) = match compression {
         Compression::Jpeg => (
             bytes

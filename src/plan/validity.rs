@@ -1,5 +1,6 @@
 //! How a masked pixel is stored, so that no valid pixel ever reads as nodata and no masked one as valid.
 
+use crate::codec::Encoding;
 use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::options::{ClipOptions, MaskStorage};
@@ -69,8 +70,8 @@ pub struct Validity {
 
 impl Validity {
     /// By the source's own kind of validity and the options. `alpha` is the output's band, from 0, that is coded as
-    /// alpha, and `bands` the number of the output's bands. `lossy` compression changes nodata values and alpha bands, so
-    /// that only an internal mask tells valid pixels from masked ones.
+    /// alpha, and `bands` the number of the output's bands. Lossy compression changes nodata values, and
+    /// alpha bands unless it is WebP, so that only an internal mask tells valid pixels from masked ones.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Usage`] when the nodata value does not fit the samples, a nodata value is asked for and there
@@ -80,7 +81,7 @@ impl Validity {
         header: &Header,
         alpha: Option<usize>,
         bands: usize,
-        lossy: bool,
+        encoding: &Encoding,
         options: &ClipOptions,
     ) -> Result<Self> {
         let sample = header.sample_type;
@@ -105,8 +106,14 @@ impl Validity {
             alpha,
             add_alpha: false,
         };
-        if lossy {
-            return this.of_lossy(options);
+        if encoding.is_lossy() {
+            let by_alpha = options.mask == MaskStorage::Alpha
+                || options.mask == MaskStorage::Auto
+                    && this.nodata.is_none()
+                    && is_mask_alpha(alpha, bands, sample);
+            if !(encoding.keeps_alpha() && by_alpha && !this.mask && options.nodata.is_none()) {
+                return this.of_lossy(encoding, options);
+            }
         }
         match options.mask {
             MaskStorage::NoData if this.fill.is_some() => Ok(Self { mask: false, ..this }),
@@ -144,13 +151,13 @@ impl Validity {
     }
 
     /// For lossy compression.
-    fn of_lossy(self, options: &ClipOptions) -> Result<Self> {
+    fn of_lossy(self, encoding: &Encoding, options: &ClipOptions) -> Result<Self> {
         if options.nodata.is_some() || options.mask == MaskStorage::NoData {
             return Err(Error::usage(
                 "lossy compression does not keep a nodata value; use --mask internal, or a lossless compression",
             ));
         }
-        if options.mask == MaskStorage::Alpha || self.alpha.is_some() {
+        if options.mask == MaskStorage::Alpha || self.alpha.is_some() && !encoding.keeps_alpha() {
             return Err(Error::usage(
                 "lossy compression does not keep an alpha band; leave it out with --bands, and the output gets an \
                  internal mask, or choose a lossless compression",

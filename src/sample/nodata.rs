@@ -37,6 +37,15 @@ impl NoData {
         T::of_nodata(self.number(), self.value())
     }
 
+    /// What a tile that the file left out reads as: the value itself, rounded where the type cannot hold it. (GDAL fills
+    /// half floats so; a value out of the range of integers is none to it.)
+    #[must_use]
+    pub fn of_sparse<T: Sample>(&self) -> Option<T> {
+        let nearest = || T::from_f64_nearest(self.value());
+        self.sample()
+            .or_else(|| Some(nearest()).filter(|v| T::TYPE == SampleType::F16 && v.to_f64().is_finite()))
+    }
+
     /// Whether a sample of `bits` bits of the type, which may be fewer than the type has, can be nodata.
     #[must_use]
     pub fn fits(&self, sample: SampleType, bits: u16) -> bool {
