@@ -43,7 +43,7 @@ pub fn run(data: &[u8]) -> Corpus {
         // The highest efforts of LZMA and Zstandard take their time.
         encoding.level = level.clamp(*levels.start(), (*levels.end()).min(if level == 255 { 22 } else { 6 }));
     }
-    encoding.quality = input.byte() % 100 + 1;
+    encoding.quality = Some(input.byte()).filter(|quality| (1..=100).contains(quality));
     encoding.max_error = input.one_of(&ERRORS);
     encoding.wrapping = u16::from(shape.wrapping % 3);
     encoding.ycbcr = shape.flags & Shape::YCBCR != 0;
@@ -83,7 +83,7 @@ pub fn run(data: &[u8]) -> Corpus {
         .expect("the tile is stored")
         .samples;
     assert_eq!(before.len(), after.len());
-    if encoding.compression == Compression::Jpeg {
+    if encoding.is_lossy() && encoding.compression != Compression::Lerc {
         return Corpus::Keep;
     }
     let lossless = encoding.compression != Compression::Lerc;
