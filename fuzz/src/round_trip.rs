@@ -43,8 +43,7 @@ pub fn run(data: &[u8]) -> Corpus {
         // The highest efforts of LZMA and Zstandard take their time.
         encoding.level = level.clamp(*levels.start(), (*levels.end()).min(if level == 255 { 22 } else { 6 }));
     }
-    let quality = input.byte();
-    encoding.quality = (quality > 0).then_some(quality % 100 + 1);
+    encoding.quality = Some(input.byte()).filter(|quality| (1..=100).contains(quality));
     encoding.max_error = input.one_of(&ERRORS);
     encoding.wrapping = u16::from(shape.wrapping % 3);
     encoding.ycbcr = shape.flags & Shape::YCBCR != 0;

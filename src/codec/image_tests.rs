@@ -184,7 +184,7 @@ fn lossy_webp_loses_little_and_no_alpha() {
         // Smooth colours, and an alpha that is not.
         let value = |x: usize, y: usize, band: usize| match band {
             3 => (x * 37 + y * 11) % 256,
-            band => 40 + x * 2 + y * (band + 1),
+            band => 40 + x + y * (band + 1) / 2,
         };
         let pixels = (0..48).flat_map(|y| (0..64).map(move |x| (x, y)));
         let data: Vec<u8> =

@@ -13,7 +13,7 @@ const MEMORY: u32 = 600_000;
 
 /// What any of these may take. They take some milliseconds, the strewn directories some seconds in a debug build; a busy
 /// machine takes many times that.
-const TIME: Duration = Duration::from_secs(120);
+const TIME: Duration = Duration::from_mins(2);
 
 /// Runs the program in little memory; one that does not end is killed.
 fn run(args: &[&str]) -> Output {
@@ -29,10 +29,11 @@ fn run(args: &[&str]) -> Output {
         .unwrap();
     let start = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > TIME {
+        let late = start.elapsed() > TIME;
+        if late {
             child.kill().unwrap();
-            panic!("{args:?}: does not end");
         }
+        assert!(!late, "{args:?}: does not end");
         std::thread::sleep(Duration::from_millis(2));
     }
     child.wait_with_output().unwrap()
@@ -87,7 +88,7 @@ fn one_tile(compression: u32, samples: u32, data: &[u8], changes: Fields<'_>) ->
 
 #[test]
 fn the_cap_leaves_room_for_a_clip() {
-    check("plain", &one_tile(1, 1, &[7; 1 << 16], &[]), 0, "");
+    check("plain", &one_tile(1, 1, &vec![7; 1 << 16], &[]), 0, "");
 }
 
 /// A zlib stream of 1 GiB of zeros.
@@ -159,7 +160,7 @@ fn an_xz_dictionary_is_not_taken_at_its_word() {
     use cogclip::codec::Encoding;
     use cogclip::tiff::code::Compression;
 
-    let mut data = Encoding::new(Compression::Lzma).compress(256, &[9; 1 << 16]).unwrap();
+    let mut data = Encoding::new(Compression::Lzma).compress(256, &vec![9; 1 << 16]).unwrap();
     // The block header: its length, flags, the filter LZMA2 and its one byte, padding, a CRC-32.
     let len = (usize::from(data[12]) + 1) * 4;
     let at = 12 + data[12..12 + len].windows(2).position(|pair| pair == [0x21, 1]).unwrap() + 2;
@@ -198,7 +199,7 @@ fn a_huge_jpeg_xl_image_is_refused() {
     // ISO/IEC 18181-1: SizeHeader in 30 bits each, then metadata that are all default.
     for side in [65_535_u64, 1 << 30] {
         let bits = Bits::default().push(0, 1).push(3, 2).push(side - 1, 30).push(0, 3);
-        let bits = bits.push(3, 2).push(side - 1, 30).push(1, 1).push(0, 64);
+        let bits = bits.push(3, 2).push(side - 1, 30).push(3, 2).push(0, 64);
         let data = [b"\xff\x0a", &bits.bytes[..]].concat();
         check("JPEG XL", &one_tile(50002, 3, &data, &[(262, &[2])]), 3, &format!("{side} x {side}"));
     }
@@ -325,7 +326,7 @@ fn huge_tables_are_refused() {
 fn directories_that_lead_to_each_other_are_refused() {
     let file = one_tile(1, 1, &[0; 64], &[(330, &[8])]);
     check("itself", &file, 3, "cycle");
-    let file = one_tile(1, 1, &[0; 64], &[(330, &[8; 5000])]);
+    let file = one_tile(1, 1, &[0; 64], &[(330, &vec![8; 5000])]);
     check("many times", &file, 3, "cycle");
     let mut file = b"II*\0\x08\0\0\0".to_vec();
     for next in [14_u32, 20, 8] {
@@ -340,7 +341,7 @@ fn strewn_directories_end_in_bounded_time() {
     // Each directory takes a request, and every request has all of them read anew. As many as there may be, with as many
     // entries, took 15 s of a release build.
     const STEP: usize = 17 << 10;
-    let first = one_tile(1, 1, &[7; 1 << 16], &[]);
+    let first = one_tile(1, 1, &vec![7; 1 << 16], &[]);
     let mut file = first.clone();
     file.resize(1 << 17, 0);
     let next_of_first = 8 + 2 + 12 * 10;
