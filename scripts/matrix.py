@@ -531,7 +531,7 @@ def sound(path):
     valid, errors, complaints = cog_validate(str(path), strict=True, quiet=True)
     need(valid and not errors and not complaints, "; ".join([*errors, *complaints]))
     with rasterio.open(path) as out, tifffile.TiffFile(path) as tiff:
-        if "complex_int16" not in out.dtypes:  # which numpy has not
+        if tiff.pages[0].sampleformat != 5:  # complex integers, which numpy has not
             full = tiff.pages[0].asarray()
             full = full[None] if full.ndim == 2 else np.moveaxis(full, -1, 0)
             need(np.array_equal(full, out.read(), equal_nan=full.dtype.kind in "fc"), "tifffile and rasterio read different samples")
