@@ -63,6 +63,22 @@ pub trait Sample: bytemuck::Pod + PartialEq + PartialOrd + fmt::Debug + Send + S
 /// GDAL's tolerance for nodata, of every floating-point type.
 const TOLERANCE: f32 = f32::EPSILON;
 
+/// What every sample type has: its name in the list, and its way into [`Samples`] and back.
+macro_rules! vectors_of {
+    ($variant:ident) => {
+        const TYPE: SampleType = SampleType::$variant;
+        fn wrap(samples: Vec<Self>) -> Samples {
+            Samples::$variant(samples)
+        }
+        fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
+            if let Samples::$variant(samples) = samples { Some(samples) } else { None }
+        }
+        fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
+            if let Samples::$variant(samples) = samples { samples } else { &mut [] }
+        }
+    };
+}
+
 macro_rules! impl_sample {
     (int $variant:ident $ty:ty, $sum:ty) => {
         #[allow(
@@ -77,16 +93,7 @@ macro_rules! impl_sample {
             reason = "one macro for all widths; what rounds or saturates is documented on the trait"
         )]
         impl Sample for $ty {
-            const TYPE: SampleType = SampleType::$variant;
-            fn wrap(samples: Vec<Self>) -> Samples {
-                Samples::$variant(samples)
-            }
-            fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
-                if let Samples::$variant(samples) = samples { Some(samples) } else { None }
-            }
-            fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
-                if let Samples::$variant(samples) = samples { samples } else { &mut [] }
-            }
+            vectors_of!($variant);
             fn to_f64(self) -> f64 {
                 self as f64
             }
@@ -150,16 +157,7 @@ macro_rules! impl_sample {
             reason = "one macro for all widths; what rounds or saturates is documented on the trait"
         )]
         impl Sample for $ty {
-            const TYPE: SampleType = SampleType::$variant;
-            fn wrap(samples: Vec<Self>) -> Samples {
-                Samples::$variant(samples)
-            }
-            fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
-                if let Samples::$variant(samples) = samples { Some(samples) } else { None }
-            }
-            fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
-                if let Samples::$variant(samples) = samples { samples } else { &mut [] }
-            }
+            vectors_of!($variant);
             fn to_f64(self) -> f64 {
                 self as f64
             }
@@ -207,16 +205,7 @@ macro_rules! impl_sample {
     };
     (half $variant:ident $ty:ty, $sum:ty) => {
         impl Sample for $ty {
-            const TYPE: SampleType = SampleType::$variant;
-            fn wrap(samples: Vec<Self>) -> Samples {
-                Samples::$variant(samples)
-            }
-            fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
-                if let Samples::$variant(samples) = samples { Some(samples) } else { None }
-            }
-            fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
-                if let Samples::$variant(samples) = samples { samples } else { &mut [] }
-            }
+            vectors_of!($variant);
             fn to_f64(self) -> f64 {
                 self.into()
             }
@@ -272,16 +261,7 @@ macro_rules! impl_sample {
     };
     (complex $variant:ident $ty:ty, $sum:ty) => {
         impl Sample for $ty {
-            const TYPE: SampleType = SampleType::$variant;
-            fn wrap(samples: Vec<Self>) -> Samples {
-                Samples::$variant(samples)
-            }
-            fn unwrap_ref(samples: &Samples) -> Option<&[Self]> {
-                if let Samples::$variant(samples) = samples { Some(samples) } else { None }
-            }
-            fn unwrap_mut(samples: &mut Samples) -> &mut [Self] {
-                if let Samples::$variant(samples) = samples { samples } else { &mut [] }
-            }
+            vectors_of!($variant);
             fn to_f64(self) -> f64 {
                 self[0].to_f64()
             }

@@ -8,7 +8,7 @@ use crate::sample::Samples;
 use crate::tiff::code::Compression;
 
 /// How the tiles of an output are compressed. The same samples and encoding give the same bytes, on every machine and
-/// thread.
+/// thread; but lossy WebP, whose encoder takes the machine's own logarithms, on one machine only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoding {
     /// The compression.
