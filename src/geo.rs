@@ -1,6 +1,7 @@
 //! World space: the affine geotransform, bounds, and coordinate reference systems.
 
 pub mod crs;
+pub mod definition;
 mod epsg;
 pub mod keys;
 pub mod project;

@@ -11,6 +11,7 @@ pub mod packing;
 pub mod tile;
 pub mod codec;
 pub mod predictor;
+pub mod vector;
 pub mod cutline;
 pub mod mask;
 pub mod options;
