@@ -1,15 +1,18 @@
 //! The main job: wires the stages together. `Cog::open` → `Cog::plan` → `Cog::clip`.
 
 mod assembly;
+pub mod split;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
 
 use crate::compose::{Composer, Counts};
 use crate::cutline::Cutline;
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
-use crate::fetch::{self, Requests};
+use crate::fetch::{self, Needed, Requests};
 use crate::geo::Affine;
 use crate::grid::PixelRect;
 use crate::header::Header;
@@ -177,7 +180,7 @@ impl Cog {
     /// # Errors
     /// As [`fetch::requests`].
     pub async fn requests(&mut self, plan: &Plan, limits: &Limits) -> Result<Requests> {
-        fetch::requests(&self.source, &mut self.fetched, &self.header, plan, limits).await
+        fetch::requests(&self.source, &mut self.fetched, &self.header, &Needed::by([plan]), limits).await
     }
 
     /// Carries out a plan: the output is published whole, or not at all.
@@ -261,19 +264,31 @@ impl Cog {
         sink: &mut Sink,
         observer: &dyn Observer,
     ) -> Result<assembly::Done> {
+        let job = self.job(plan, options, observer, None)?;
+        let pieces = assembly::pieces(&self.source, &self.header, requests, options, observer);
+        job.run(pieces, sink).await.map_err(|error| error.at(self.uri()))
+    }
+
+    /// One run; `workers` are shared with other runs.
+    fn job<'a>(
+        &'a self,
+        plan: &'a Plan,
+        options: &'a ClipOptions,
+        observer: &'a dyn Observer,
+        workers: Option<&Arc<Semaphore>>,
+    ) -> Result<assembly::Job<'a>> {
         let composer = Composer::new(&self.header, plan, &options.limits)?;
         let encoder = Encoder::new(&self.header, plan);
-        let job = assembly::Job {
-            source: &self.source,
+        let own = || Arc::new(Semaphore::new(assembly::at_work(&composer, options)));
+        Ok(assembly::Job {
             header: &self.header,
             plan,
-            requests,
             options,
+            workers: workers.map_or_else(own, Arc::clone),
             composer: Arc::new(composer),
             encoder: Arc::new(encoder),
             observer,
-        };
-        job.run(sink).await.map_err(|error| error.at(self.uri()))
+        })
     }
 
     /// The world's corner coordinates of the raster's pixels, or of its pixel grid without a geotransform.

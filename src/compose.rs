@@ -114,6 +114,12 @@ impl Composer {
         })
     }
 
+    /// Bytes of the samples of one output tile.
+    #[must_use]
+    pub fn tile_bytes(&self) -> u64 {
+        (self.sample_type.bytes() * self.pixels() * self.output_bands) as u64
+    }
+
     /// A tile in which every pixel is masked.
     #[must_use]
     pub fn ground(&self) -> MaskedTile {

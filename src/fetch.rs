@@ -125,7 +125,32 @@ impl Requests {
     }
 }
 
-/// Looks up the plan's tiles in the tile tables and merges neighbours into requests.
+/// The tiles that one or several plans need: plane and tile, row by row, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// Of the image.
+    pub tiles: Vec<(u16, TileIndex)>,
+    /// Of its internal mask.
+    pub mask_tiles: Vec<(u16, TileIndex)>,
+}
+
+impl Needed {
+    /// What `plans` need together.
+    pub fn by<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Self {
+        let mut all = Self::default();
+        for plan in plans {
+            all.tiles.extend_from_slice(&plan.tiles);
+            all.mask_tiles.extend_from_slice(&plan.mask_tiles);
+        }
+        for tiles in [&mut all.tiles, &mut all.mask_tiles] {
+            tiles.sort_unstable_by_key(|&(plane, tile)| (tile, plane));
+            tiles.dedup();
+        }
+        all
+    }
+}
+
+/// Looks up tiles in the tile tables and merges neighbours into requests.
 ///
 /// # Errors
 /// As [`crate::header::Image::places`] and [`Source::read`].
@@ -133,13 +158,13 @@ pub async fn requests(
     source: &Source,
     fetched: &mut Fetched,
     header: &Header,
-    plan: &Plan,
+    needed: &Needed,
     limits: &Limits,
 ) -> Result<Requests> {
-    let mut places = Vec::with_capacity(plan.tiles.len() + plan.mask_tiles.len());
+    let mut places = Vec::with_capacity(needed.tiles.len() + needed.mask_tiles.len());
     let images = [
-        (Which::Main, Some(&header.main), &plan.tiles),
-        (Which::Mask, header.mask.as_ref(), &plan.mask_tiles),
+        (Which::Main, Some(&header.main), &needed.tiles),
+        (Which::Mask, header.mask.as_ref(), &needed.mask_tiles),
     ];
     for (which, image, tiles) in images {
         let Some(image) = image else { continue };

@@ -162,6 +162,12 @@ impl TileGrid {
         )
     }
 
+    /// The tile that holds a pixel.
+    #[must_use]
+    pub fn at(self, x: u32, y: u32) -> TileIndex {
+        TileIndex { row: y / self.tile.height.max(1), col: x / self.tile.width.max(1) }
+    }
+
     /// The tiles that share a pixel with `rect`, row by row. `rect` must lie in the image.
     pub fn tiles_in(self, rect: PixelRect) -> impl Iterator<Item = TileIndex> {
         let (cols, rows) = if rect.is_empty() {

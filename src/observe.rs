@@ -33,6 +33,15 @@ pub enum Event {
         /// Its bytes.
         bytes: u64,
     },
+    /// One of many outputs of a split is published.
+    Output {
+        /// Outputs that are published.
+        done: u64,
+        /// Outputs altogether.
+        of: u64,
+        /// Bytes of this one.
+        bytes: u64,
+    },
 }
 
 /// Is told of every [`Event`], from any thread.

@@ -90,11 +90,13 @@ impl Feature {
     /// The property `name`; of names that differ only in case, the exact one first.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&Value> {
-        let exact = self.properties.iter().find(|(key, _)| **key == *name);
-        exact
-            .or_else(|| self.properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)))
-            .map(|(_, value)| value)
+        property(&self.properties, name)
     }
+}
+
+fn property<'a>(properties: &'a [(Arc<str>, Value)], name: &str) -> Option<&'a Value> {
+    let exact = properties.iter().find(|(key, _)| **key == *name);
+    exact.or_else(|| properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))).map(|(_, value)| value)
 }
 
 /// Which way rings run in a format that says so, seen with y upwards.

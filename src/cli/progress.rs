@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::note;
 use crate::observe::{Event, Observer};
 
+/// Lines in which the outputs of a split are counted.
+const PROGRESS_LINES: u64 = 20;
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Show {
@@ -32,7 +35,7 @@ impl Progress {
         let target = if bar_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         if let Ok(style) =
-            ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}")
+            ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {msg}")
         {
             bar.set_style(style);
         }
@@ -50,9 +53,14 @@ impl Observer for Progress {
             Event::Planned { bytes, .. } => self.bar.set_length(*bytes),
             Event::Fetched { bytes } => self.bar.inc(*bytes),
             Event::NoDataTaken { .. } => self.bar.set_position(0),
+            Event::Output { done, of, .. } => self.bar.set_message(format!("{done} of {of} outputs")),
             Event::Encoded { .. } | Event::Published { .. } => {}
         }
-        let every = matches!(event, Event::Fetched { .. } | Event::Encoded { .. });
+        let every = match event {
+            Event::Fetched { .. } | Event::Encoded { .. } => true,
+            Event::Output { done, of, .. } => !done.is_multiple_of(of.div_ceil(PROGRESS_LINES)) && done < of,
+            Event::Planned { .. } | Event::NoDataTaken { .. } | Event::Published { .. } => false,
+        };
         let least = match (every, self.show.terminal) {
             (true, _) => 2,
             (false, true) => 1,
@@ -77,6 +85,7 @@ fn described(event: &Event) -> (&'static str, Vec<(&'static str, u64)>) {
             ("nodata is taken, starting over with a mask", vec![("samples", samples)])
         }
         Event::Published { bytes } => ("published", vec![("bytes", bytes)]),
+        Event::Output { done, of, bytes } => ("output", vec![("done", done), ("outputs", of), ("bytes", bytes)]),
     }
 }
 

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 
-use futures::StreamExt;
-use futures::stream;
+use futures::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -26,16 +25,63 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::tile::{DecodedTile, EncodedTile};
 
+/// The source's tiles, decoded, in the order of the requests.
+pub(super) fn pieces<'a>(
+    source: &'a Source,
+    header: &'a Arc<Header>,
+    requests: &'a Requests,
+    options: &'a ClipOptions,
+    observer: &'a dyn Observer,
+) -> impl Stream<Item = Result<(Which, Piece)>> + 'a {
+    let groups = fetch::tiles(source, header, requests, options.requests, observer);
+    let limits = Arc::new(options.limits.clone());
+    // What is being decoded at a time, in KiB: as much as one tile may take.
+    let most = u32::try_from(limits.tile_bytes >> 10).unwrap_or(u32::MAX).max(1);
+    let budget = Arc::new(Semaphore::new(most as usize));
+    groups
+        .flat_map(|group| match group {
+            Ok(tiles) => stream::iter(tiles.into_iter().map(Ok).collect::<Vec<_>>()),
+            Err(error) => stream::iter(vec![Err(error)]),
+        })
+        .map(move |tile| {
+            let (header, limits, budget) = (Arc::clone(header), Arc::clone(&limits), Arc::clone(&budget));
+            async move {
+                let (which, tile) = tile?;
+                let bytes = image_of(&header, which).map_or(0, |image| image.layout.bytes(tile.rows));
+                let share = u32::try_from(bytes >> 10).unwrap_or(most).clamp(1, most);
+                let Ok(held) = budget.acquire_many_owned(share).await else {
+                    return Err(Error::io("the clip was cancelled"));
+                };
+                joined(
+                    spawn_blocking(move || {
+                        let _held = held;
+                        decode_piece(&header, which, &tile, &limits)
+                    })
+                    .await,
+                )
+            }
+        })
+        .buffered(threads(options).saturating_add(1))
+}
+
+/// Tiles to work on at a time.
+pub(super) fn threads(options: &ClipOptions) -> usize {
+    match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
 /// All that one run needs.
 pub(super) struct Job<'a> {
-    pub(super) source: &'a Source,
-    pub(super) header: &'a Arc<Header>,
+    pub(super) header: &'a Header,
     pub(super) plan: &'a Plan,
-    pub(super) requests: &'a Requests,
     pub(super) options: &'a ClipOptions,
     pub(super) composer: Arc<Composer>,
     pub(super) encoder: Arc<Encoder>,
     pub(super) observer: &'a dyn Observer,
+    /// Permits to compose and encode a tile, which several runs may share.
+    pub(super) workers: Arc<Semaphore>,
 }
 
 /// What a run made: the body is in the sink, this is the rest.
@@ -71,48 +117,16 @@ struct Parent {
 }
 
 impl Job<'_> {
-    pub(super) async fn run(&self, sink: &mut Sink) -> Result<Done> {
-        let threads = match self.options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
+    /// Makes the output of `pieces`, the source's tiles in the order of the plan.
+    pub(super) async fn run(
+        &self,
+        pieces: impl Stream<Item = Result<(Which, Piece)>>,
+        sink: &mut Sink,
+    ) -> Result<Done> {
         let mut state = State::new(self)?;
         // Output tiles at work, each with its samples: two for each thread, and fewer when they are large.
-        let tile_bytes = (self.composer.ground().samples.as_bytes().len() as u64).max(1);
-        let at_work = usize::try_from(self.options.limits.tile_bytes / tile_bytes).unwrap_or(usize::MAX);
-        let at_work = at_work.clamp(1, threads.saturating_mul(2));
-        let groups =
-            fetch::tiles(self.source, self.header, self.requests, self.options.requests, self.observer);
-        let limits = Arc::new(self.options.limits.clone());
-        // What is being decoded at a time, in KiB: as much as one tile may take.
-        let most = u32::try_from(limits.tile_bytes >> 10).unwrap_or(u32::MAX).max(1);
-        let budget = Arc::new(Semaphore::new(most as usize));
-        let decoded = groups
-            .flat_map(|group| match group {
-                Ok(tiles) => stream::iter(tiles.into_iter().map(Ok).collect::<Vec<_>>()),
-                Err(error) => stream::iter(vec![Err(error)]),
-            })
-            .map(|tile| {
-                let (header, limits, budget) =
-                    (Arc::clone(self.header), Arc::clone(&limits), Arc::clone(&budget));
-                async move {
-                    let (which, tile) = tile?;
-                    let bytes = image_of(&header, which).map_or(0, |image| image.layout.bytes(tile.rows));
-                    let share = u32::try_from(bytes >> 10).unwrap_or(most).clamp(1, most);
-                    let Ok(held) = budget.acquire_many_owned(share).await else {
-                        return Err(Error::io("the clip was cancelled"));
-                    };
-                    joined(
-                        spawn_blocking(move || {
-                            let _held = held;
-                            decode_piece(&header, which, &tile, &limits)
-                        })
-                        .await,
-                    )
-                }
-            })
-            .buffered(threads.saturating_add(1));
-        futures::pin_mut!(decoded);
+        let at_work = at_work(&self.composer, self.options);
+        futures::pin_mut!(pieces);
         let (mut jobs, mut exhausted) = (JoinSet::<Result<Finished>>::new(), false);
         loop {
             // Start what the last piece made possible, as far as there is room; only then take the next piece.
@@ -124,7 +138,7 @@ impl Job<'_> {
                     state.finish(self, done, &mut jobs)?;
                     state.flush(sink).await?;
                 }
-                piece = decoded.next(), if !exhausted && state.arriving.is_none() && jobs.len() < at_work => match piece {
+                piece = pieces.next(), if !exhausted && state.arriving.is_none() && jobs.len() < at_work => match piece {
                     Some(piece) => {
                         let (which, piece) = piece?;
                         state.arrive(which, piece, &self.options.limits)?;
@@ -145,6 +159,27 @@ impl Job<'_> {
             Resampling::Average
         })
     }
+}
+
+/// Output tiles that are composed and encoded at a time.
+pub(super) fn at_work(composer: &Composer, options: &ClipOptions) -> usize {
+    let most = usize::try_from(options.limits.tile_bytes / composer.tile_bytes().max(1)).unwrap_or(usize::MAX);
+    most.clamp(1, threads(options).saturating_mul(2))
+}
+
+/// Runs CPU work when there is room for it.
+fn spawn(
+    jobs: &mut JoinSet<Result<Finished>>,
+    workers: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<Finished> + Send + 'static,
+) {
+    let workers = Arc::clone(workers);
+    jobs.spawn(async move {
+        let Ok(_permit) = workers.acquire_owned().await else {
+            return Err(Error::io("the clip was cancelled"));
+        };
+        joined(spawn_blocking(work).await)
+    });
 }
 
 /// A task's result; its panic goes on here.
@@ -221,7 +256,8 @@ impl State {
         // A tile that is left out reads as nodata in every band: an alpha band would be opaque.
         let opaque = plan.validity.alpha.is_some() && plan.validity.fill.is_some();
         let sparse = job.options.sparse && !opaque;
-        let empty = if sparse { None } else { Some(job.encoder.encode(job.composer.ground())?) };
+        let has_gaps = occupied.iter().flatten().any(|flag| !flag);
+        let empty = if sparse || !has_gaps { None } else { Some(job.encoder.encode(job.composer.ground())?) };
         Ok(Self {
             overviews: vec![BTreeMap::new(); levels.len().saturating_sub(1)],
             levels,
@@ -280,7 +316,7 @@ impl State {
         let Some(waiting) = self.waiting.remove(&index) else { return true };
         let (composer, encoder) = (Arc::clone(&job.composer), Arc::clone(&job.encoder));
         let halve = self.halving(job, 0);
-        jobs.spawn_blocking(move || {
+        spawn(jobs, &job.workers, move || {
             let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
             drop(waiting);
             let quarter = halve.map(|halve| halve.of(&tile));
@@ -331,7 +367,7 @@ impl State {
             && let Some(parent) = self.parents.remove(&(level, index))
         {
             let (encoder, halve) = (Arc::clone(&job.encoder), self.halving(job, level));
-            jobs.spawn_blocking(move || {
+            spawn(jobs, &job.workers, move || {
                 let quarter = halve.map(|halve| halve.of(&parent.tile));
                 let tile = encoder.encode(parent.tile)?;
                 Ok(Finished { level, index, encoded: tile, quarter, counts: Counts::default() })

@@ -1,0 +1,304 @@
+//! Many clips of one source in one pass: every tile is fetched and decoded once, however many outputs need it.
+//!
+//! The tiles come in the order of the source, row by row. An output begins with the first tile that it needs and is
+//! published with the last, so that what is open at a time is what the present row of tiles touches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use futures::{FutureExt, Stream};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{Cog, Fetches, Report, assembly};
+use crate::compose::Piece;
+use crate::error::{Error, Result};
+use crate::fetch::{self, Needed, Requests, Which};
+use crate::grid::TileIndex;
+use crate::header::Header;
+use crate::observe::{Event, Observer};
+use crate::options::ClipOptions;
+use crate::plan::Plan;
+use crate::sink::{Sink, SinkOptions};
+
+/// Tiles that an output may lag behind the others before these wait for it.
+const LAG_TILES: usize = 2;
+
+/// Bytes of one output that are kept in memory: many are open at a time.
+const SPILL_BYTES: u64 = 4 << 20;
+
+/// One output of a split.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// What it holds.
+    pub plan: Plan,
+    /// Where it goes.
+    pub destination: String,
+}
+
+/// What a split did.
+#[derive(Clone, Debug)]
+pub struct SplitReport {
+    /// One report an output, in the order given. What each fetched stands in `fetched`, for all together.
+    pub outputs: Vec<Report>,
+    /// What was fetched for all of them.
+    pub fetched: Fetches,
+    /// Time from the first request to the last output.
+    pub time: Duration,
+}
+
+impl Cog {
+    /// Carries out many plans in one pass over the source. Every output is published whole, or not at all; after an error
+    /// those that were published before it stay.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] when two outputs have one destination; else as [`Cog::clip`], the message led by the
+    /// destination that failed.
+    pub async fn split(
+        &mut self,
+        mut outputs: Vec<Output>,
+        options: &ClipOptions,
+        sink: &SinkOptions,
+        observer: &dyn Observer,
+    ) -> Result<SplitReport> {
+        let start = Instant::now();
+        distinct(&outputs)?;
+        let sink = SinkOptions { spill: sink.spill.min(SPILL_BYTES), ..sink.clone() };
+        let mut fetched = Fetches::default();
+        let mut reports: Vec<Option<Report>> = outputs.iter().map(|_| None).collect();
+        let mut wanted: Vec<usize> = (0..outputs.len()).collect();
+        while !wanted.is_empty() {
+            let needed = Needed::by(wanted.iter().filter_map(|&n| outputs.get(n)).map(|output| &output.plan));
+            let requests =
+                fetch::requests(&self.source, &mut self.fetched, &self.header, &needed, &options.limits).await?;
+            fetched.tiles += requests.tiles();
+            fetched.requests += requests.requests.len() as u64;
+            fetched.bytes += requests.bytes();
+            fetched.sparse += requests.sparse;
+            observer.event(&Event::Planned {
+                tiles: requests.tiles(),
+                requests: requests.requests.len() as u64,
+                bytes: requests.bytes(),
+            });
+            let pass = Pass { cog: self, outputs: &outputs, options, sink: &sink, observer };
+            let again = pass.run(&wanted, &requests, &mut reports).await;
+            let again = again.map_err(|error| {
+                let published = reports.iter().filter(|report| report.is_some()).count();
+                Error::at(error, format!("after {published} of {} outputs", reports.len()))
+            })?;
+            // The nodata value that was chosen for these is held by valid pixels: once more, with an internal mask.
+            for &(number, samples) in &again {
+                observer.event(&Event::NoDataTaken { samples });
+                if let Some(output) = outputs.get_mut(number) {
+                    output.plan.validity = output.plan.validity.with_mask_instead();
+                }
+            }
+            wanted = again.into_iter().map(|(number, _)| number).collect();
+        }
+        Ok(SplitReport { outputs: reports.into_iter().flatten().collect(), fetched, time: start.elapsed() })
+    }
+}
+
+/// Refuses outputs that would replace one another.
+fn distinct(outputs: &[Output]) -> Result<()> {
+    let mut seen = HashMap::new();
+    for (number, output) in outputs.iter().enumerate() {
+        if let Some(first) = seen.insert(output.destination.as_str(), number) {
+            return Err(Error::usage(format!(
+                "outputs {first} and {number} have the same destination, {}; name them by a property that tells them apart",
+                crate::source::redact(&output.destination)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// One pass over the source.
+struct Pass<'a> {
+    cog: &'a Cog,
+    outputs: &'a [Output],
+    options: &'a ClipOptions,
+    sink: &'a SinkOptions,
+    observer: &'a dyn Observer,
+}
+
+/// Which outputs need a tile.
+type Routes = HashMap<(bool, u16, TileIndex), Vec<usize>>;
+
+/// What became of one output: its report, or how many valid samples hold the nodata value that was chosen.
+type Outcome = (usize, Result<Result<Report, u64>>);
+
+impl Pass<'_> {
+    /// Makes the outputs `wanted`. Returns those to be made again, with the number of samples that are the reason.
+    async fn run(
+        &self,
+        wanted: &[usize],
+        requests: &Requests,
+        reports: &mut [Option<Report>],
+    ) -> Result<Vec<(usize, u64)>> {
+        let mut routes = Routes::new();
+        let mut missing: HashMap<usize, usize> = HashMap::new();
+        for &number in wanted {
+            let Some(output) = self.outputs.get(number) else { continue };
+            let lists = [(false, &output.plan.tiles), (true, &output.plan.mask_tiles)];
+            for (mask, &(plane, tile)) in lists.into_iter().flat_map(|(mask, list)| list.iter().map(move |t| (mask, t))) {
+                routes.entry((mask, plane, tile)).or_default().push(number);
+                *missing.entry(number).or_default() += 1;
+            }
+        }
+        let workers = Arc::new(Semaphore::new(assembly::threads(self.options).saturating_mul(2)));
+        let publishing = Semaphore::new(self.options.requests.max(1));
+        let mut running = FuturesUnordered::new();
+        let published = reports.iter().filter(|report| report.is_some()).count() as u64;
+        let mut done = Done { reports, again: Vec::new(), published, observer: self.observer };
+        // Those that need no tile at all.
+        for &number in wanted.iter().filter(|number| !missing.contains_key(number)) {
+            let (sender, receiver) = mpsc::channel(LAG_TILES);
+            drop(sender);
+            running.push(self.output(number, receiver, &workers, &publishing));
+        }
+        let mut open: HashMap<usize, mpsc::Sender<(Which, Piece)>> = HashMap::new();
+        let pieces =
+            assembly::pieces(&self.cog.source, &self.cog.header, requests, self.options, self.observer);
+        futures::pin_mut!(pieces);
+        loop {
+            let next = tokio::select! {
+                next = pieces.next() => next,
+                Some(outcome) = running.next(), if !running.is_empty() => {
+                    done.take(outcome)?;
+                    continue;
+                }
+            };
+            let Some(piece) = next else { break };
+            let (which, piece) = piece.map_err(|error| error.at(self.cog.uri()))?;
+            let key = (which == Which::Mask, piece.plane, self.index_of(which, &piece)?);
+            for number in routes.remove(&key).unwrap_or_default() {
+                let sender = open.remove(&number).unwrap_or_else(|| {
+                    let (sender, receiver) = mpsc::channel(LAG_TILES);
+                    running.push(self.output(number, receiver, &workers, &publishing));
+                    sender
+                });
+                {
+                    let send = sender.send((which, piece.clone()));
+                    futures::pin_mut!(send);
+                    loop {
+                        tokio::select! {
+                            // A closed channel means that the output failed, which its outcome will say.
+                            _ = &mut send => break,
+                            Some(outcome) = running.next(), if !running.is_empty() => done.take(outcome)?,
+                        }
+                    }
+                }
+                let left = missing.entry(number).or_insert(1);
+                *left -= 1;
+                // The sender of the last tile is dropped, which tells the output that nothing more comes.
+                if *left > 0 {
+                    open.insert(number, sender);
+                }
+            }
+        }
+        drop(open);
+        while let Some(outcome) = running.next().await {
+            done.take(outcome)?;
+        }
+        Ok(done.again)
+    }
+
+    fn index_of(&self, which: Which, piece: &Piece) -> Result<TileIndex> {
+        let header: &Header = &self.cog.header;
+        let grid = match which {
+            Which::Main => Some(&header.main.grid),
+            Which::Mask => header.mask.as_ref().map(|mask| &mask.grid),
+        };
+        grid.map(|grid| grid.at(piece.rect.x0, piece.rect.y0))
+            .ok_or_else(|| Error::usage("a mask tile of an image without a mask"))
+    }
+
+    async fn output(
+        &self,
+        number: usize,
+        pieces: mpsc::Receiver<(Which, Piece)>,
+        workers: &Arc<Semaphore>,
+        publishing: &Semaphore,
+    ) -> Outcome {
+        let Some(output) = self.outputs.get(number) else {
+            return (number, Err(Error::usage("an output that is not there")));
+        };
+        let made = self.make(output, stream_of(pieces), workers, publishing).await;
+        (number, made.map_err(|error| error.at(crate::source::redact(&output.destination))))
+    }
+
+    async fn make(
+        &self,
+        output: &Output,
+        pieces: impl Stream<Item = Result<(Which, Piece)>>,
+        workers: &Arc<Semaphore>,
+        publishing: &Semaphore,
+    ) -> Result<Result<Report, u64>> {
+        let start = Instant::now();
+        let plan = &output.plan;
+        let cancelled = |_closed| Error::io("the split was cancelled");
+        let mut out = {
+            let _permit = publishing.acquire().await.map_err(cancelled)?;
+            Sink::create(&output.destination, self.sink).await?
+        };
+        let job = self.cog.job(plan, self.options, self.observer, Some(workers))?;
+        let done = match job.run(pieces, &mut out).await {
+            Ok(done) => done,
+            Err(error) => {
+                out.abort().await;
+                return Err(error);
+            }
+        };
+        if plan.validity.is_chosen() && done.counts.hidden > 0 {
+            out.abort().await;
+            return Ok(Err(done.counts.hidden));
+        }
+        let worked = start.elapsed();
+        let _permit = publishing.acquire().await.map_err(cancelled)?;
+        let published = out.publish(done.head.into()).await?;
+        let times = (Duration::ZERO, worked, start.elapsed().saturating_sub(worked));
+        Ok(Ok(Report {
+            plan: plan.clone(),
+            counts: done.counts,
+            fetched: Fetches::default(),
+            tiles: done.tiles,
+            published,
+            times,
+            nodata_taken: 0,
+        }))
+    }
+}
+
+/// What has been made.
+struct Done<'a> {
+    reports: &'a mut [Option<Report>],
+    again: Vec<(usize, u64)>,
+    published: u64,
+    observer: &'a dyn Observer,
+}
+
+impl Done<'_> {
+    fn take(&mut self, (number, outcome): Outcome) -> Result<()> {
+        match outcome? {
+            Err(samples) => self.again.push((number, samples)),
+            Ok(report) => {
+                let bytes = report.published.size;
+                if let Some(place) = self.reports.get_mut(number) {
+                    *place = Some(report);
+                }
+                self.published += 1;
+                let of = self.reports.len() as u64;
+                self.observer.event(&Event::Output { done: self.published, of, bytes });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stream_of(receiver: mpsc::Receiver<(Which, Piece)>) -> impl Stream<Item = Result<(Which, Piece)>> {
+    futures::stream::unfold(receiver, |mut receiver| {
+        async move { receiver.recv().await.map(|piece| (Ok(piece), receiver)) }.boxed()
+    })
+}
