@@ -1,6 +1,7 @@
 //! The main job: wires the stages together. `Cog::open` → `Cog::plan` → `Cog::clip`.
 
 mod assembly;
+pub mod naming;
 pub mod split;
 
 use std::sync::Arc;
