@@ -2,27 +2,28 @@
 //! environment or knows clap.
 
 mod args;
+mod cutline;
 mod exit;
 mod info;
 mod progress;
 mod report;
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{CommandFactory, Parser};
 
-use crate::clip::Cog;
-use crate::cutline::Cutline;
+use crate::clip::split::Output;
+use crate::clip::{Cog, naming};
 use crate::error::{Error, Result};
-use crate::fetch;
-use crate::geo::Crs;
-use crate::limits::{Limits, within};
+use crate::limits::Limits;
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::source::Source;
 use crate::validate;
-use args::{Args, Command, CutlineArgs, CutlineInput};
+use args::{Args, Command};
+use cutline::Selected;
 
 /// Runs the command line; the exit codes are listed in `cogclip --help`.
 #[must_use]
@@ -118,14 +119,21 @@ async fn run(args: Args) -> Result<ExitCode> {
 }
 
 async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
-    let started = std::time::Instant::now();
-    let options = clip.what.options()?;
-    let store = clip.store.options();
-    let cutline = cutline(&clip.cutline, &clip.store, &options.limits).await?;
-    let mut cog = Cog::open_image(&clip.src, clip.image.ifd, &store, &options.limits).await?;
+    let started = Instant::now();
+    let options = clip.cutline.apply(clip.what.options()?, &clip.store).await?;
+    let mut cog = Cog::open_image(&clip.src, clip.image.ifd, &clip.store.options(), &options.limits).await?;
     let opened = started.elapsed();
+    let selected = clip.cutline.read(&cog, &clip.store, &options).await?;
+    if clip.split {
+        return split(clip, cog, selected, options).await;
+    }
+    let work = options.clone();
     let plan;
-    (cog, plan) = planned(cog, cutline, options.clone()).await?;
+    (cog, plan) = blocking(move || {
+        let plan = cog.plan(&selected.united(&work)?, &work)?;
+        Ok((cog, plan))
+    })
+    .await?;
     let Some(plan) = plan else {
         if clip.json {
             print(&format!("{:#}\n", report::skipped(&cog)))?;
@@ -134,40 +142,94 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let json_log = clip.log_format == Some(args::LogFormat::Json);
-    let bar = progress::Progress::new(progress::Show {
-        quiet: clip.quiet,
-        terminal: std::io::stderr().is_terminal(),
-        verbose: clip.verbose,
-        json: json_log,
-    });
+    let bar = progress(&clip);
     let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &bar).await;
     bar.finish();
     let report = report?;
-    for warning in cog.remarks().into_iter().chain(report::warnings(&report)) {
-        note(&if json_log {
-            serde_json::json!({ "level": "warning", "message": warning }).to_string()
-        } else {
-            format!("warning: {warning}")
-        });
-    }
+    warn(&clip, cog.remarks().into_iter().chain(report::warnings(&report)));
     if clip.json {
         print(&format!("{:#}\n", report::json(&cog, &clip.dst, &report, opened)))?;
-    } else if !clip.quiet && !json_log {
+    } else if !clip.quiet && !clip.logs_json() {
         note(&report::text(&cog, &clip.dst, &report));
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// One output a feature.
+async fn split(
+    clip: args::ClipCommand,
+    mut cog: Cog,
+    selected: Selected,
+    options: ClipOptions,
+) -> Result<ExitCode> {
+    let (template, id_field, work) = (clip.dst.clone(), clip.cutline.id_field.clone(), options.clone());
+    let outputs;
+    let skipped;
+    (cog, outputs, skipped) = blocking(move || {
+        let (mut outputs, mut skipped) = (Vec::new(), Vec::new());
+        for (number, feature) in selected.layer.features.iter().enumerate() {
+            let name = naming::described(feature, id_field.as_deref());
+            let planned = (|| match selected.alone(number, &work)? {
+                Some(cutline) => cog.plan(&cutline, &work),
+                None => Ok(None),
+            })();
+            match planned.map_err(|error| error.at(&name))? {
+                Some(plan) => {
+                    let destination = naming::destination(&template, feature, id_field.as_deref())?;
+                    outputs.push(Output { name, plan, destination });
+                }
+                None => skipped.push(name),
+            }
+        }
+        Ok((cog, outputs, skipped))
+    })
+    .await?;
+    let bar = progress(&clip);
+    let report = cog.split(outputs, &options, &clip.sink_options(), &bar).await;
+    bar.finish();
+    let report = report?;
+    warn(&clip, cog.remarks().into_iter().chain(report::split_warnings(&report)));
+    if clip.json {
+        print(&format!("{:#}\n", report::split_json(&cog, &report, &skipped)))?;
+    } else if !clip.quiet && !clip.logs_json() {
+        note(&report::split_text(&cog, &report, &skipped));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn progress(clip: &args::ClipCommand) -> progress::Progress {
+    progress::Progress::new(progress::Show {
+        quiet: clip.quiet,
+        terminal: std::io::stderr().is_terminal(),
+        verbose: clip.verbose,
+        json: clip.logs_json(),
+    })
+}
+
+fn warn(clip: &args::ClipCommand, warnings: impl Iterator<Item = String>) {
+    for warning in warnings {
+        note(&if clip.logs_json() {
+            serde_json::json!({ "level": "warning", "message": warning }).to_string()
+        } else {
+            format!("warning: {warning}")
+        });
+    }
+}
+
 async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
-    let options = plan.what.options()?;
-    let cutline = cutline(&plan.cutline, &plan.store, &options.limits).await?;
+    let options = plan.cutline.apply(plan.what.options()?, &plan.store).await?;
     let mut cog = Cog::open_image(&plan.src, plan.image.ifd, &plan.store.options(), &options.limits).await?;
     for warning in cog.remarks() {
         note(&format!("warning: {warning}"));
     }
+    let selected = plan.cutline.read(&cog, &plan.store, &options).await?;
+    let work = options.clone();
     let made;
-    (cog, made) = planned(cog, cutline, options.clone()).await?;
+    (cog, made) = blocking(move || {
+        let made = cog.plan(&selected.united(&work)?, &work)?;
+        Ok((cog, made))
+    })
+    .await?;
     let Some(made) = made else {
         print(&if plan.json { format!("{:#}\n", report::skipped(&cog)) } else { "no overlap\n".to_owned() })?;
         return Ok(ExitCode::SUCCESS);
@@ -182,54 +244,12 @@ async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
 }
 
 /// Plans on a thread of its own: burning a large cutline takes a while, and signals must be heard.
-async fn planned(cog: Cog, cutline: Cutline, options: ClipOptions) -> Result<(Cog, Option<Plan>)> {
-    let work = move || {
-        let plan = cog.plan(&cutline, &options);
-        plan.map(|plan| (cog, plan))
-    };
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(Error::io("planning was cancelled").caused_by(error)),
     }
-}
-
-/// Reads the cutline and settles its CRS.
-async fn cutline(args: &CutlineArgs, store: &args::StoreArgs, limits: &Limits) -> Result<Cutline> {
-    let (cutline, place) = match args.input()? {
-        CutlineInput::Bounds(bounds) => (Cutline::from_bounds(bounds, None)?, "--bbox".to_owned()),
-        CutlineInput::Inline(text) => (Cutline::from_geojson(&text, limits)?, "--cutline".to_owned()),
-        CutlineInput::StandardInput => {
-            let mut bytes = Vec::new();
-            std::io::stdin()
-                .lock()
-                .take(limits.cutline_bytes.saturating_add(1))
-                .read_to_end(&mut bytes)
-                .map_err(|cause| Error::io("standard input could not be read").caused_by(cause))?;
-            within(bytes.len() as u64, limits.cutline_bytes, "the cutline")?;
-            (parsed(&bytes, "standard input", limits)?, "standard input".to_owned())
-        }
-        CutlineInput::Location(uri) => {
-            let source = Source::open(&uri, &store.options())?;
-            let bytes = fetch::whole(&source, limits).await?;
-            (parsed(&bytes, source.uri(), limits)?, source.uri().to_owned())
-        }
-    };
-    match args.cutline_crs.as_deref() {
-        Some("source") => Ok(cutline.with_crs(None)),
-        Some(crs) => Ok(cutline.with_crs(Some(Crs::parse(crs)?))),
-        None if cutline.crs.is_some() => Ok(cutline),
-        None => Err(Error::usage(format!(
-            "{place} names no CRS; say which with --cutline-crs (EPSG:n, a PROJ string, or source for coordinates in \
-             the raster's own CRS)"
-        ))),
-    }
-}
-
-fn parsed(bytes: &[u8], place: &str, limits: &Limits) -> Result<Cutline> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|cause| Error::format(format!("{place}: the cutline is not UTF-8 text")).caused_by(cause))?;
-    Cutline::from_geojson(text, limits).map_err(|error| error.at(place))
 }
 
 /// Prints to standard output. A reader that went away is no failure.

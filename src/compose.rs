@@ -8,7 +8,7 @@ use crate::grid::{PixelRect, TileGrid, TileIndex};
 use crate::header::Header;
 use crate::limits::{Limits, within};
 use crate::mask::Mask;
-use crate::plan::{Plan, SourceValidity};
+use crate::plan::{CoverageBand, Plan, SourceValidity};
 use crate::sample::{NoData, Sample, SampleType, Samples, with_sample_type, with_samples};
 use crate::tile::DecodedTile;
 
@@ -68,6 +68,7 @@ pub struct Composer {
     output_bands: usize,
     alpha: Option<usize>,
     add_alpha: bool,
+    coverage: Option<CoverageBand>,
     source: SourceValidity,
     /// The source's nodata value, also where its mask speaks for it: what a sparse tile holds.
     sparse: Option<NoData>,
@@ -104,6 +105,7 @@ impl Composer {
             output_bands: plan.output_bands(),
             alpha: validity.alpha,
             add_alpha: validity.add_alpha,
+            coverage: plan.coverage.clone(),
             source: validity.source.clone(),
             fill_is_new: validity.fill.is_some() && validity.fill != source_nodata,
             sparse: header.nodata.clone(),
@@ -137,6 +139,10 @@ impl Composer {
         self.keeps_mask || self.alpha.is_some()
     }
 
+    fn is_coverage(&self, band: usize) -> bool {
+        self.coverage.as_ref().is_some_and(|coverage| coverage.band == band)
+    }
+
     fn pixels(&self) -> usize {
         self.grid.tile.width as usize * self.grid.tile.height as usize
     }
@@ -161,6 +167,9 @@ impl Composer {
         let out = T::unwrap_mut(&mut ground.samples);
         for piece in pieces {
             self.copy(out, rect, piece);
+        }
+        if let Some(coverage) = &self.coverage {
+            self.cover(out, rect, coverage);
         }
         let mut counts = Counts { inside: self.mask.count_in(rect), ..Counts::default() };
         if self.source == SourceValidity::All && !self.tracks_valid() && !self.fill_is_new {
@@ -203,6 +212,25 @@ impl Composer {
                 visit(row + (start - rect.x0) as usize, start, y, (end - start) as usize);
             }
         }
+    }
+
+    /// Writes how much of each pixel of the cutline is covered. A share that falls on the nodata value makes way for it.
+    fn cover<T: Sample>(&self, out: &mut [T], rect: PixelRect, coverage: &CoverageBand) {
+        let total = self.output_bands;
+        let fill = self.fill.as_ref().and_then(NoData::sample::<T>);
+        let unit = f64::from(coverage.unit);
+        let mut shares = Vec::new();
+        self.runs(rect, rect, |at, x, y, len| {
+            shares.clear();
+            shares.resize(len, 0.0_f32);
+            coverage.shares.fill_row(y, x, &mut shares);
+            for (pixel, share) in out[at * total..(at + len) * total].chunks_exact_mut(total).zip(&shares) {
+                let share = f64::from(if coverage.inverted { 1.0 - share } else { *share });
+                let value = T::from_f64_nearest(share * unit);
+                let is_taken = fill.is_some_and(|fill| value.is_nodata(fill));
+                pixel[coverage.band] = if is_taken { value.neighbour() } else { value };
+            }
+        });
     }
 
     /// Copies a piece's pixels of the cutline.
@@ -292,7 +320,7 @@ impl Composer {
             for (pixel, valid) in pixels.zip(&mut valid[at..at + len]) {
                 let (mut data, mut missing) = (0_u32, 0_u32);
                 for (band, sample) in pixel.iter_mut().enumerate() {
-                    if self.alpha == Some(band) {
+                    if self.alpha == Some(band) || self.is_coverage(band) {
                         continue;
                     }
                     data += 1;

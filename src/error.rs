@@ -31,6 +31,8 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    /// Whether it says that there is nothing at a location, or nothing that may be seen.
+    absent: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -40,7 +42,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $kind:ident;)*) => {
         $($(#[$doc])* pub fn $name(message: impl Into<String>) -> Self {
-            Self { kind: ErrorKind::$kind, message: message.into(), source: None }
+            Self { kind: ErrorKind::$kind, message: message.into(), absent: false, source: None }
         })*
     };
 }
@@ -78,6 +80,20 @@ impl Error {
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);
         self
+    }
+
+    /// The same error, known to mean that there is nothing at a location, or nothing that may be seen.
+    #[must_use]
+    pub(crate) fn absent(mut self) -> Self {
+        self.absent = true;
+        self
+    }
+
+    /// Whether there is nothing at a location, or nothing that may be seen: some stores say of what is not there that access
+    /// to it is denied.
+    #[must_use]
+    pub(crate) fn is_absent(&self) -> bool {
+        self.absent
     }
 
     /// Whose fault it is.

@@ -19,6 +19,7 @@ pub mod source;
 pub mod header;
 pub mod plan;
 pub mod fetch;
+pub mod layer;
 pub mod decode;
 pub mod compose;
 pub mod encode;

@@ -1,5 +1,8 @@
 //! What a clip can be asked to do. `Default` is the truth: no other place knows a default.
 
+use std::sync::Arc;
+
+use crate::geo::grid_shift::ShiftGrid;
 use crate::limits::Limits;
 use crate::mask::Rule;
 use crate::sample::NoData;
@@ -94,6 +97,10 @@ pub enum Interleave {
 pub struct ClipOptions {
     /// Which pixels belong to the cutline.
     pub rule: Rule,
+    /// Instead of by `rule`: a pixel belongs when at least this share of it is covered, from over 0 to 1.
+    pub min_coverage: Option<f64>,
+    /// Add a band that holds how much of each pixel is covered.
+    pub coverage_band: bool,
     /// Keep the pixels outside the cutline instead.
     pub invert: bool,
     /// Cut the output to the cutline's bounds, rather than keep the source's whole grid.
@@ -134,6 +141,14 @@ pub struct ClipOptions {
     pub threads: usize,
     /// Requests in flight.
     pub requests: usize,
+    /// Refuse polygons that are not valid, rather than fill them by the even-odd rule.
+    pub strict: bool,
+    /// By how many metres the step from the cutline's datum to the raster's may be wrong; `None` for a pixel.
+    pub max_crs_error: Option<f64>,
+    /// Whether a datum that is not known may be taken for the other one.
+    pub allow_ballpark: bool,
+    /// NTv2 grids for the step between datums.
+    pub grids: Vec<Arc<ShiftGrid>>,
     /// Bounds on what input may make us allocate.
     pub limits: Limits,
 }
@@ -142,6 +157,8 @@ impl Default for ClipOptions {
     fn default() -> Self {
         Self {
             rule: Rule::Centre,
+            min_coverage: None,
+            coverage_band: false,
             invert: false,
             crop: true,
             pad: 0,
@@ -162,6 +179,10 @@ impl Default for ClipOptions {
             on_empty: OnEmpty::Error,
             threads: 0,
             requests: 32,
+            strict: false,
+            max_crs_error: None,
+            allow_ballpark: false,
+            grids: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -2,25 +2,29 @@
 //! output grid. Performs no I/O, so that a dry run is a printed [`Plan`].
 
 pub mod colour;
+pub mod coverage;
 pub mod encoding;
 pub mod validity;
 pub mod window;
 
 pub use colour::Colour;
+pub use coverage::CoverageBand;
 pub use validity::{NoDataOrigin, SourceValidity, Validity};
 
 use std::sync::Arc;
 
 use crate::codec::{self, Encoding};
-use crate::cutline::Cutline;
+use crate::cutline::{Cutline, Repairs};
 use crate::error::{Error, Result};
 use crate::geo::Affine;
+use crate::geo::datum::Operation;
 use crate::grid::{PixelRect, Size, TileGrid, TileIndex};
 use crate::header::{Header, Image};
 use crate::limits::Limits;
-use crate::mask::{Mask, TileClass};
+use crate::mask::{Coverage, Mask, TileClass};
 use crate::options::{ClipOptions, Interleave, MaskStorage, OnEmpty};
 use crate::tiff::code::Predictor;
+use window::Burnt;
 
 /// Source tiles of the window by what the cutline makes of them. Planes are counted one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub struct Plan {
     pub mask: Arc<Mask>,
     /// The source's bands that the output holds, from 0, in the output's order.
     pub bands: Vec<u16>,
+    /// The band behind these that holds how much of each pixel is covered.
+    pub coverage: Option<CoverageBand>,
     /// What the output's bands mean as a colour.
     pub colour: Colour,
     /// How a masked pixel is stored.
@@ -62,6 +68,10 @@ pub struct Plan {
     pub predictor: Predictor,
     /// How the output's bands lie.
     pub interleave: Interleave,
+    /// How the cutline came into the raster's CRS; `None` when it was given in that.
+    pub operation: Option<Operation>,
+    /// What was wrong with the cutline's polygons.
+    pub repairs: Repairs,
 }
 
 impl Plan {
@@ -87,20 +97,26 @@ impl Plan {
             OnEmpty::Skip => Ok(true),
             OnEmpty::Write => Ok(false),
         };
-        let (window, mask) = match found {
+        let Burnt { window, mask, coverage } = match found {
             Some(found) => found,
             None if nothing()? => return Ok(None),
             None => {
                 // Asked to write something: the whole raster's grid, all of it masked.
-                let empty = Mask::full(image.size()).inverted(&options.limits)?;
-                (image, if options.invert { Mask::full(image.size()) } else { empty })
+                let (full, none) = (Mask::full(image.size()), Mask::full(image.size()).inverted(&options.limits)?);
+                let coverage = options.coverage_band.then(|| Coverage::none(image.size()));
+                Burnt { window: image, mask: if options.invert { full } else { none }, coverage }
             }
         };
         let bands = bands(header, options)?;
         let mut colour = Colour::of_bands(header, &bands);
+        let coverage = coverage
+            .map(|shares| CoverageBand::new(header, bands.len(), colour.photometric, shares, options.invert))
+            .transpose()?;
+        let own = bands.len() + usize::from(coverage.is_some());
+        colour.extra_samples.extend(coverage.as_ref().map(|_| 0));
         let added = usize::from(options.mask == MaskStorage::Alpha && colour.alpha.is_none());
-        let encoding = encoding::choose(header, &colour, bands.len() + added, options)?;
-        let validity = Validity::choose(header, colour.alpha, bands.len(), &encoding, options)?;
+        let encoding = encoding::choose(header, &colour, own + added, options)?;
+        let validity = Validity::choose(header, colour.alpha, own, &encoding, options)?;
         if validity.add_alpha {
             // Unassociated: the colours are not multiplied by it.
             colour.extra_samples.push(2);
@@ -134,6 +150,7 @@ impl Plan {
             transform: transform.shifted(f64::from(window.x0), f64::from(window.y0)),
             mask: Arc::new(mask),
             bands,
+            coverage,
             colour,
             validity,
             tiles,
@@ -143,6 +160,8 @@ impl Plan {
             predictor: encoding::predictor(header, &encoding, options)?,
             encoding,
             interleave: options.interleave,
+            operation: cutline.operation.clone(),
+            repairs: cutline.repairs,
         }))
     }
 
@@ -158,10 +177,10 @@ impl Plan {
         self.levels.first().map_or(0, |grid| grid.tile.width)
     }
 
-    /// Bands of the output, an added alpha band included.
+    /// Bands of the output, added ones of coverage and alpha included.
     #[must_use]
     pub fn output_bands(&self) -> usize {
-        self.bands.len() + usize::from(self.validity.add_alpha)
+        self.bands.len() + usize::from(self.coverage.is_some()) + usize::from(self.validity.add_alpha)
     }
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod failure;
 mod http;
 mod local;
 pub(crate) mod location;
-pub(crate) use location::redact;
+pub(crate) use location::{redact, sibling};
 #[cfg(feature = "cloud")]
 mod object;
 #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]

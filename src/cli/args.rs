@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::cutline::CutlineArgs;
 use crate::error::{Error, Result};
-use crate::geo::Bounds;
 use crate::mask::Rule;
 use crate::options::{ClipOptions, Compress, Interleave, MaskStorage, OnEmpty, Resampling};
 use crate::sample::NoData;
@@ -77,6 +77,9 @@ pub(super) struct ClipCommand {
     pub(super) what: WhatArgs,
     #[command(flatten)]
     pub(super) store: StoreArgs,
+    /// One output a feature, all in one pass over SRC; DST names them: out/{id}.tif, out/{fid}.tif, out/{property}.tif
+    #[arg(long, help_heading = "Cutline", conflicts_with = "bbox")]
+    pub(super) split: bool,
     /// Replace DST if it exists
     #[arg(long, help_heading = "Output")]
     pub(super) overwrite: bool,
@@ -151,47 +154,6 @@ pub(super) struct ImageArgs {
     pub(super) ifd: Option<usize>,
 }
 
-#[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "Cutline")]
-pub(super) struct CutlineArgs {
-    /// GeoJSON: a path or URL, `-` for standard input, or the text itself
-    #[arg(long, value_name = "CUTLINE", required_unless_present = "bbox", conflicts_with = "bbox")]
-    cutline: Option<String>,
-    /// A box instead: minx,miny,maxx,maxy
-    #[arg(long, value_name = "BOX", allow_hyphen_values = true)]
-    bbox: Option<String>,
-    /// CRS of the cutline: EPSG:n, a PROJ string, or `source` for the raster's own
-    #[arg(long, value_name = "CRS", allow_hyphen_values = true)]
-    pub(super) cutline_crs: Option<String>,
-}
-
-/// Where a cutline comes from.
-pub(super) enum CutlineInput {
-    Bounds(Bounds),
-    Inline(String),
-    StandardInput,
-    Location(String),
-}
-
-impl CutlineArgs {
-    pub(super) fn input(&self) -> Result<CutlineInput> {
-        if let Some(text) = &self.bbox {
-            let numbers: Option<Vec<f64>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
-            let Some(&[min_x, min_y, max_x, max_y]) = numbers.as_deref() else {
-                return Err(Error::usage(format!(
-                    "--bbox {text}: four numbers are expected, minx,miny,maxx,maxy"
-                )));
-            };
-            return Ok(CutlineInput::Bounds(Bounds { min_x, min_y, max_x, max_y }));
-        }
-        Ok(match self.cutline.as_deref().unwrap_or_default() {
-            "-" => CutlineInput::StandardInput,
-            text if text.trim_start().starts_with('{') => CutlineInput::Inline(text.to_owned()),
-            uri => CutlineInput::Location(uri.to_owned()),
-        })
-    }
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum MaskArg {
     Internal,
@@ -243,6 +205,12 @@ pub(super) struct WhatArgs {
     /// Also keep every pixel that the outline touches, not only those whose centre is inside
     #[arg(long, help_heading = "Pixels")]
     all_touched: bool,
+    /// Keep the pixels of which at least this share is inside, from over 0 to 1, instead of those whose centre is
+    #[arg(long, value_name = "F", help_heading = "Pixels", conflicts_with = "all_touched")]
+    min_coverage: Option<f64>,
+    /// Add a band that holds how much of each pixel is inside
+    #[arg(long, help_heading = "Pixels")]
+    coverage_band: bool,
     /// Keep the pixels outside the cutline instead: those of the window, or with --no-crop of the whole raster
     #[arg(long, help_heading = "Pixels")]
     invert: bool,
@@ -310,6 +278,8 @@ impl WhatArgs {
         });
         Ok(ClipOptions {
             rule: if self.all_touched { Rule::AllTouched } else { default.rule },
+            min_coverage: self.min_coverage,
+            coverage_band: self.coverage_band,
             invert: self.invert,
             crop: !self.no_crop,
             pad: self.pad.unwrap_or(default.pad),
@@ -389,6 +359,11 @@ impl StoreArgs {
 }
 
 impl ClipCommand {
+    /// Whether progress and warnings are JSON, a line each.
+    pub(super) fn logs_json(&self) -> bool {
+        self.log_format == Some(LogFormat::Json)
+    }
+
     pub(super) fn sink_options(&self) -> SinkOptions {
         SinkOptions { overwrite: self.overwrite, store: self.store.options(), ..SinkOptions::default() }
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::clip::split::SplitReport;
 use crate::clip::{Cog, Report};
+use crate::compose::Counts;
 use crate::fetch::Requests;
 use crate::plan::{NoDataOrigin, Plan};
 use crate::source::redact;
@@ -89,7 +91,6 @@ fn described(cog: &Cog, plan: &Plan) -> Value {
 /// The report of a clip.
 pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Duration) -> Value {
     let (plan, counts, stats) = (&report.plan, report.counts, cog.stats());
-    let window_pixels = plan.size().pixels();
     let mut tiles = tile_classes(plan);
     tiles["fetched"] = report.fetched.tiles.into();
     tiles["sparse"] = report.fetched.sparse.into();
@@ -100,12 +101,8 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
     let (planned, worked, published) = report.times;
     let mut out = described(cog, plan);
     out["status"] = "done".into();
-    out["pixels"] = json!({
-        "window": window_pixels,
-        "inside": counts.inside,
-        "valid": counts.valid,
-        "masked": window_pixels - counts.inside,
-    });
+    out["pixels"] = pixels(plan, counts);
+    out["cutline"] = cutline(plan);
     out["tiles"] = tiles;
     out["requests"] = stats.requests.into();
     out["bytes"] = stats.bytes.into();
@@ -117,13 +114,37 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
         "publish": millis(published),
     });
     out["nodata"] = nodata;
-    out["output"] = json!({
+    out["output"] = published(destination, report);
+    out
+}
+
+fn published(destination: &str, report: &Report) -> Value {
+    json!({
         "uri": redact(destination),
         "size": report.published.size,
         "etag": report.published.etag,
         "sha256": report.published.sha256,
-    });
-    out
+    })
+}
+
+fn pixels(plan: &Plan, counts: Counts) -> Value {
+    let window = plan.size().pixels();
+    json!({
+        "window": window,
+        "inside": counts.inside,
+        "valid": counts.valid,
+        "masked": window - counts.inside,
+    })
+}
+
+/// How the cutline was placed, and what was wrong with it.
+fn cutline(plan: &Plan) -> Value {
+    let repairs: serde_json::Map<String, Value> =
+        plan.repairs.counts().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count.into())).collect();
+    json!({
+        "operation": plan.operation.as_ref().map(|operation| json!({ "name": operation.name, "accuracy_metres": operation.accuracy })),
+        "repairs": repairs,
+    })
 }
 
 /// The report of a clip, one line.
@@ -172,6 +193,72 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
         ));
     }
     out
+}
+
+/// What a person should know of a split that succeeded.
+pub(super) fn split_warnings(report: &SplitReport) -> Vec<String> {
+    let mut out = Vec::new();
+    for (output, report) in &report.outputs {
+        out.extend(warnings(report).into_iter().map(|warning| format!("{}: {warning}", output.name)));
+    }
+    let more = out.len().saturating_sub(MOST_WARNINGS);
+    if more > 0 {
+        out.truncate(MOST_WARNINGS);
+        out.push(format!("and {more} more warnings like these"));
+    }
+    out
+}
+
+/// Warnings about the outputs of a split that are printed.
+const MOST_WARNINGS: usize = 20;
+
+/// The report of a split.
+pub(super) fn split_json(cog: &Cog, report: &SplitReport, skipped: &[String]) -> Value {
+    let stats = cog.stats();
+    let outputs = report.outputs.iter().map(|(output, report)| {
+        let (plan, counts) = (&report.plan, report.counts);
+        let mut out = json!({
+            "feature": output.name,
+            "extent": clipped_extent(plan),
+            "window": window(plan),
+            "pixels": pixels(plan, counts),
+            "nodata": nodata(plan),
+            "cutline": cutline(plan),
+        });
+        out["output"] = published(&output.destination, report);
+        out
+    });
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "status": "done",
+        "source": source(cog),
+        "crs": crs(cog),
+        "source_extent": extent(cog.bounds()),
+        "outputs": outputs.collect::<Vec<_>>(),
+        "skipped": skipped,
+        "tiles": { "fetched": report.fetched.tiles, "sparse": report.fetched.sparse },
+        "requests": stats.requests,
+        "bytes": stats.bytes,
+        "retries": stats.retries,
+        "milliseconds": { "clip": millis(report.time) },
+    })
+}
+
+/// The report of a split, one line.
+pub(super) fn split_text(cog: &Cog, report: &SplitReport, skipped: &[String]) -> String {
+    let (stats, bytes) = (cog.stats(), report.outputs.iter().map(|(_, r)| r.published.size).sum::<u64>());
+    let left_out = if skipped.is_empty() {
+        String::new()
+    } else {
+        format!(" ({} features without area or overlap left out)", skipped.len())
+    };
+    format!(
+        "{}: {} outputs{left_out}; {} requests, {} bytes read; {bytes} bytes written",
+        cog.uri(),
+        report.outputs.len(),
+        stats.requests,
+        stats.bytes,
+    )
 }
 
 /// A plan as JSON: every request with its byte range.

@@ -31,6 +31,8 @@ const SPILL_BYTES: u64 = 4 << 20;
 /// One output of a split.
 #[derive(Clone, Debug)]
 pub struct Output {
+    /// What it is called in messages and in the report.
+    pub name: String,
     /// What it holds.
     pub plan: Plan,
     /// Where it goes.
@@ -40,8 +42,8 @@ pub struct Output {
 /// What a split did.
 #[derive(Clone, Debug)]
 pub struct SplitReport {
-    /// One report an output, in the order given. What each fetched stands in `fetched`, for all together.
-    pub outputs: Vec<Report>,
+    /// The outputs, in the order given, each with its report. What was fetched stands in `fetched`, for all together.
+    pub outputs: Vec<(Output, Report)>,
     /// What was fetched for all of them.
     pub fetched: Fetches,
     /// Time from the first request to the last output.
@@ -96,17 +98,19 @@ impl Cog {
             }
             wanted = again.into_iter().map(|(number, _)| number).collect();
         }
-        Ok(SplitReport { outputs: reports.into_iter().flatten().collect(), fetched, time: start.elapsed() })
+        let outputs = outputs.into_iter().zip(reports.into_iter().flatten()).collect();
+        Ok(SplitReport { outputs, fetched, time: start.elapsed() })
     }
 }
 
 /// Refuses outputs that would replace one another.
 fn distinct(outputs: &[Output]) -> Result<()> {
     let mut seen = HashMap::new();
-    for (number, output) in outputs.iter().enumerate() {
-        if let Some(first) = seen.insert(output.destination.as_str(), number) {
+    for output in outputs {
+        if let Some(first) = seen.insert(output.destination.as_str(), &output.name) {
             return Err(Error::usage(format!(
-                "outputs {first} and {number} have the same destination, {}; name them by a property that tells them apart",
+                "{first} and {} have the same destination, {}; name them by what tells them apart, such as {{fid}}",
+                output.name,
                 crate::source::redact(&output.destination)
             )));
         }
@@ -226,7 +230,7 @@ impl Pass<'_> {
             return (number, Err(Error::usage("an output that is not there")));
         };
         let made = self.make(output, stream_of(pieces), workers, publishing).await;
-        (number, made.map_err(|error| error.at(crate::source::redact(&output.destination))))
+        (number, made.map_err(|error| error.at(&output.name)))
     }
 
     async fn make(

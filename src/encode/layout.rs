@@ -232,9 +232,12 @@ fn image_fields(header: &Header, plan: &Plan) -> Result<ImageFields> {
     let all_bands = plan.bands.iter().copied().eq(0..header.bands);
     tags::retain(&mut full, header.photometric, photometric, all_bands);
     full.extend(header.geo.fields_of_window(plan.window.x0, plan.window.y0));
-    if let Some(text) = &header.metadata
-        && let Some(text) = metadata::of_bands(text, &plan.bands, header.bands)
-    {
+    let kept = header.metadata.as_ref().and_then(|text| metadata::of_bands(text, &plan.bands, header.bands));
+    let kept = match &plan.coverage {
+        Some(coverage) => Some(metadata::with_items(kept, &coverage.items())),
+        None => kept,
+    };
+    if let Some(text) = kept {
         full.insert(tag::GDAL_METADATA, Value::ascii(&text));
     }
     Ok(ImageFields { common, full })

@@ -4,13 +4,24 @@ use crate::cutline::Cutline;
 use crate::error::{Error, Result};
 use crate::geo::{Affine, Bounds};
 use crate::grid::{PixelRect, TileGrid};
-use crate::mask::Mask;
+use crate::mask::{Coverage, Mask};
 use crate::options::ClipOptions;
 
 /// Where a bound is this close to a whole number (in pixels), rounding alone decides on which side it falls.
 const DOUBT: f64 = 1e-6;
 
-/// The window and its burnt mask; `None` when the cutline's bounds and the raster do not overlap.
+/// A window and what the cutline makes of its pixels.
+#[derive(Clone, Debug)]
+pub struct Burnt {
+    /// The window, in the source's pixels.
+    pub window: PixelRect,
+    /// The pixels that belong.
+    pub mask: Mask,
+    /// How much of each is covered by the cutline, when the options ask for it.
+    pub coverage: Option<Coverage>,
+}
+
+/// The window and what is burnt in it; `None` when the cutline's bounds and the raster do not overlap.
 ///
 /// The window is that of `rasterio.mask.mask(crop=True)`: floor and ceil of the bounds in pixel space, cut to the
 /// raster. Where a bound lies on a pixel's edge but for rounding, the pixels beyond it are taken only if the
@@ -23,31 +34,25 @@ pub fn find(
     transform: &Affine,
     grid: &TileGrid,
     options: &ClipOptions,
-) -> Result<Option<(PixelRect, Mask)>> {
+) -> Result<Option<Burnt>> {
     let image = PixelRect::of(grid.image);
-    let burn = |window: PixelRect| -> Result<Mask> {
-        let transform = transform.shifted(f64::from(window.x0), f64::from(window.y0));
-        let mask = Mask::burn(&cutline.polygons, &transform, window.size(), options.rule, &options.limits)?;
-        if options.invert { mask.inverted(&options.limits) } else { Ok(mask) }
+    let burn = |window: PixelRect| -> Result<Burnt> {
+        let (mask, coverage) = burn(cutline, transform, window, options)?;
+        let mask = if options.invert { mask.inverted(&options.limits)? } else { mask };
+        Ok(Burnt { window, mask, coverage: coverage.filter(|_| options.coverage_band) })
     };
     let bounds = pixel_bounds(cutline, transform)?;
     let (Some(outer), inner) = (rounded(bounds, 0.0, image), rounded(bounds, DOUBT, image)) else {
         return Ok(None);
     };
     if !options.crop {
-        return Ok(Some((image, burn(image)?)));
+        return burn(image).map(Some);
     }
     let mut window = outer;
     if let Some(inner) = inner
         && inner != outer
     {
-        let mask = Mask::burn(
-            &cutline.polygons,
-            &transform.shifted(f64::from(outer.x0), f64::from(outer.y0)),
-            outer.size(),
-            options.rule,
-            &options.limits,
-        )?;
+        let (mask, _) = self::burn(cutline, transform, outer, options)?;
         if mask.count() == mask.count_in(inner.relative_to(outer.x0, outer.y0)) {
             window = inner;
         }
@@ -69,7 +74,28 @@ pub fn find(
             up(window.y1, grid.tile.height, image.y1),
         );
     }
-    Ok(Some((window, burn(window)?)))
+    burn(window).map(Some)
+}
+
+/// The pixels of a window that belong, and how much of each is covered if that was computed.
+fn burn(
+    cutline: &Cutline,
+    transform: &Affine,
+    window: PixelRect,
+    options: &ClipOptions,
+) -> Result<(Mask, Option<Coverage>)> {
+    let transform = transform.shifted(f64::from(window.x0), f64::from(window.y0));
+    let (polygons, limits) = (&cutline.polygons, &options.limits);
+    let coverage = if options.coverage_band || options.min_coverage.is_some() {
+        Some(Coverage::burn(polygons, &transform, window.size(), limits)?)
+    } else {
+        None
+    };
+    let mask = match (&coverage, options.min_coverage) {
+        (Some(coverage), Some(least)) => coverage.at_least(least)?,
+        _ => Mask::burn(polygons, &transform, window.size(), options.rule, limits)?,
+    };
+    Ok((mask, coverage))
 }
 
 /// The corners of the cutline's bounds in pixel space, as rasterio's `windows.from_bounds` takes them (of a rotated

@@ -55,11 +55,12 @@ impl Failure {
     /// The error for `shown`, met while `doing` ("reading", "writing").
     pub(crate) fn into_error(self, shown: &str, doing: &str) -> Error {
         match self {
-            Self::NotFound(status) => Error::io(format!("{shown}: not found ({status})")),
+            Self::NotFound(status) => Error::io(format!("{shown}: not found ({status})")).absent(),
             Self::Denied(status) => Error::io(format!(
                 "{shown}: access is denied while {doing} ({status}); check the credentials, \
                  from the environment or --store-option"
-            )),
+            ))
+            .absent(),
             Self::Precondition => {
                 Error::changed(format!("{shown} changed while it was read: it no longer has the ETag it had"))
             }

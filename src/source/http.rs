@@ -168,8 +168,9 @@ impl Http {
             )),
             401 | 403 => Error::io(format!(
                 "{shown}: access is denied ({named}); check the credentials, or whether the signed URL has expired"
-            )),
-            404 | 410 => Error::io(format!("{shown}: not found ({named})")),
+            ))
+            .absent(),
+            404 | 410 => Error::io(format!("{shown}: not found ({named})")).absent(),
             412 => {
                 Error::changed(format!("{shown} changed while it was read: it no longer has the ETag it had"))
             }

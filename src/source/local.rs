@@ -76,7 +76,10 @@ pub(crate) async fn is_file(path: &str) -> bool {
 }
 
 fn open_regular(path: &Path) -> Result<File> {
-    let failed = |cause: std::io::Error| Error::io(format!("cannot open {}: {cause}", path.display()));
+    let failed = |cause: std::io::Error| {
+        let error = Error::io(format!("cannot open {}: {cause}", path.display()));
+        if cause.kind() == std::io::ErrorKind::NotFound { error.absent() } else { error }
+    };
     // Asked before it is opened: opening a pipe would wait for a writer.
     let kind = std::fs::metadata(path).map_err(failed)?.file_type();
     if kind.is_dir() {

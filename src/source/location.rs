@@ -110,6 +110,21 @@ impl Location {
     }
 }
 
+/// The location beside `uri` whose name ends in `extension` instead of its own; a query string stays. An extension in capitals
+/// is followed by one in capitals.
+pub(crate) fn sibling(uri: &str, extension: &str) -> String {
+    let is_web = split_scheme(uri).is_some_and(|(scheme, _)| scheme.to_ascii_lowercase().starts_with("http"));
+    let end = if is_web { uri.find(['?', '#']).unwrap_or(uri.len()) } else { uri.len() };
+    let (path, rest) = uri.split_at(end);
+    let (stem, own) = match path.rsplit_once('.') {
+        Some((stem, own)) if !own.contains('/') => (stem, own),
+        _ => (path, ""),
+    };
+    let is_loud = !own.is_empty() && own.chars().all(|c| c.is_ascii_uppercase());
+    let extension = if is_loud { extension.to_ascii_uppercase() } else { extension.to_owned() };
+    format!("{stem}.{extension}{rest}")
+}
+
 /// `uri` for messages: without query string, fragment, user name, password and token.
 pub(crate) fn redact(uri: &str) -> String {
     let uri = uri.trim();
@@ -200,6 +215,19 @@ mod tests {
             got == expected || (expected.starts_with("error") && got.starts_with(expected)),
             "{uri}: got {got:?}, expected {expected:?}"
         );
+    }
+
+    #[test]
+    fn siblings_differ_in_their_extension() {
+        for (uri, expected) in [
+            ("a/b.shp", "a/b.dbf"),
+            ("A.SHP", "A.DBF"),
+            ("a.b/c", "a.b/c.dbf"),
+            ("https://h/x.shp?sig=a.b/c", "https://h/x.dbf?sig=a.b/c"),
+            ("s3://b/what?.shp", "s3://b/what?.dbf"),
+        ] {
+            assert_eq!(sibling(uri, "dbf"), expected);
+        }
     }
 
     #[test]
