@@ -4,6 +4,8 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod filter;
+pub mod geojson;
+mod geojson_members;
 pub mod wkb;
 
 use std::collections::BTreeSet;
@@ -146,6 +148,23 @@ pub struct Query {
     /// Only features whose box touches this one, in the layer's own coordinates: used where the file has a spatial index,
     /// ignored where it has none.
     pub bounds: Option<Bounds>,
+}
+
+impl Query {
+    /// Whether the layer that is asked for can be `name`, which is the file's only one; empty when it has no name.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] when another is asked for.
+    pub fn names_layer(&self, name: &str) -> Result<()> {
+        match &self.layer {
+            Some(layer) if layer != name => Err(Error::usage(if name.is_empty() {
+                format!("--layer {layer}: the only layer of the file has no name; leave --layer out")
+            } else {
+                format!("--layer {layer}: the only layer of the file is `{name}`")
+            })),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Why reading stopped, in a format that is read by ranges.
