@@ -7,6 +7,7 @@ pub mod filter;
 pub mod geojson;
 mod geojson_members;
 pub mod wkb;
+pub mod wkt;
 
 use std::collections::BTreeSet;
 use std::ops::Range;

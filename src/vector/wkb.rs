@@ -38,6 +38,7 @@ pub fn geometry(bytes: &[u8], vertices_left: usize) -> Result<(Geometry, Option<
 /// # Errors
 /// Those of [`geometry`], and [`crate::ErrorKind::Unsupported`] for geometries of different SRIDs.
 pub fn read(bytes: &[u8], query: &Query, limits: &Limits) -> Result<Layer> {
+    query.names_layer("")?;
     let mut gathering = Gathering::new("", Winding::Any, query, limits);
     let mut crs = None;
     let mut add = |fid: i64, bytes: &[u8]| {
