@@ -1,13 +1,14 @@
 //! The cutline: polygons, lines and points in a named CRS, from vector input.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod collect;
 mod densify;
-mod geojson;
 
 use crate::error::{Error, Result};
 use crate::geo::project::Projector;
 use crate::geo::{Affine, Bounds, Crs};
 use crate::limits::Limits;
+use crate::vector::{Query, geojson};
 
 /// A closed ring, first point equal to the last, in world coordinates.
 pub type Ring = Vec<[f64; 2]>;
@@ -41,7 +42,7 @@ impl Cutline {
     /// - [`crate::ErrorKind::Unsupported`] for a CRS that cannot be understood, and for several in one text;
     /// - [`crate::ErrorKind::Limit`] for more vertices than [`Limits::vertices`]. The caller bounds the text.
     pub fn from_geojson(text: &str, limits: &Limits) -> Result<Self> {
-        geojson::parse(text, limits)
+        collect::polygons(geojson::read(text, &Query::default(), limits)?)
     }
 
     /// The rectangle `bounds` as a cutline.

@@ -4,6 +4,10 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod filter;
+pub mod geojson;
+mod geojson_members;
+pub mod wkb;
+pub mod wkt;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -39,6 +43,18 @@ impl Geometry {
             Self::Line(line) => line.len(),
             Self::Polygon(rings) => rings.iter().map(Vec::len).sum(),
             Self::Collection(parts) => parts.iter().map(Self::vertices).sum(),
+        }
+    }
+
+    /// A vertex that is not a place: one with an infinite coordinate, or one that is no number.
+    #[must_use]
+    pub fn unplaced(&self) -> Option<[f64; 2]> {
+        let is_unplaced = |vertex: &[f64; 2]| !vertex.iter().all(|v| v.is_finite());
+        match self {
+            Self::Point(point) => Some(*point).filter(is_unplaced),
+            Self::Line(line) => line.iter().copied().find(is_unplaced),
+            Self::Polygon(rings) => rings.iter().flatten().copied().find(is_unplaced),
+            Self::Collection(parts) => parts.iter().find_map(Self::unplaced),
         }
     }
 
@@ -137,6 +153,23 @@ pub struct Query {
     pub bounds: Option<Bounds>,
 }
 
+impl Query {
+    /// Whether the layer that is asked for can be `name`, which is the file's only one; empty when it has no name.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] when another is asked for.
+    pub fn names_layer(&self, name: &str) -> Result<()> {
+        match &self.layer {
+            Some(layer) if layer != name => Err(Error::usage(if name.is_empty() {
+                format!("--layer {layer}: the only layer of the file has no name; leave --layer out")
+            } else {
+                format!("--layer {layer}: the only layer of the file is `{name}`")
+            })),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Why reading stopped, in a format that is read by ranges.
 #[derive(Debug)]
 pub enum Stop {
@@ -206,13 +239,17 @@ impl<'a> Gathering<'a> {
     /// The error for a count of vertices over the limit.
     #[must_use]
     pub fn too_many_vertices(&self) -> Error {
-        Error::limit(format!("the cutline has more than {} vertices, which is the limit", self.limits.vertices))
+        Error::limit(format!(
+            "the cutline has more than {} vertices, which is the limit",
+            self.limits.vertices
+        ))
     }
 
     /// Takes a feature in if it is wanted. Call it, or [`Self::skip`], for every feature of the layer.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Limit`] beyond [`Limits::vertices`], or [`Limits::cutline_bytes`] of text in properties.
+    /// - [`crate::ErrorKind::Limit`] beyond [`Limits::vertices`], or [`Limits::cutline_bytes`] of text in properties;
+    /// - [`crate::ErrorKind::Format`] for a vertex with a coordinate that is infinite or no number.
     pub fn add(&mut self, feature: Feature) -> Result<()> {
         self.met = self.met.saturating_add(1);
         for (name, _) in &feature.properties {
@@ -224,6 +261,12 @@ impl<'a> Gathering<'a> {
         self.vertices = self.vertices.saturating_add(feature.geometry.vertices());
         if self.vertices > self.limits.vertices {
             return Err(self.too_many_vertices());
+        }
+        if let Some([x, y]) = feature.geometry.unplaced() {
+            return Err(Error::format(format!(
+                "the feature {} has a vertex at {x} {y}, which is nowhere",
+                feature.fid
+            )));
         }
         let text = |value: &Value| if let Value::Text(text) = value { text.len() as u64 } else { 0 };
         let added: u64 = feature.properties.iter().map(|(_, value)| text(value).saturating_add(48)).sum();
