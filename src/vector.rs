@@ -4,6 +4,11 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod filter;
+pub mod geopackage;
+mod geopackage_index;
+mod sqlite;
+mod sqlite_schema;
+pub mod wkb;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
