@@ -6,6 +6,10 @@
 pub mod filter;
 pub mod geojson;
 mod geojson_members;
+pub mod geopackage;
+mod geopackage_index;
+mod sqlite;
+mod sqlite_schema;
 pub mod wkb;
 pub mod wkt;
 
