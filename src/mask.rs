@@ -7,9 +7,12 @@
 //! right edge, which lands in the next row; this does not. And vertices beyond 2^31 pixels, which GDAL casts to
 //! a 32-bit integer with no defined result, saturate.
 
+mod cells;
+pub mod coverage;
 mod fill;
 mod orient;
 mod outline;
+mod slabs;
 mod spans;
 
 use std::ops::Range;
@@ -89,12 +92,7 @@ impl Mask {
         rule: Rule,
         limits: &Limits,
     ) -> Result<Self> {
-        let inverse = transform.inverse().ok_or_else(|| {
-            Error::usage(format!(
-                "the geotransform {:?} has no inverse, so no pixel has a place in the world",
-                transform.0
-            ))
-        })?;
+        let inverse = inverse(transform)?;
         let mut spans = Spans::new(window, limits.mask_runs, limits.mask_work);
         for (number, polygon) in polygons.iter().enumerate() {
             let outline =
@@ -248,6 +246,16 @@ impl Mask {
             (both.start < both.end).then(|| (both, &self.runs[pair[0].first..pair[1].first]))
         })
     }
+}
+
+/// From the world to pixels.
+fn inverse(transform: &Affine) -> Result<Affine> {
+    transform.inverse().ok_or_else(|| {
+        Error::usage(format!(
+            "the geotransform {:?} has no inverse, so no pixel has a place in the world",
+            transform.0
+        ))
+    })
 }
 
 /// The runs that end right of a column.

@@ -11,6 +11,32 @@ pub(super) struct Span {
     pub(super) end: u32,
 }
 
+/// Work that may still be done.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    /// Crossings of edges and rows, and steps along edges.
+    pub(super) left: u64,
+    /// The window, for the message.
+    pub(super) size: Size,
+}
+
+impl Work {
+    /// Counts some steps.
+    pub(super) fn spend(&mut self, steps: u64) -> Result<()> {
+        self.left = self.left.checked_sub(steps).ok_or_else(|| self.exhausted())?;
+        Ok(())
+    }
+
+    /// The error for more work than is left.
+    pub(super) fn exhausted(&self) -> Error {
+        Error::limit(format!(
+            "burning the cutline on a window of {} pixels takes too long (limit mask_work): simplify the cutline or clip \
+             a smaller window",
+            self.size
+        ))
+    }
+}
+
 /// Spans gathered so far, some of them perhaps overlapping.
 ///
 /// They are sorted and merged whenever their number has doubled, so that many polygons on one place take
@@ -19,8 +45,7 @@ pub(super) struct Spans {
     kept: Vec<Span>,
     merge_at: usize,
     limit: usize,
-    /// Work that is left, in crossings and steps.
-    work: u64,
+    work: Work,
     /// The window: no span reaches beyond it.
     pub(super) size: Size,
 }
@@ -30,19 +55,12 @@ const MERGE_FROM: usize = 4096;
 
 impl Spans {
     pub(super) fn new(size: Size, limit: usize, work: u64) -> Self {
-        Self { kept: Vec::new(), merge_at: MERGE_FROM, limit, work, size }
+        Self { kept: Vec::new(), merge_at: MERGE_FROM, limit, work: Work { left: work, size }, size }
     }
 
     /// Counts crossings of edges and rows, or steps along an edge.
     pub(super) fn work(&mut self, steps: u64) -> Result<()> {
-        self.work = self.work.checked_sub(steps).ok_or_else(|| {
-            Error::limit(format!(
-                "burning the cutline on a window of {} pixels takes too long (limit mask_work): simplify the cutline \
-                 or clip a smaller window",
-                self.size
-            ))
-        })?;
-        Ok(())
+        self.work.spend(steps)
     }
 
     /// Adds columns `start..end` of a row, none if `start >= end`. Both must lie in the window.
