@@ -19,7 +19,6 @@ use crate::clip::{Cog, naming};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::options::ClipOptions;
-use crate::plan::Plan;
 use crate::source::Source;
 use crate::validate;
 use args::{Args, Command};

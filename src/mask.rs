@@ -15,6 +15,8 @@ mod outline;
 mod slabs;
 mod spans;
 
+pub use coverage::Coverage;
+
 use std::ops::Range;
 
 use crate::cutline::Polygon;

@@ -103,7 +103,8 @@ impl Plan {
             None => {
                 // Asked to write something: the whole raster's grid, all of it masked.
                 let (full, none) = (Mask::full(image.size()), Mask::full(image.size()).inverted(&options.limits)?);
-                let coverage = options.coverage_band.then(|| Coverage::none(image.size()));
+                let nowhere = || Coverage::burn(&[], &transform, image.size(), &options.limits);
+                let coverage = options.coverage_band.then(nowhere).transpose()?;
                 Burnt { window: image, mask: if options.invert { full } else { none }, coverage }
             }
         };

@@ -4,10 +4,14 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod filter;
+pub mod flatgeobuf;
+pub mod format;
 pub mod geojson;
 mod geojson_members;
 pub mod geopackage;
 mod geopackage_index;
+pub mod parts;
+pub mod shapefile;
 mod sqlite;
 mod sqlite_schema;
 pub mod wkb;
@@ -141,6 +145,15 @@ pub struct Layer {
     pub winding: Winding,
     /// The features that were asked for, in the file's order.
     pub features: Vec<Feature>,
+}
+
+impl Layer {
+    /// One feature without properties.
+    #[must_use]
+    pub fn of_geometry(name: impl Into<String>, geometry: Geometry) -> Self {
+        let feature = Feature { fid: 0, id: None, properties: Vec::new(), geometry };
+        Self { name: name.into(), crs: None, winding: Winding::Any, features: vec![feature] }
+    }
 }
 
 /// What is asked of a file. `Default` asks for everything in its only layer.

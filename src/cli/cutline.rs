@@ -8,6 +8,7 @@ use clap::Args as ClapArgs;
 use super::args::StoreArgs;
 use crate::clip::Cog;
 use crate::cutline::Cutline;
+use crate::cutline::repair::Mode;
 use crate::error::{Error, Result};
 use crate::geo::{Bounds, Crs};
 use crate::layer;
@@ -93,10 +94,10 @@ impl CutlineArgs {
             let text = self.cutline.as_deref().unwrap_or_default();
             if text == "-" {
                 let bytes = standard_input(limits)?;
-                (layer::parse("standard input", bytes.into(), &query, limits)?, "standard input".to_owned())
+                (layer::parse("standard input", &bytes.into(), &query, limits)?, "standard input".to_owned())
             } else if layer::is_inline(text) {
                 let bytes = text.as_bytes().to_vec();
-                (layer::parse("--cutline", bytes.into(), &query, limits)?, "--cutline".to_owned())
+                (layer::parse("--cutline", &bytes.into(), &query, limits)?, "--cutline".to_owned())
             } else {
                 let extent = |own: Option<&str>| -> Option<Bounds> {
                     match &crs {
@@ -143,16 +144,20 @@ pub(super) struct Selected {
 impl Selected {
     /// All features as one cutline.
     pub(super) fn united(&self, options: &ClipOptions) -> Result<Cutline> {
-        let cutline = Cutline::from_layer(&self.layer, options.strict, &options.limits);
+        let cutline = Cutline::from_layer(&self.layer, mode(options));
         Ok(cutline.map_err(|error| error.at(&self.place))?.with_crs(self.crs.clone()))
     }
 
     /// One feature as a cutline; `None` when it has no area.
     pub(super) fn alone(&self, number: usize, options: &ClipOptions) -> Result<Option<Cutline>> {
         let Some(feature) = self.layer.features.get(number) else { return Ok(None) };
-        let cutline = Cutline::from_feature(feature, self.layer.winding, options.strict);
+        let cutline = Cutline::from_feature(feature, self.layer.winding, mode(options));
         Ok(cutline.map_err(|error| error.at(&self.place))?.map(|cutline| cutline.with_crs(self.crs.clone())))
     }
+}
+
+fn mode(options: &ClipOptions) -> Mode {
+    if options.strict { Mode::Strict } else { Mode::Repair }
 }
 
 fn of_box(text: &str) -> Result<Layer> {

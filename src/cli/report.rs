@@ -114,11 +114,11 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
         "publish": millis(published),
     });
     out["nodata"] = nodata;
-    out["output"] = published(destination, report);
+    out["output"] = destination_json(destination, report);
     out
 }
 
-fn published(destination: &str, report: &Report) -> Value {
+fn destination_json(destination: &str, report: &Report) -> Value {
     json!({
         "uri": redact(destination),
         "size": report.published.size,
@@ -225,7 +225,7 @@ pub(super) fn split_json(cog: &Cog, report: &SplitReport, skipped: &[String]) ->
             "nodata": nodata(plan),
             "cutline": cutline(plan),
         });
-        out["output"] = published(&output.destination, report);
+        out["output"] = destination_json(&output.destination, report);
         out
     });
     json!({

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::header::Header;
 use crate::mask::Coverage;
-use crate::sample::SampleType;
 use crate::tiff::code::Photometric;
 
 /// What a wholly covered pixel holds in a band of whole numbers: the largest of these that its samples can hold. They are

@@ -43,6 +43,16 @@ pub fn read(bytes: &[u8], query: &Query, limits: &Limits) -> Result<Layer> {
         .map_err(|error| error.at(format_args!("GeoPackage layer `{name}`")))
 }
 
+/// The text of the CRS of the layer that `query` names, as [`read`] gives it.
+///
+/// # Errors
+/// As [`read`].
+pub fn crs(bytes: &[u8], query: &Query) -> Result<Option<String>> {
+    let database = Database::open(bytes)?;
+    let chosen = choose(feature_tables(&database)?, query)?;
+    crs_of(&database, chosen.srs_id)
+}
+
 fn read_table(
     database: &Database<'_>,
     chosen: FeatureTable,
@@ -66,7 +76,7 @@ fn read_table(
     let table = table
         .ok_or_else(|| Error::format("gpkg_contents lists the layer, and there is no table of that name"))?;
     let geometry = table.need(&chosen.geometry_column)?;
-    let crs = crs(database, chosen.srs_id)?;
+    let crs = crs_of(database, chosen.srs_id)?;
     let ids = match &query.bounds {
         Some(bounds) => candidates(database, &chosen.name, &chosen.geometry_column, bounds)?,
         None => None,
@@ -220,7 +230,7 @@ fn choose(mut tables: Vec<FeatureTable>, query: &Query) -> Result<FeatureTable> 
 }
 
 /// The text that names the CRS `srs_id` of `gpkg_spatial_ref_sys` (§1.1.2.1.2); `None` for an undefined one.
-fn crs(database: &Database<'_>, srs_id: i64) -> Result<Option<String>> {
+fn crs_of(database: &Database<'_>, srs_id: i64) -> Result<Option<String>> {
     let table = if matches!(srs_id, -1 | 0) { None } else { database.table("gpkg_spatial_ref_sys")? };
     let Some(table) = table else { return Ok(None) };
     let mut columns = vec!["srs_id", "organization", "organization_coordsys_id", "definition"];
