@@ -1,8 +1,10 @@
 //! The cutline: polygons, lines and points in a named CRS, from vector input.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod crossings;
 mod densify;
 mod geojson;
+pub mod repair;
 
 use crate::error::{Error, Result};
 use crate::geo::project::Projector;
