@@ -1,6 +1,7 @@
 //! The cutline: polygons, lines and points in a named CRS, from vector input.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod crossings;
 mod densify;
 pub mod repair;
 

@@ -20,6 +20,9 @@ mod bombs;
 /// Every pixel of 29,400 random polygons, against what rasterio burnt.
 mod mask;
 
+/// Polygons that are not valid: counted, refused, and filled by the even-odd rule.
+mod invalid_geometries;
+
 /// A loopback web server, S3, Google Cloud Storage and Azure in one, with faults on demand.
 #[cfg(feature = "cloud")]
 mod server;
