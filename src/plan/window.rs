@@ -24,6 +24,9 @@ pub fn find(
     grid: &TileGrid,
     options: &ClipOptions,
 ) -> Result<Option<(PixelRect, Mask)>> {
+    if cutline.polygons.is_empty() {
+        return Ok(None);
+    }
     let image = PixelRect::of(grid.image);
     let burn = |window: PixelRect| -> Result<Mask> {
         let transform = transform.shifted(f64::from(window.x0), f64::from(window.y0));
