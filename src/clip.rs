@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::compose::{Composer, Counts};
-use crate::cutline::Cutline;
+use crate::cutline::{Cutline, Frame};
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::fetch::{self, Needed, Requests};
@@ -18,6 +18,7 @@ use crate::geo::{Affine, Bounds, Crs};
 use crate::grid::PixelRect;
 use crate::header::Header;
 use crate::limits::Limits;
+use crate::mask::Rule;
 use crate::observe::{Event, Observer};
 use crate::options::ClipOptions;
 use crate::plan::Plan;
@@ -171,7 +172,9 @@ impl Cog {
                      give the cutline in pixel coordinates with --cutline-crs source",
                 ));
             };
-            Plan::new(&self.header, &cutline.to_crs(&raster, &transform, &options.limits)?, options)
+            let by_centre = options.rule == Rule::Centre;
+            let frame = Frame { transform, size: self.header.main.size(), by_centre };
+            Plan::new(&self.header, &cutline.to_crs(&raster, &frame, &options.limits)?, options)
         })();
         planned.map_err(|error| error.at(self.uri()))
     }

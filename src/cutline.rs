@@ -2,15 +2,20 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 mod crossings;
+mod cut;
 mod densify;
+mod footprint;
+mod meridian;
+mod place;
+mod plane;
 pub mod repair;
 
 pub use repair::Repairs;
 
 use crate::error::{Error, Result};
 use crate::geo::datum::Operation;
-use crate::geo::project::Projector;
 use crate::geo::{Affine, Bounds, Crs};
+use crate::grid::Size;
 use crate::limits::Limits;
 use crate::vector::{Feature, Layer, Query, Winding, geojson};
 use repair::Mode;
@@ -127,28 +132,42 @@ impl Cutline {
     }
 
     /// The cutline in the raster's CRS, with vertices added along its edges until the straight lines between
-    /// them are within 0.1 pixel of where the edges really run. `transform` is the raster's, whose pixels are
-    /// meant. In the raster's CRS already, it stays as it is, bit for bit.
+    /// them are within 0.1 pixel of where the edges really run. In the raster's CRS already, it stays as it is, bit
+    /// for bit.
+    ///
+    /// A polygon that cannot be projected as it is, because an edge crosses the edge of the map or leaves the area for
+    /// which the raster's CRS is made, or because it surrounds what the map has no place for, is cut to the raster's
+    /// surroundings and where the map is torn; then there may be several polygons, or none, in its place. On a raster
+    /// in degrees a polygon appears at every whole turn of longitude that overlaps the raster, and as it is where
+    /// none does.
     ///
     /// # Errors
-    /// - [`crate::ErrorKind::Usage`] when the cutline has no CRS, when it leaves the domain of the raster's CRS, or
-    ///   crosses the edge of its map, such as the antimeridian;
+    /// - [`crate::ErrorKind::Usage`] when the cutline has no CRS, or a polygon cannot be placed without a guess;
     /// - [`crate::ErrorKind::Unsupported`] when one of the CRSs cannot be projected;
+    /// - [`crate::ErrorKind::Format`] when the raster's geotransform has no inverse;
     /// - [`crate::ErrorKind::Limit`] when it takes more vertices than [`Limits::vertices`].
-    pub fn to_crs(&self, raster: &Crs, transform: &Affine, limits: &Limits) -> Result<Self> {
+    pub fn to_crs(&self, raster: &Crs, frame: &Frame, limits: &Limits) -> Result<Self> {
         let Some(own) = &self.crs else {
             return Err(Error::usage(
                 "the cutline names no CRS; say which one it is in with `--cutline-crs`, for example \
                  `--cutline-crs EPSG:4326`, or `--cutline-crs source` for the raster's own",
             ));
         };
-        if own.is_same(raster) {
-            return Ok(Self { crs: Some(raster.clone()), ..self.clone() });
-        }
-        let projector = Projector::new(own, raster)?;
-        let polygons = densify::project(&self.polygons, &projector, transform, limits)?;
+        let polygons = place::polygons(&self.polygons, own, raster, frame, limits)?;
         Ok(Self { polygons, crs: Some(raster.clone()), ..self.clone() })
     }
+}
+
+/// The raster that a cutline is placed on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Frame {
+    /// Its geotransform.
+    pub transform: Affine,
+    /// Its size in pixels.
+    pub size: Size,
+    /// Whether a pixel can only belong by its centre. Then a polygon on another turn of longitude, which reaches into the
+    /// raster by less than half a pixel, is left out; it would make the window as wide as the world.
+    pub by_centre: bool,
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ pub fn find(
     grid: &TileGrid,
     options: &ClipOptions,
 ) -> Result<Option<Burnt>> {
+    if cutline.polygons.is_empty() {
+        return Ok(None);
+    }
     let image = PixelRect::of(grid.image);
     let burn = |window: PixelRect| -> Result<Burnt> {
         let (mask, coverage) = burn(cutline, transform, window, options)?;

@@ -1,0 +1,51 @@
+//! What placing a cutline needs of a projection: there, and back.
+
+use std::fmt;
+
+use crate::error::Result;
+use crate::geo::Crs;
+use crate::geo::project::Projector;
+
+/// A map from the coordinates of one plane, the source, to those of another, the target; both in GIS axis order,
+/// geographic ones in degrees.
+pub(super) trait Plane: fmt::Display {
+    /// The place in the target; an error of kind `Usage` where it has none.
+    fn project(&self, point: [f64; 2]) -> Result<[f64; 2]>;
+    /// The place in the source; `None` where it has none.
+    fn back(&self, point: [f64; 2]) -> Option<[f64; 2]>;
+    /// Whether coordinates stay as they are, bit for bit.
+    fn is_identity(&self) -> bool;
+}
+
+/// The plane between two CRSs.
+#[derive(Debug)]
+pub(super) struct Between {
+    there: Projector,
+    back: Projector,
+}
+
+impl Between {
+    pub(super) fn new(from: &Crs, to: &Crs) -> Result<Self> {
+        Ok(Self { there: Projector::new(from, to)?, back: Projector::new(to, from)? })
+    }
+}
+
+impl fmt::Display for Between {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.there.fmt(f)
+    }
+}
+
+impl Plane for Between {
+    fn project(&self, point: [f64; 2]) -> Result<[f64; 2]> {
+        self.there.project(point)
+    }
+
+    fn back(&self, point: [f64; 2]) -> Option<[f64; 2]> {
+        self.back.project(point).ok()
+    }
+
+    fn is_identity(&self) -> bool {
+        self.there.is_identity()
+    }
+}
