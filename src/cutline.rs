@@ -45,6 +45,12 @@ pub struct Cutline {
 }
 
 impl Cutline {
+    /// Polygons in `crs`; `None` leaves the CRS unknown. Their rings are taken as they are.
+    #[must_use]
+    pub fn new(polygons: Vec<Polygon>, crs: Option<Crs>) -> Self {
+        Self { polygons, crs, repairs: Repairs::default(), operation: None }
+    }
+
     /// The polygons of a GeoJSON text (RFC 7946): a geometry, a Feature or a FeatureCollection.
     ///
     /// The CRS is that of the `crs` member (GeoJSON 2008 §3) if there is one, else longitude and latitude on WGS 84.
@@ -65,7 +71,7 @@ impl Cutline {
     /// [`crate::ErrorKind::Usage`], naming the feature, for points and lines, coordinates that are not finite, and with
     /// [`Mode::Strict`] for what is not valid; and when no polygon is left.
     pub fn from_layer(layer: &Layer, mode: Mode) -> Result<Self> {
-        let mut this = Self { polygons: Vec::new(), crs: None, repairs: Repairs::default(), operation: None };
+        let mut this = Self::new(Vec::new(), None);
         for feature in &layer.features {
             this.add(feature, layer.winding, mode)?;
         }
@@ -83,7 +89,7 @@ impl Cutline {
     /// # Errors
     /// As [`Self::from_layer`].
     pub fn from_feature(feature: &Feature, winding: Winding, mode: Mode) -> Result<Option<Self>> {
-        let mut this = Self { polygons: Vec::new(), crs: None, repairs: Repairs::default(), operation: None };
+        let mut this = Self::new(Vec::new(), None);
         this.add(feature, winding, mode)?;
         Ok(Some(this).filter(|this| !this.polygons.is_empty()))
     }
@@ -110,7 +116,7 @@ impl Cutline {
             )));
         }
         let ring = vec![[min_x, min_y], [max_x, min_y], [max_x, max_y], [min_x, max_y], [min_x, min_y]];
-        Ok(Self { polygons: vec![Polygon { rings: vec![ring] }], crs, repairs: Repairs::default(), operation: None })
+        Ok(Self::new(vec![Polygon { rings: vec![ring] }], crs))
     }
 
     /// The same coordinates, taken to be in `crs`; `None` leaves the CRS unknown.

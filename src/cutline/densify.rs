@@ -264,10 +264,8 @@ mod tests {
     use crate::grid::Size;
 
     fn ring(points: &[[f64; 2]], crs: &str) -> Cutline {
-        Cutline {
-            polygons: vec![Polygon { rings: vec![points.iter().chain(points.first()).copied().collect()] }],
-            crs: Some(Crs::parse(crs).unwrap()),
-        }
+        let rings = vec![points.iter().chain(points.first()).copied().collect()];
+        Cutline::new(vec![Polygon { rings }], Some(Crs::parse(crs).unwrap()))
     }
 
     fn north_up(pixel: f64) -> Frame {
