@@ -236,7 +236,7 @@ mod tests {
         check(&[bow, comb.clone()], Half::AtLeast(Axis::Y, 2.5), 1);
         // A vertex and an edge on the border
         check(&[comb.clone()], Half::AtLeast(Axis::X, 3.01), 1);
-        check(&[comb.clone()], Half::AtMost(Axis::X, 1.0), 1);
+        check(&[comb.clone()], Half::AtMost(Axis::X, 1.0), 0);
         check(&[comb.clone()], Half::AtLeast(Axis::X, 8.0), 0);
         assert_eq!(keep(vec![comb.clone()], &[Half::AtLeast(Axis::X, 0.0)]), [comb.clone()]);
         assert!(keep(vec![comb], &[Half::AtLeast(Axis::X, 9.0)]).is_empty());

@@ -65,10 +65,10 @@ fn tear_at(plane: &dyn Plane, lat: f64) -> Option<Tear> {
     })
 }
 
-/// The ranges of longitude that together are a raster's surroundings, none of them torn. Without a tear, and all round
-/// the world, there is one of a whole turn from `start`.
+/// The ranges of longitude that together are a raster's surroundings, none of them torn, and none far beyond 360. Without
+/// a tear, and all round the world, there is one of a whole turn from `start`.
 pub(super) fn windows(footprint: &Footprint, tear: Option<Tear>, start: f64) -> Vec<Window> {
-    match (footprint.lon, tear) {
+    let windows = match (footprint.lon, tear) {
         (None, None) => vec![(start, start + 360.0 + OVERLAP)],
         (None, Some(tear)) => vec![(tear.west_end, tear.east_end + 360.0)],
         (Some(arc), None) => vec![arc],
@@ -76,13 +76,16 @@ pub(super) fn windows(footprint: &Footprint, tear: Option<Tear>, start: f64) -> 
             // The turn of the tear that lies nearest east of the arc's western end.
             let turns = ((west - tear.west_end) / 360.0).ceil() * 360.0;
             let (map_end, map_start) = (tear.east_end + turns, tear.west_end + turns);
-            if map_start < east {
-                vec![(west, map_end), (map_start, east)].into_iter().filter(|(a, b)| a < b).collect()
-            } else {
-                vec![(west, east.min(map_end))]
-            }
+            vec![(west, east.min(map_end)), (map_start, east)]
         }
-    }
+    };
+    let in_order = windows.into_iter().filter(|(west, east)| west < east);
+    in_order
+        .map(|(west, east)| {
+            let turns = (f64::midpoint(west, east) / 360.0).round() * 360.0;
+            (west - turns, east - turns)
+        })
+        .collect()
 }
 
 /// The whole turns by which longitudes from `min` to `max` must be moved to overlap `window` by more than `least`.
