@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::epsg;
+use super::definition::{Datum, Definition};
+use super::epsg::{self, Authority};
 use crate::error::{Error, Result};
 
 /// What an error about a CRS that cannot be projected tells the user to do.
@@ -36,7 +37,7 @@ impl Crs {
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] for a code that is not in the table.
     pub fn from_epsg(code: u32) -> Result<Self> {
-        let entry = epsg::find(code).ok_or_else(|| unlisted(code))?;
+        let entry = epsg::find(Authority::Epsg, code).ok_or_else(|| unlisted(code))?;
         Ok(Self(Kind::Epsg(code, Some(entry))))
     }
 
@@ -111,7 +112,7 @@ impl Crs {
 
     /// The CRS of an EPSG code, in the table or not; projecting one that is not is the error.
     pub(super) fn from_any_epsg(code: u32) -> Self {
-        Self(Kind::Epsg(code, epsg::find(code)))
+        Self(Kind::Epsg(code, epsg::find(Authority::Epsg, code)))
     }
 
     /// A CRS of which only the name is known.
@@ -140,19 +141,44 @@ impl Crs {
     pub fn proj_string(&self) -> Option<&str> {
         match &self.0 {
             Kind::Crs84 => Some("+proj=longlat +datum=WGS84"),
-            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.proj),
+            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.definition.proj.as_str()),
             Kind::Proj(text) => Some(text),
             Kind::Named(_) => None,
         }
     }
 
-    /// The EPSG code of the geographic CRS below it, where it is known: it tells datums apart that share an
-    /// ellipsoid, and so a PROJ string.
+    /// What places its coordinates; `None` when it has only a name, or a code that the table lacks.
+    #[must_use]
+    pub fn definition(&self) -> Option<Definition> {
+        let text = match &self.0 {
+            Kind::Crs84 => return epsg::find(Authority::Epsg, 4326).map(|entry| entry.definition),
+            Kind::Epsg(_, entry) => return entry.as_ref().map(|entry| entry.definition.clone()),
+            Kind::Proj(text) => text,
+            Kind::Named(_) => return None,
+        };
+        let mut datum = Datum::Unknown;
+        let mut kept = Vec::new();
+        for token in proj_tokens(text) {
+            match token {
+                "datum=WGS84" => {
+                    datum = Datum::Epsg(4326);
+                    kept.push("+ellps=WGS84".to_owned());
+                }
+                "datum=NAD83" => {
+                    datum = Datum::Epsg(4269);
+                    kept.push("+ellps=GRS80".to_owned());
+                }
+                _ => kept.push(format!("+{token}")),
+            }
+        }
+        Some(Definition { proj: kept.join(" "), datum })
+    }
+
+    /// The EPSG code of the geographic CRS below it, where it is known.
     pub(super) fn base(&self) -> Option<u32> {
-        match &self.0 {
-            Kind::Crs84 => Some(4326),
-            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.base),
-            Kind::Proj(_) | Kind::Named(_) => None,
+        match self.definition()?.datum {
+            Datum::Epsg(code) => Some(code),
+            Datum::ToWgs84(_) | Datum::Unknown => None,
         }
     }
 

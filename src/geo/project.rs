@@ -1,16 +1,18 @@
-//! Coordinates from one CRS to another, by proj4rs.
+//! Coordinates from one CRS to another: projections by proj4rs, datum operations by [`super::datum`].
 
 use std::fmt;
 
 use proj4rs::Proj;
 
-use super::crs::{Crs, WAY_OUT, proj_tokens};
-use super::epsg;
+use super::crs::{Crs, WAY_OUT};
+use super::datum::{self, Choice, Operation};
+use super::definition::Definition;
+use super::epsg::Ellipsoid;
+use super::shift::Shift;
 use crate::error::{Error, Result};
 
 /// Degrees by which a coordinate may miss itself after a round trip through a projection and still be in that
-/// projection's domain. One centimetre on the ground: over every
-/// code of the table the inverse is within 1e-10 degrees of PROJ's.
+/// projection's domain. One centimetre on the ground: over every code of the table the inverse is within 1 mm of PROJ's.
 const ROUND_TRIP_DEGREES: f64 = 1e-7;
 
 /// Parameters of PROJ strings that proj4rs honours. It ignores all others without a word, so that they must be
@@ -18,166 +20,257 @@ const ROUND_TRIP_DEGREES: f64 = 1e-7;
 const PARAMETERS: &[&str] = &[
     "proj", "lat_0", "lat_1", "lat_2", "lat_ts", "lon_0", "lonc", "x_0", "y_0", "k", "k_0", "zone", "south",
     "ellps", "R", "a", "b", "rf", "f", "units", "to_meter", "pm", "axis", "alpha", "gamma", "h", "sweep",
-    "no_uoff", "no_off", "datum", "towgs84", "nadgrids", "no_defs", "type", "wktext",
+    "no_uoff", "no_off", "no_defs", "type", "wktext",
 ];
 
 /// Takes coordinates from one CRS to another, both in GIS axis order.
-///
-/// Only datums between which PROJ applies no shift are accepted, so that the projection alone decides the place.
+#[derive(Clone)]
 pub struct Projector {
-    from: Side,
-    to: Side,
-    /// The hub: longitude and latitude of Greenwich in radians.
-    hub: Proj,
-    /// Nothing to do: coordinates stay bit for bit.
-    identity: bool,
+    names: [String; 2],
+    operation: Operation,
+    /// `None` when there is nothing to do: coordinates stay bit for bit.
+    route: Option<Route>,
 }
 
+#[derive(Clone)]
+struct Route {
+    from: Side,
+    shift: Shift,
+    to: Side,
+    /// Longitude and latitude of Greenwich in radians.
+    hub: Proj,
+}
+
+#[derive(Clone)]
 struct Side {
-    crs: Crs,
     proj: Proj,
-    geographic: bool,
+    /// Radians in the unit of longitudes and latitudes; `None` for a plane.
+    angle: Option<f64>,
 }
 
 impl fmt::Debug for Projector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Projector({self})")
+        write!(f, "Projector({self}, {:?})", self.operation)
     }
 }
 
 impl fmt::Display for Projector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.from.crs, self.to.crs)
+        let [from, to] = &self.names;
+        write!(f, "{from} to {to}")
     }
 }
 
 impl Projector {
-    /// Prepares to take coordinates in `from` to `to`.
+    /// Prepares to take coordinates in `from` to `to`, by the datum operation that `choice` leads to.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Unsupported`] when one of them cannot be projected exactly, or when their datums differ.
-    pub fn new(from: &Crs, to: &Crs) -> Result<Self> {
-        if let (Some(a), Some(b)) = (from.base(), to.base())
-            && !epsg::datums_agree(a, b)
-        {
-            return Err(Error::unsupported(format!(
-                "{from} and {to} are on different datums, and cogclip has no datum shifts yet; {WAY_OUT}"
-            )));
+    /// - [`crate::ErrorKind::Unsupported`] when one of them cannot be projected exactly;
+    /// - [`crate::ErrorKind::Usage`] when the best datum operation is worse than `choice` allows, with the flags that
+    ///   settle it.
+    pub fn new(from: &Crs, to: &Crs, choice: &Choice<'_>) -> Result<Self> {
+        let names = [from.name(), to.name()];
+        if from.is_same(to) {
+            return Ok(Self { names, operation: Operation::none(), route: None });
         }
-        let hub = proj("+proj=longlat +ellps=WGS84", &Crs::wgs84())?;
-        let (from, to) = (Side::new(from)?, Side::new(to)?);
-        let identity = from.crs.is_same(&to.crs) || (from.is_plain_geographic() && to.is_plain_geographic());
-        Ok(Self { from, to, hub, identity })
+        let [from, to] = [from, to].map(|crs| crs.definition().ok_or_else(|| undefined(crs)));
+        Self::between(&from?, &to?, names, choice)
+    }
+
+    /// The same for two definitions, which messages call by `names`.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn between(
+        from: &Definition,
+        to: &Definition,
+        names: [String; 2],
+        choice: &Choice<'_>,
+    ) -> Result<Self> {
+        let [from_name, to_name] = &names;
+        let from_side = Side::new(from, from_name)?;
+        let to_side = Side::new(to, to_name)?;
+        let (shift, operation) = datum::shift(
+            (from, from_side.ellipsoid(), from_name),
+            (to, to_side.ellipsoid(), to_name),
+            choice,
+        )?;
+        // Longitudes and latitudes are independent of the ellipsoid, planes are not.
+        let is_same_plane =
+            from_side.is_plain_geographic() && to_side.is_plain_geographic() || from.has_projection_of(to);
+        let route = if shift.is_null() && is_same_plane {
+            None
+        } else {
+            Some(Route { from: from_side, shift, to: to_side, hub: proj("+proj=longlat +ellps=WGS84", from_name)? })
+        };
+        Ok(Self { names, operation, route })
+    }
+
+    /// The way back: by the same operation, inverted.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let [from, to] = self.names.clone();
+        let route = self.route.as_ref().map(|route| Route {
+            from: route.to.clone(),
+            shift: route.shift.inverted(),
+            to: route.from.clone(),
+            hub: route.hub.clone(),
+        });
+        Self { names: [to, from], operation: self.operation.clone(), route }
+    }
+
+    /// The datum operation. That of [`Self::inverse`] is the same, with the same name.
+    #[must_use]
+    pub fn operation(&self) -> &Operation {
+        &self.operation
     }
 
     /// Whether coordinates stay as they are, bit for bit.
     #[must_use]
     pub fn is_identity(&self) -> bool {
-        self.identity
+        self.route.is_none()
     }
 
     /// A coordinate of the one CRS in the other.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] when the coordinate lies outside the domain of either CRS: latitude beyond 90
-    /// degrees, not finite, or a place that the projection cannot bring back.
+    /// [`crate::ErrorKind::Usage`] when the coordinate lies outside the domain of either CRS or of a grid: latitude beyond
+    /// 90 degrees, not finite, or a place that the projection cannot bring back.
     pub fn project(&self, xy: [f64; 2]) -> Result<[f64; 2]> {
-        if self.identity && xy.iter().all(|v| v.is_finite()) {
-            return Ok(xy);
-        }
-        self.try_project(xy).ok_or_else(|| {
-            let [x, y] = xy;
-            let advice = if self.from.geographic && (y.abs() > 90.0 || x.abs() > 540.0) {
-                "these are no longitude and latitude in degrees; `--cutline-crs` says what they are"
-            } else {
-                "the place is outside the area for which one of the two is made"
-            };
-            Error::usage(format!(
-                "the coordinate ({x}, {y}) in {} cannot be expressed in {}: {advice}",
-                self.from.crs, self.to.crs
-            ))
-        })
+        let Some(route) = &self.route else {
+            return if xy.iter().all(|v| v.is_finite()) { Ok(xy) } else { Err(self.outside(xy)) };
+        };
+        route.project(xy).ok_or_else(|| self.outside(xy))
     }
 
-    fn try_project(&self, xy: [f64; 2]) -> Option<[f64; 2]> {
-        let place = self.from.to_hub(&self.hub, xy)?;
+    fn outside(&self, [x, y]: [f64; 2]) -> Error {
+        let angle = self.route.as_ref().and_then(|route| route.from.angle);
+        let advice = if angle.is_some_and(|unit| {
+            (y * unit).abs() > std::f64::consts::FRAC_PI_2 || (x * unit).abs() > 1.5 * std::f64::consts::TAU
+        }) {
+            "these are no longitude and latitude in degrees; `--cutline-crs` says what they are"
+        } else if self.route.as_ref().is_some_and(|route| route.shift.has_grid()) {
+            "the place is outside the grid of `--grid`, or outside the area for which one of the two is made"
+        } else {
+            "the place is outside the area for which one of the two is made"
+        };
+        let [from, to] = &self.names;
+        Error::usage(format!("the coordinate ({x}, {y}) in {from} cannot be expressed in {to}: {advice}"))
+    }
+}
+
+impl Route {
+    fn project(&self, xy: [f64; 2]) -> Option<[f64; 2]> {
+        let mut place = self.from.to_hub(&self.hub, xy)?;
+        if !self.shift.is_null() {
+            place = self.shift.apply(place)?;
+        }
         self.to.place_of(&self.hub, place)
     }
 }
 
 impl Side {
-    fn new(crs: &Crs) -> Result<Self> {
-        let Some(text) = crs.proj_string() else {
-            return Err(crs.epsg().map_or_else(
-                || {
-                    Error::unsupported(format!(
-                        "the CRS \"{crs}\" has no EPSG code and cogclip cannot project it; {WAY_OUT}"
-                    ))
-                },
-                super::crs::unlisted,
-            ));
-        };
-        let proj = proj(&without_datum(text, crs)?, crs)?;
-        // Other ellipsoids belong to datums that lie some hundred metres from WGS 84. A sphere is different: by
-        // convention its latitudes are those of the ellipsoid.
-        let (a, b) = proj.ellipse_parameters();
-        let is_sphere = (a - b).abs() < 1e-3 && (6_350_000.0..6_400_000.0).contains(&a);
-        let is_wgs84 = (a - 6_378_137.0).abs() < 1e-3 && (b - 6_356_752.314).abs() < 1e-2;
-        if !is_sphere && !is_wgs84 {
-            return Err(shifted(&format!("an ellipsoid of {a} by {b} m"), crs));
+    fn new(definition: &Definition, name: &str) -> Result<Self> {
+        let mut angle = None;
+        let mut text = Vec::new();
+        let is_geographic = definition.is_geographic();
+        for token in definition.tokens() {
+            let (key, value) = token.split_once('=').unwrap_or((token, ""));
+            if !PARAMETERS.contains(&key) {
+                return Err(Error::unsupported(format!(
+                    "the parameter `+{token}` of the CRS {name} is not one that cogclip can project with; {WAY_OUT}"
+                )));
+            }
+            match key {
+                "no_defs" | "type" | "wktext" => {}
+                // proj4rs knows degrees only.
+                "units" | "to_meter" if is_geographic => {
+                    angle = Some(angular_unit(value).ok_or_else(|| {
+                        Error::unsupported(format!("the unit `+{token}` of the CRS {name} is not known; {WAY_OUT}"))
+                    })?);
+                }
+                _ => text.push(format!("+{token}")),
+            }
         }
+        let proj = proj(&text.join(" "), name)?;
         // proj4rs computes eqc on a sphere whatever the ellipsoid, up to 20 km from where PROJ puts it.
-        if proj.projname() == "eqc" && !proj_tokens(text).iter().any(|token| token.starts_with("R=")) {
+        let (a, b) = proj.ellipse_parameters();
+        if proj.projname() == "eqc" && (a - b).abs() > 1e-3 {
             return Err(Error::unsupported(format!(
-                "cogclip cannot project {crs}: +proj=eqc on an ellipsoid; {WAY_OUT}"
+                "cogclip cannot project {name}: +proj=eqc on an ellipsoid; {WAY_OUT}"
             )));
         }
         if proj.is_geocent() {
-            return Err(Error::unsupported(format!("{crs} is geocentric: it has no plane to cut in")));
+            return Err(Error::unsupported(format!("{name} is geocentric: it has no plane to cut in")));
         }
-        Ok(Self { geographic: proj.is_latlong(), crs: crs.clone(), proj })
+        let angle = proj.is_latlong().then(|| angle.unwrap_or(DEGREE));
+        Ok(Self { proj, angle })
     }
 
+    fn ellipsoid(&self) -> Ellipsoid {
+        let (a, b) = self.proj.ellipse_parameters();
+        Ellipsoid { a, b, inverse_flattening: None }
+    }
+
+    #[expect(clippy::float_cmp, reason = "the very unit, not one like it")]
     fn is_plain_geographic(&self) -> bool {
-        self.geographic && self.proj.from_greenwich() == 0.0 && self.proj.is_normalized_axis()
+        self.angle == Some(DEGREE) && self.proj.from_greenwich() == 0.0 && self.proj.is_normalized_axis()
     }
 
     /// Longitude and latitude in radians of a coordinate; `None` outside the domain.
     fn to_hub(&self, hub: &Proj, xy: [f64; 2]) -> Option<[f64; 2]> {
         let place = self.inverse(hub, xy)?;
-        if self.geographic {
+        if self.angle.is_some() {
             return Some(place);
         }
         // A plane's coordinate beyond the edge of the world comes back as another one.
         let [x, y] = self.forward(hub, place)?;
-        let [place_x, place_y] = self.inverse(hub, [x, y])?;
         let back = (x - xy[0]).hypot(y - xy[1]);
         // One radian is an earth's radius: the same allowance in the plane's own unit.
         let allowed = ROUND_TRIP_DEGREES.to_radians() * 6_378_137.0 / self.proj.to_meter();
-        (back <= allowed && is_near([place_x, place_y], place)).then_some(place)
+        (back <= allowed && is_near(self.inverse(hub, [x, y])?, place)).then_some(place)
     }
 
     /// The coordinate of a longitude and latitude in radians; `None` outside the domain.
     fn place_of(&self, hub: &Proj, place: [f64; 2]) -> Option<[f64; 2]> {
         let xy = self.forward(hub, place)?;
-        if self.geographic {
+        if self.angle.is_some() {
             return Some(xy);
         }
         is_near(self.inverse(hub, xy)?, place).then_some(xy)
     }
 
     fn inverse(&self, hub: &Proj, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
-        let xy = if self.geographic {
-            (y.abs() <= 90.0 && x.abs() <= 540.0).then(|| [x.to_radians(), y.to_radians()])?
-        } else {
-            [x, y]
+        let xy = match self.angle {
+            Some(unit) => {
+                let [x, y] = [x * unit, y * unit];
+                let pole = std::f64::consts::FRAC_PI_2 + 1e-12;
+                (y.abs() <= pole && x.abs() <= 6.0 * pole).then_some([x, y])?
+            }
+            None => [x, y],
         };
         run(&self.proj, hub, xy)
     }
 
     fn forward(&self, hub: &Proj, place: [f64; 2]) -> Option<[f64; 2]> {
         let [x, y] = run(hub, &self.proj, place)?;
-        Some(if self.geographic { [x.to_degrees(), y.to_degrees()] } else { [x, y] })
+        Some(match self.angle {
+            Some(unit) => [x / unit, y / unit],
+            None => [x, y],
+        })
+    }
+}
+
+/// Radians in a degree.
+const DEGREE: f64 = std::f64::consts::PI / 180.0;
+
+/// Radians in the unit of a geographic CRS: PROJ's name of it, or its value in radians.
+fn angular_unit(text: &str) -> Option<f64> {
+    match text {
+        "deg" | "degree" | "degrees" => Some(DEGREE),
+        "grad" => Some(std::f64::consts::PI / 200.0),
+        "rad" => Some(1.0),
+        _ => text.parse().ok().filter(|unit: &f64| unit.is_finite() && *unit > 0.0),
     }
 }
 
@@ -197,41 +290,17 @@ fn is_near(a: [f64; 2], b: [f64; 2]) -> bool {
     east.hypot(north) <= ROUND_TRIP_DEGREES.to_radians()
 }
 
-fn proj(text: &str, crs: &Crs) -> Result<Proj> {
+fn proj(text: &str, name: &str) -> Result<Proj> {
     Proj::from_proj_string(text).map_err(|cause| {
-        Error::unsupported(format!("cogclip cannot project {crs}; {WAY_OUT}")).caused_by(cause.to_string())
+        Error::unsupported(format!("cogclip cannot project {name}; {WAY_OUT}")).caused_by(cause.to_string())
     })
 }
 
-/// The PROJ string without its datum, once it is clear that the datum calls for no shift: proj4rs then computes
-/// the projection and nothing else, as PROJ does, where it would otherwise go through geocentric coordinates.
-fn without_datum(text: &str, crs: &Crs) -> Result<String> {
-    let mut plain = Vec::new();
-    let mut ellipsoid = None;
-    for token in proj_tokens(text) {
-        let (name, value) = token.split_once('=').unwrap_or((token, ""));
-        if !PARAMETERS.contains(&name) {
-            return Err(Error::unsupported(format!(
-                "the parameter `+{token}` of the CRS {crs} is not one that cogclip can project with; {WAY_OUT}"
-            )));
-        }
-        match (name, value) {
-            ("no_defs" | "type" | "wktext", _) | ("nadgrids", "@null") => {}
-            ("datum", "WGS84") => ellipsoid = Some("+ellps=WGS84"),
-            ("datum", "NAD83") => ellipsoid = Some("+ellps=GRS80"),
-            ("towgs84", shifts) if shifts.split(',').all(|shift| shift.parse() == Ok(0.0)) => {}
-            ("datum" | "towgs84" | "nadgrids", _) => return Err(shifted(&format!("`+{token}`"), crs)),
-            _ => plain.push(format!("+{token}")),
-        }
-    }
-    plain.extend(ellipsoid.map(str::to_owned));
-    Ok(plain.join(" "))
-}
-
-fn shifted(what: &str, crs: &Crs) -> Error {
-    Error::unsupported(format!(
-        "the CRS {crs} has {what}: its datum is not WGS 84's, and cogclip has no datum shifts yet; {WAY_OUT}"
-    ))
+fn undefined(crs: &Crs) -> Error {
+    crs.epsg().map_or_else(
+        || Error::unsupported(format!("the CRS \"{crs}\" has no definition that cogclip can project; {WAY_OUT}")),
+        super::crs::unlisted,
+    )
 }
 
 #[cfg(test)]
