@@ -205,7 +205,7 @@ def steps(pipeline, source, target):
         head = "^;" if keeps_height else ""
         head += "" if segment is geocentric[0] and start == source["ellipsoid"] else f"@{start};"
         tail = "" if segment is geocentric[-1] and end == target["ellipsoid"] else f";@{end}"
-        texts.append(head + ";".join(transformations) + tail)
+        texts.append(head + (";".join(transformations) or "h0,0,0") + tail)
     return "|".join(texts)
 
 

@@ -6,7 +6,7 @@ mod geojson;
 
 use crate::error::{Error, Result};
 use crate::geo::project::Projector;
-use crate::geo::{Affine, Bounds, Crs};
+use crate::geo::{Affine, Bounds, Choice, Crs};
 use crate::limits::Limits;
 
 /// A closed ring, first point equal to the last, in world coordinates.
@@ -97,10 +97,25 @@ impl Cutline {
         if own.is_same(raster) {
             return Ok(Self { polygons: self.polygons.clone(), crs: Some(raster.clone()) });
         }
-        let projector = Projector::new(own, raster)?;
+        let choice = Choice {
+            area: None,
+            max_error: pixel_metres(raster, transform),
+            allow_ballpark: false,
+            grids: &[],
+        };
+        let projector = Projector::new(own, raster, &choice)?;
         let polygons = densify::project(&self.polygons, &projector, transform, limits)?;
         Ok(Self { polygons, crs: Some(raster.clone()) })
     }
+}
+
+/// Metres on the ground of the shorter side of a pixel; 0, which allows no datum shift, where that is not known.
+fn pixel_metres(crs: &Crs, transform: &Affine) -> f64 {
+    let [_, across, down_x, top, across_y, down] = transform.0;
+    let Some([east, north]) = crs.definition().map(|definition| definition.metres_per_unit(top)) else {
+        return 0.0;
+    };
+    (across * east).hypot(across_y * north).min((down_x * east).hypot(down * north))
 }
 
 #[cfg(test)]

@@ -172,7 +172,7 @@ mod tests {
     use super::super::Cutline;
     use super::*;
     use crate::error::ErrorKind;
-    use crate::geo::Crs;
+    use crate::geo::{Choice, Crs};
 
     fn ring(points: &[[f64; 2]], crs: &str) -> Cutline {
         Cutline {
@@ -207,7 +207,8 @@ mod tests {
         let projected = cutline.to_crs(&to, &north_up(pixel), &Limits::default()).unwrap();
         let outline = &projected.polygons[0].rings[0];
         assert_eq!(outline.first(), outline.last());
-        let projector = Projector::new(cutline.crs.as_ref().unwrap(), &to).unwrap();
+        let choice = Choice { area: None, max_error: 4.0, allow_ballpark: false, grids: &[] };
+        let projector = Projector::new(cutline.crs.as_ref().unwrap(), &to, &choice).unwrap();
         let mut worst = 0.0_f64;
         for pair in cutline.polygons[0].rings[0].windows(2) {
             assert!(outline.contains(&projector.project(pair[0]).unwrap()), "the vertices themselves stay");

@@ -141,7 +141,9 @@ impl Side {
     fn new(definition: &Definition, ellipsoid: Ellipsoid) -> Self {
         let ground = match definition.datum {
             Datum::Epsg(code) => match epsg::base(code) {
-                Some(base) if base.ellipsoid.is_sphere() && epsg::operations(HUB, code).is_none() => Ground::Sphere,
+                Some(base) if base.ellipsoid.is_sphere() && epsg::operations(HUB, code).is_none() => {
+                    Ground::Sphere
+                }
                 Some(base) => return Self { ground: Ground::Base(code, base), ellipsoid: base.ellipsoid },
                 None => Ground::Unknown,
             },
@@ -153,12 +155,16 @@ impl Side {
     }
 
     fn hub() -> Self {
-        Self { ground: epsg::base(HUB).map_or(Ground::Unknown, |base| Ground::Base(HUB, base)), ellipsoid: WGS84 }
+        Self {
+            ground: epsg::base(HUB).map_or(Ground::Unknown, |base| Ground::Base(HUB, base)),
+            ellipsoid: WGS84,
+        }
     }
 
     /// Whether it is of the earth's size.
     fn is_terrestrial(&self) -> bool {
-        (6_350_000.0..6_400_000.0).contains(&self.ellipsoid.a) && (6_330_000.0..6_400_000.0).contains(&self.ellipsoid.b)
+        (6_350_000.0..6_400_000.0).contains(&self.ellipsoid.a)
+            && (6_330_000.0..6_400_000.0).contains(&self.ellipsoid.b)
     }
 
     fn is_on(&self, datum: Option<u32>) -> bool {
@@ -235,7 +241,7 @@ fn refusal(from: &str, to: &str, operation: &Operation, max_error: f64) -> Error
 }
 
 fn no_grid_fits(from: &str, to: &str, grids: &[Arc<ShiftGrid>]) -> Error {
-    let listed: Vec<String> = grids.iter().map(|grid| grid.to_string()).collect();
+    let listed: Vec<String> = grids.iter().map(ToString::to_string).collect();
     Error::usage(format!(
         "no grid of `--grid` is for {from} and {to}: {}; leave it out, or give the one for these datums",
         listed.join("; ")
@@ -272,7 +278,9 @@ fn by_grid(from: &Side, to: &Side, grids: &[Arc<ShiftGrid>]) -> Result<Option<Le
             is_ballpark: false,
             covers_area: true,
         };
-        return Ok(Some(Leg::new(Shift::by_grid(grid, inverse), operation, Fit::Whole)));
+        // Who gives a grid has settled how good it is.
+        let leg = Leg { shift: Shift::by_grid(grid, inverse), operation, fit: Fit::Whole, at_least: 0.0 };
+        return Ok(Some(leg));
     }
     Ok(None)
 }
@@ -326,7 +334,9 @@ fn from_hub(side: &Side) -> Leg {
         Ground::Base(..) | Ground::Unknown => {
             let operation = Operation {
                 name: match side.ground {
-                    Ground::Base(_, base) => format!("Ballpark geographic offset from WGS 84 to {}", base.name),
+                    Ground::Base(_, base) => {
+                        format!("Ballpark geographic offset from WGS 84 to {}", base.name)
+                    }
                     _ => format!(
                         "Ballpark geographic offset from WGS 84 to an unknown datum on an ellipsoid of {} by {} m",
                         side.ellipsoid.a, side.ellipsoid.b
@@ -357,8 +367,9 @@ fn flipped(name: &str) -> String {
     if let Some(rest) = name.strip_prefix("Ballpark geographic offset from WGS 84 to ") {
         return format!("Ballpark geographic offset from {rest} to WGS 84");
     }
-    let inverse_of =
-        |step: &str| step.strip_prefix("Inverse of ").map_or_else(|| format!("Inverse of {step}"), str::to_owned);
+    let inverse_of = |step: &str| {
+        step.strip_prefix("Inverse of ").map_or_else(|| format!("Inverse of {step}"), str::to_owned)
+    };
     let mut steps: Vec<String> = name.split(" + ").map(inverse_of).collect();
     steps.reverse();
     steps.join(" + ")
@@ -430,7 +441,9 @@ fn turn_into(outer: [f64; 4], inner: [f64; 4], test: fn([f64; 4], [f64; 4]) -> b
 
 fn contains(outer: [f64; 4], inner: [f64; 4]) -> bool {
     let is_all_round = outer[2] - outer[0] >= 360.0;
-    (is_all_round || outer[0] <= inner[0] && inner[2] <= outer[2]) && outer[1] <= inner[1] && inner[3] <= outer[3]
+    (is_all_round || outer[0] <= inner[0] && inner[2] <= outer[2])
+        && outer[1] <= inner[1]
+        && inner[3] <= outer[3]
 }
 
 fn overlaps(one: [f64; 4], other: [f64; 4]) -> bool {
@@ -449,7 +462,8 @@ fn pick(candidates: &[Candidate], part: impl Fn(&Candidate) -> Option<[f64; 4]>)
     for candidate in candidates {
         let Some(size) = part(candidate).map(extent) else { continue };
         let is_better = best.is_none_or(|(best, best_size)| {
-            let (accuracy, best_accuracy) = (candidate.accuracy.unwrap_or(-1.0), best.accuracy.unwrap_or(-1.0));
+            let (accuracy, best_accuracy) =
+                (candidate.accuracy.unwrap_or(-1.0), best.accuracy.unwrap_or(-1.0));
             let is_more_accurate = accuracy >= 0.0 && accuracy < best_accuracy;
             #[expect(clippy::float_cmp, reason = "stated figures, not computed ones")]
             let is_narrower = accuracy == best_accuracy
@@ -477,9 +491,8 @@ fn chosen(lines: &'static str, from: Ellipsoid, to: Ellipsoid, area: Option<[f64
             if let Some(whole) = pick(&candidates, |candidate| candidate.part_with(area)) {
                 (whole, Fit::Whole, whole.accuracy)
             } else if let Some((partial, fit)) = centre.map(|best| (best, Fit::Centre)).or_else(|| {
-                let overlapping = |candidate: &Candidate| {
-                    turn_into(candidate.area, area, overlaps).map(|_| candidate.area)
-                };
+                let overlapping =
+                    |candidate: &Candidate| turn_into(candidate.area, area, overlaps).map(|_| candidate.area);
                 pick(&candidates, overlapping).map(|best| (best, Fit::Overlap))
             }) {
                 let corners = [at(west, south), at(east, south), at(east, north), at(west, north), centre];

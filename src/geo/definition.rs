@@ -74,9 +74,8 @@ impl Definition {
     /// Whether its coordinates are longitudes and latitudes.
     #[must_use]
     pub fn is_geographic(&self) -> bool {
-        self.tokens().any(|token| {
-            matches!(token, "proj=longlat" | "proj=latlong" | "proj=lonlat" | "proj=latlon")
-        })
+        self.tokens()
+            .any(|token| matches!(token, "proj=longlat" | "proj=latlong" | "proj=lonlat" | "proj=latlon"))
     }
 
     /// Whether both have the same parameters, in any order; their datums may differ.

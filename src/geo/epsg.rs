@@ -142,10 +142,7 @@ pub fn find(authority: Authority, code: u32) -> Option<Entry> {
         return Some(Entry { definition: Definition { proj, datum: Datum::Epsg(row.base) }, name: row.name });
     }
     let base = table.bases.get(&code).filter(|base| base.authority == authority)?;
-    Some(Entry {
-        definition: Definition { proj: base.proj(), datum: Datum::Epsg(code) },
-        name: base.name,
-    })
+    Some(Entry { definition: Definition { proj: base.proj(), datum: Datum::Epsg(code) }, name: base.name })
 }
 
 /// Why a code that PROJ knows is refused; `None` for codes that are not refused, or not known.
@@ -308,8 +305,11 @@ impl Parser {
             self.end_block(offset);
         }
         let mut fields = rest.split('\t');
-        let authority =
-            if kind.starts_with(|letter: char| letter.is_ascii_lowercase()) { Authority::Esri } else { Authority::Epsg };
+        let authority = if kind.starts_with(|letter: char| letter.is_ascii_lowercase()) {
+            Authority::Esri
+        } else {
+            Authority::Epsg
+        };
         match kind {
             "E" => {
                 let a = fields.next()?.parse().ok()?;

@@ -44,6 +44,7 @@ struct Route {
 #[derive(Clone)]
 struct Side {
     proj: Proj,
+    ellipsoid: Ellipsoid,
     /// Radians in the unit of longitudes and latitudes; `None` for a plane.
     angle: Option<f64>,
 }
@@ -90,18 +91,20 @@ impl Projector {
         let [from_name, to_name] = &names;
         let from_side = Side::new(from, from_name)?;
         let to_side = Side::new(to, to_name)?;
-        let (shift, operation) = datum::shift(
-            (from, from_side.ellipsoid(), from_name),
-            (to, to_side.ellipsoid(), to_name),
-            choice,
-        )?;
+        let (shift, operation) =
+            datum::shift((from, from_side.ellipsoid, from_name), (to, to_side.ellipsoid, to_name), choice)?;
         // Longitudes and latitudes are independent of the ellipsoid, planes are not.
         let is_same_plane =
             from_side.is_plain_geographic() && to_side.is_plain_geographic() || from.has_projection_of(to);
         let route = if shift.is_null() && is_same_plane {
             None
         } else {
-            Some(Route { from: from_side, shift, to: to_side, hub: proj("+proj=longlat +ellps=WGS84", from_name)? })
+            Some(Route {
+                from: from_side,
+                shift,
+                to: to_side,
+                hub: proj("+proj=longlat +ellps=WGS84", from_name)?,
+            })
         };
         Ok(Self { names, operation, route })
     }
@@ -186,16 +189,23 @@ impl Side {
                 // proj4rs knows degrees only.
                 "units" | "to_meter" if is_geographic => {
                     angle = Some(angular_unit(value).ok_or_else(|| {
-                        Error::unsupported(format!("the unit `+{token}` of the CRS {name} is not known; {WAY_OUT}"))
+                        Error::unsupported(format!(
+                            "the unit `+{token}` of the CRS {name} is not known; {WAY_OUT}"
+                        ))
                     })?);
                 }
                 _ => text.push(format!("+{token}")),
             }
         }
         let proj = proj(&text.join(" "), name)?;
+        // Some projections take the ellipsoid for a sphere, and say so of themselves.
+        text.retain(|token| {
+            ["+ellps=", "+a=", "+b=", "+rf=", "+f=", "+R="].iter().any(|key| token.starts_with(key))
+        });
+        let (a, b) = self::proj(&format!("+proj=longlat {}", text.join(" ")), name)?.ellipse_parameters();
+        let ellipsoid = Ellipsoid { a, b, inverse_flattening: None };
         // proj4rs computes eqc on a sphere whatever the ellipsoid, up to 20 km from where PROJ puts it.
-        let (a, b) = proj.ellipse_parameters();
-        if proj.projname() == "eqc" && (a - b).abs() > 1e-3 {
+        if proj.projname() == "eqc" && !ellipsoid.is_sphere() {
             return Err(Error::unsupported(format!(
                 "cogclip cannot project {name}: +proj=eqc on an ellipsoid; {WAY_OUT}"
             )));
@@ -204,12 +214,7 @@ impl Side {
             return Err(Error::unsupported(format!("{name} is geocentric: it has no plane to cut in")));
         }
         let angle = proj.is_latlong().then(|| angle.unwrap_or(DEGREE));
-        Ok(Self { proj, angle })
-    }
-
-    fn ellipsoid(&self) -> Ellipsoid {
-        let (a, b) = self.proj.ellipse_parameters();
-        Ellipsoid { a, b, inverse_flattening: None }
+        Ok(Self { proj, ellipsoid, angle })
     }
 
     #[expect(clippy::float_cmp, reason = "the very unit, not one like it")]
@@ -298,7 +303,11 @@ fn proj(text: &str, name: &str) -> Result<Proj> {
 
 fn undefined(crs: &Crs) -> Error {
     crs.epsg().map_or_else(
-        || Error::unsupported(format!("the CRS \"{crs}\" has no definition that cogclip can project; {WAY_OUT}")),
+        || {
+            Error::unsupported(format!(
+                "the CRS \"{crs}\" has no definition that cogclip can project; {WAY_OUT}"
+            ))
+        },
         super::crs::unlisted,
     )
 }
@@ -306,85 +315,90 @@ fn undefined(crs: &Crs) -> Error {
 #[cfg(test)]
 #[expect(clippy::print_stdout, reason = "how close the numbers came belongs to the test's output")]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
     use std::io::Read;
 
+    use super::super::epsg::{self, Authority};
     use super::*;
     use crate::error::ErrorKind;
 
-    /// EPSG code, longitude, latitude, x, y: computed by PROJ, see scripts/make-epsg.py.
-    fn points() -> Vec<(u32, [f64; 2], [f64; 2])> {
+    /// Accepts what is of known accuracy, for a place.
+    fn at([lon, lat]: [f64; 2]) -> Choice<'static> {
+        Choice {
+            area: Some([lon, lat, lon, lat]),
+            max_error: f64::INFINITY,
+            allow_ballpark: false,
+            grids: &[],
+        }
+    }
+
+    fn definition(code: &str) -> Definition {
+        let (authority, code) = code.split_once(':').unwrap();
+        let authority = if authority == "EPSG" { Authority::Epsg } else { Authority::Esri };
+        epsg::find(authority, code.parse().unwrap())
+            .unwrap_or_else(|| panic!("{code} is not listed"))
+            .definition
+    }
+
+    fn between(from: &str, to: &str, choice: &Choice<'_>) -> Result<Projector> {
+        let names = [from.to_owned(), to.to_owned()];
+        Projector::between(&definition(from), &definition(to), names, choice)
+    }
+
+    /// Degrees of latitude of about that many metres.
+    fn metres(degrees: f64) -> f64 {
+        degrees * 111_320.0
+    }
+
+    /// PROJ and proj4rs sum the same series in another order, and stop iterating when a step is small: a millimetre is what
+    /// is promised, a tenth of it is asked of these points.
+    const METRES: f64 = 1e-4;
+
+    /// Two points of each code, computed by PROJ: `scripts/crs-agreement.py --sample`, which compares many more.
+    #[test]
+    fn every_code_agrees_with_proj_both_ways() {
         let mut text = String::new();
         let data = include_bytes!("../../testdata/projected-points.tsv.gz");
         flate2::read::GzDecoder::new(data.as_slice()).read_to_string(&mut text).unwrap();
-        text.lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(|line| {
-                let f: Vec<&str> = line.split('\t').collect();
-                let n: Vec<f64> = f[1..].iter().map(|v| v.parse().unwrap()).collect();
-                (f[0].parse().unwrap(), [n[0], n[1]], [n[2], n[3]])
-            })
-            .collect()
-    }
-
-    /// PROJ and proj4rs sum the same series in another order: 1e-6 m is some thousand units in the last place of
-    /// an easting, and a hundred thousandth of the finest pixel.
-    const METRES: f64 = 1e-6;
-    /// Inverse series stop iterating when a step is below 1e-10 radians: what is left is about its square in PROJ,
-    /// and somewhat more in proj4rs. 1e-10 degrees are 0.01 mm.
-    const DEGREES: f64 = 1e-10;
-
-    #[test]
-    fn every_code_agrees_with_proj_both_ways() {
-        let (mut wrong, mut worst) = (HashMap::new(), (0.0_f64, 0.0_f64));
-        let points = points();
-        let mut codes = std::collections::HashSet::new();
-        for (code, place, expected) in &points {
-            codes.insert(*code);
-            let crs = Crs::from_epsg(*code).unwrap();
-            let there = Projector::new(&Crs::wgs84(), &crs).and_then(|p| p.project(*place));
-            let back = Projector::new(&crs, &Crs::wgs84()).and_then(|p| p.project(*expected));
-            let (there, back) = match (there, back) {
+        let (mut wrong, mut worst, mut points) = (BTreeMap::new(), (0.0_f64, 0.0_f64), 0);
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let numbers: Vec<f64> = fields[1..].iter().map(|field| field.parse().unwrap()).collect();
+            let (code, place, expected) = (fields[0], [numbers[0], numbers[1]], [numbers[2], numbers[3]]);
+            points += 1;
+            let projector = match between("EPSG:4326", code, &at(place)) {
+                Ok(projector) => projector,
+                Err(error) => {
+                    wrong.insert(code, error.to_string());
+                    continue;
+                }
+            };
+            let (there, back) = match (projector.project(place), projector.inverse().project(expected)) {
                 (Ok(there), Ok(back)) => (there, back),
                 (Err(error), _) | (_, Err(error)) => {
-                    wrong.insert(*code, error.to_string());
+                    wrong.insert(code, error.to_string());
                     continue;
                 }
             };
             let off = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).abs().max((a[1] - b[1]).abs());
-            let unit = if crs.is_geographic() {
-                111_320.0
-            } else {
-                proj(crs.proj_string().unwrap(), &crs).unwrap().to_meter()
-            };
-            let forward = off(there, *expected) * unit;
+            let forward = off(there, expected) * definition(code).metres_per_unit(0.0)[1];
             let turn = ((back[0] - place[0]) / 360.0).round() * 360.0;
-            let inverse = off([back[0] - turn, back[1]], *place);
-            if forward > METRES || inverse > DEGREES {
-                wrong.insert(
-                    *code,
-                    format!("{forward:e} m, {inverse:e} degrees: {}", crs.proj_string().unwrap()),
-                );
+            let inverse = metres(off([back[0] - turn, back[1]], place));
+            if forward > METRES || inverse > METRES {
+                wrong.insert(code, format!("{forward:e} m, {inverse:e} m: {}", definition(code).proj));
             } else {
                 worst = (worst.0.max(forward), worst.1.max(inverse));
             }
         }
-        let mut wrong: Vec<_> = wrong.into_iter().collect();
-        wrong.sort();
-        println!(
-            "{} points of {} codes; worst {:e} m, {:e} degrees",
-            points.len(),
-            codes.len(),
-            worst.0,
-            worst.1
-        );
-        assert!(wrong.is_empty(), "{} codes: {wrong:#?}", wrong.len());
+        println!("{points} points; worst {:e} m, {:e} m", worst.0, worst.1);
+        assert!(points > 10_000 && wrong.is_empty(), "{} codes: {wrong:#?}", wrong.len());
     }
 
     #[track_caller]
     fn refused(from: &str, to: &str, xy: [f64; 2], words: &[&str]) {
         let (from, to) = (Crs::parse(from).unwrap(), Crs::parse(to).unwrap());
-        let error = Projector::new(&from, &to).and_then(|p| p.project(xy)).unwrap_err();
+        let choice = Choice { area: None, max_error: 1.0, allow_ballpark: false, grids: &[] };
+        let error = Projector::new(&from, &to, &choice).and_then(|p| p.project(xy)).unwrap_err();
         for word in words {
             assert!(error.to_string().contains(word), "{error}");
         }
@@ -401,13 +415,35 @@ mod tests {
         // A quarter of the equator away from the zone: there the projection goes to infinity.
         refused("EPSG:4326", "EPSG:32633", [105.0, 0.0], &["EPSG:32633"]);
         refused("EPSG:3857", "EPSG:4326", [3e7, 0.0], &["EPSG:3857"]);
-        refused("EPSG:27700", "EPSG:4326", [0.0, 0.0], &["EPSG:27700", "--cutline-crs source"]);
+        refused(
+            "EPSG:27700",
+            "EPSG:4326",
+            [0.0, 0.0],
+            &[
+                "EPSG:27700",
+                "EPSG:4326",
+                "OSGB36 to WGS 84 (6)",
+                "2 m",
+                "1 m",
+                "--max-crs-error",
+                "--allow-ballpark",
+                "--grid",
+            ],
+        );
         refused("EPSG:4326", "EPSG:99999", [0.0, 0.0], &["EPSG:99999"]);
-        refused("EPSG:4283", "EPSG:7844", [150.0, -30.0], &["datum"]);
-        refused("+proj=utm +zone=33 +ellps=bessel", "EPSG:4326", [5e5, 5e6], &["datum"]);
-        refused("+proj=utm +zone=33 +a=6377397.155 +rf=299.15", "EPSG:4326", [5e5, 5e6], &["datum"]);
-        refused("+proj=longlat +datum=NAD27", "EPSG:4326", [1.0, 1.0], &["NAD27"]);
-        refused("+proj=tmerc +ellps=GRS80 +towgs84=1,2,3", "EPSG:4326", [1.0, 1.0], &["towgs84"]);
+        refused(
+            "+proj=utm +zone=33 +ellps=bessel",
+            "EPSG:4326",
+            [5e5, 5e6],
+            &["unknown", "--allow-ballpark"],
+        );
+        refused(
+            "+proj=utm +zone=33 +a=6377397.155 +rf=299.15",
+            "EPSG:4326",
+            [5e5, 5e6],
+            &["unknown", "--allow-ballpark"],
+        );
+        refused("EPSG:4267", "EPSG:4326", [1.0, 1.0], &["NAD27", "20 m"]);
         refused("+proj=ob_tran +o_proj=longlat", "EPSG:4326", [1.0, 1.0], &["o_proj"]);
         refused("+proj=eck4 +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eck4"]);
         refused("+proj=eqc +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eqc"]);
@@ -417,34 +453,39 @@ mod tests {
     #[test]
     fn the_same_datum_and_plane_moves_no_bit() {
         let place = [12.345_678_901_234_567, 45.678_901_234_567_89];
-        for (from, to) in
-            [("EPSG:4326", "OGC:CRS84"), ("EPSG:4258", "EPSG:4326"), ("EPSG:27700", "epsg:27700")]
-        {
-            let (from, to) = (Crs::parse(from).unwrap(), Crs::parse(to).unwrap());
-            if from.proj_string().is_some() {
-                let got = Projector::new(&from, &to).unwrap().project(place).unwrap();
-                assert_eq!(got.map(f64::to_bits), place.map(f64::to_bits));
-            }
+        // ETRS89 and WGS 84 are on different ellipsoids, which matter to planes only.
+        for (from, to) in [
+            ("EPSG:4326", "EPSG:4326"),
+            ("EPSG:4258", "EPSG:4326"),
+            ("EPSG:27700", "EPSG:27700"),
+            ("EPSG:32633", "EPSG:32633"),
+        ] {
+            let projector = between(from, to, &at(place)).unwrap();
+            assert!(projector.is_identity() && projector.inverse().is_identity(), "{from} {to}");
+            assert_eq!(projector.project(place).unwrap().map(f64::to_bits), place.map(f64::to_bits));
         }
+        assert!(!between("EPSG:25833", "EPSG:32633", &at(place)).unwrap().is_identity());
     }
 
     /// Expected values by PROJ 9.8.1: the sphere's latitudes are the ellipsoid's (MODIS), and web Mercator's too.
     #[test]
     fn spheres_take_latitudes_as_they_are() {
         let check = |to: &str, expected: [f64; 2]| {
-            let got = Projector::new(&Crs::wgs84(), &Crs::parse(to).unwrap())
-                .unwrap()
-                .project([10.0, 50.0])
-                .unwrap();
+            let choice = Choice { area: None, max_error: 0.0, allow_ballpark: false, grids: &[] };
+            let projector = Projector::new(&Crs::wgs84(), &Crs::parse(to).unwrap(), &choice).unwrap();
+            let got = projector.project([10.0, 50.0]).unwrap();
             assert!(
-                (got[0] - expected[0]).abs() < METRES && (got[1] - expected[1]).abs() < METRES,
+                (got[0] - expected[0]).abs() < 1e-6 && (got[1] - expected[1]).abs() < 1e-6,
                 "{to}: {got:?}"
             );
+            projector.operation().clone()
         };
         check("EPSG:3857", [1_113_194.907_932_735_7, 6_446_275.841_017_161]);
-        check(
+        let operation = check(
             "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs",
             [714_748.016_690_428_5, 5_559_752.598_832_616],
         );
+        assert_eq!((operation.accuracy, operation.is_ballpark), (Some(0.0), false));
+        assert!(operation.name.starts_with("sphere"));
     }
 }

@@ -77,8 +77,7 @@ impl Shift {
     /// The Helmert transformation of `+towgs84`: metres, seconds of arc, parts per million, position vector.
     pub(super) fn by_helmert(parameters: &[f64; 7], from: Ellipsoid, to: Ellipsoid) -> Self {
         let helmert = Helmert::new(parameters, [0.0; 3], Rotation::Linear, Direction::Forward);
-        let geocentric =
-            Part::Geocentric { from, to, keeps_height: false, transformations: vec![helmert] };
+        let geocentric = Part::Geocentric { from, to, keeps_height: false, transformations: vec![helmert] };
         Self { parts: vec![geocentric] }
     }
 
@@ -96,7 +95,8 @@ impl Shift {
         for (index, text) in texts.iter().enumerate() {
             if let Some(seconds) = text.strip_prefix('g') {
                 let (north, east) = seconds.split_once(',')?;
-                let [east, north] = [east, north].map(|text| text.parse::<f64>().ok().map(radians_of_seconds));
+                let [east, north] =
+                    [east, north].map(|text| text.parse::<f64>().ok().map(radians_of_seconds));
                 parts.push(Part::Offset([east?, north?]));
             } else if let Some(degrees) = text.strip_prefix('m') {
                 parts.push(Part::Offset([degrees.parse::<f64>().ok()?.to_radians(), 0.0]));
@@ -109,7 +109,11 @@ impl Shift {
                         keeps_height = true;
                     } else if let Some(number) = item.strip_prefix('@') {
                         let ellipsoid = epsg::numbered_ellipsoid(number.parse().ok()?)?;
-                        if transformations.is_empty() { start = Some(ellipsoid) } else { end = Some(ellipsoid) }
+                        if transformations.is_empty() {
+                            start = Some(ellipsoid)
+                        } else {
+                            end = Some(ellipsoid)
+                        }
                     } else {
                         transformations.push(Helmert::parse(item)?);
                     }
