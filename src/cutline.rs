@@ -14,7 +14,7 @@ pub use repair::Repairs;
 
 use crate::error::{Error, Result};
 use crate::geo::datum::Operation;
-use crate::geo::{Affine, Bounds, Crs};
+use crate::geo::{Affine, Bounds, Choice, Crs};
 use crate::grid::Size;
 use crate::limits::Limits;
 use crate::vector::{Feature, Layer, Query, Winding, geojson};
@@ -174,6 +174,15 @@ pub struct Frame {
     /// Whether a pixel can only belong by its centre. Then a polygon on another turn of longitude, which reaches into the
     /// raster by less than half a pixel, is left out; it would make the window as wide as the world.
     pub by_centre: bool,
+}
+
+/// Metres on the ground of the shorter side of a pixel; 0, which allows no datum shift, where that is not known.
+fn pixel_metres(crs: &Crs, transform: &Affine) -> f64 {
+    let [_, across, down_x, top, across_y, down] = transform.0;
+    let Some([east, north]) = crs.definition().map(|definition| definition.metres_per_unit(top)) else {
+        return 0.0;
+    };
+    (across * east).hypot(across_y * north).min((down_x * east).hypot(down * north))
 }
 
 #[cfg(test)]

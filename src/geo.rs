@@ -4,13 +4,18 @@ mod base;
 pub mod crs;
 pub mod datum;
 pub mod definition;
-mod epsg;
+pub mod epsg;
 pub mod grid_shift;
 pub mod keys;
 pub mod project;
+mod shift;
 
 pub use crs::Crs;
+pub use datum::{Choice, Operation};
+pub use definition::{Datum, Definition};
+pub use grid_shift::ShiftGrid;
 pub use keys::GeoKeys;
+pub use project::Projector;
 
 use crate::grid::PixelRect;
 

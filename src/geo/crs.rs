@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use super::epsg;
+use super::definition::{Datum, Definition};
+use super::epsg::{self, Authority};
 use crate::error::{Error, Result};
 
 /// What an error about a CRS that cannot be projected tells the user to do.
@@ -36,7 +37,7 @@ impl Crs {
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] for a code that is not in the table.
     pub fn from_epsg(code: u32) -> Result<Self> {
-        let entry = epsg::find(code).ok_or_else(|| unlisted(code))?;
+        let entry = epsg::find(Authority::Epsg, code).ok_or_else(|| unlisted(code))?;
         Ok(Self(Kind::Epsg(code, Some(entry))))
     }
 
@@ -111,7 +112,7 @@ impl Crs {
 
     /// The CRS of an EPSG code, in the table or not; projecting one that is not is the error.
     pub(super) fn from_any_epsg(code: u32) -> Self {
-        Self(Kind::Epsg(code, epsg::find(code)))
+        Self(Kind::Epsg(code, epsg::find(Authority::Epsg, code)))
     }
 
     /// A CRS of which only the name is known.
@@ -140,20 +141,37 @@ impl Crs {
     pub fn proj_string(&self) -> Option<&str> {
         match &self.0 {
             Kind::Crs84 => Some("+proj=longlat +datum=WGS84"),
-            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.proj),
+            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.definition.proj.as_str()),
             Kind::Proj(text) => Some(text),
             Kind::Named(_) => None,
         }
     }
 
-    /// The EPSG code of the geographic CRS below it, where it is known: it tells datums apart that share an
-    /// ellipsoid, and so a PROJ string.
-    pub(super) fn base(&self) -> Option<u32> {
-        match &self.0 {
-            Kind::Crs84 => Some(4326),
-            Kind::Epsg(_, entry) => entry.as_ref().map(|entry| entry.base),
-            Kind::Proj(_) | Kind::Named(_) => None,
+    /// What places its coordinates; `None` when it has only a name, or a code that the table lacks.
+    #[must_use]
+    pub fn definition(&self) -> Option<Definition> {
+        let text = match &self.0 {
+            Kind::Crs84 => return epsg::find(Authority::Epsg, 4326).map(|entry| entry.definition),
+            Kind::Epsg(_, entry) => return entry.as_ref().map(|entry| entry.definition.clone()),
+            Kind::Proj(text) => text,
+            Kind::Named(_) => return None,
+        };
+        let mut datum = Datum::Unknown;
+        let mut kept = Vec::new();
+        for token in proj_tokens(text) {
+            match token {
+                "datum=WGS84" => {
+                    datum = Datum::Epsg(4326);
+                    kept.push("+a=6378137 +rf=298.257223563".to_owned());
+                }
+                "datum=NAD83" => {
+                    datum = Datum::Epsg(4269);
+                    kept.push("+a=6378137 +rf=298.257222101".to_owned());
+                }
+                _ => kept.push(format!("+{token}")),
+            }
         }
+        Some(Definition { proj: kept.join(" "), datum })
     }
 
     /// Whether coordinates of one are coordinates of the other, bit for bit: the same code, or the same
@@ -164,11 +182,9 @@ impl Crs {
             return a == b;
         }
         // A citation says too little to conclude that two CRSs are the same.
-        let (Some(a), Some(b)) = (self.proj_string(), other.proj_string()) else { return false };
+        let (Some(a), Some(b)) = (self.definition(), other.definition()) else { return false };
         // `+ellps=GRS80` does not say which of the datums on it is meant, so a code is not equal to it.
-        let one_has_a_code = self.base().is_some() || other.base().is_some();
-        let names_datum = |text: &str| proj_tokens(text).iter().any(|token| token.starts_with("datum="));
-        sorted_tokens(a) == sorted_tokens(b) && (!one_has_a_code || names_datum(a))
+        a.datum == b.datum && a.has_projection_of(&b)
     }
 
     /// Whether its coordinates are longitude and latitude in degrees. `false` when that is not known.
@@ -202,14 +218,6 @@ pub(super) fn unlisted(code: u32) -> Error {
 /// The parameters of a PROJ string, without their `+`.
 pub(super) fn proj_tokens(text: &str) -> Vec<&str> {
     text.split_whitespace().map(|token| token.strip_prefix('+').unwrap_or(token)).collect()
-}
-
-/// The parameters that carry meaning, in one order.
-fn sorted_tokens(text: &str) -> Vec<&str> {
-    let mut tokens = proj_tokens(text);
-    tokens.retain(|token| !matches!(*token, "no_defs" | "type=crs" | "wktext"));
-    tokens.sort_unstable();
-    tokens
 }
 
 /// At most the first 80 characters, so that a message stays one line.
@@ -268,10 +276,10 @@ mod tests {
         ] {
             assert_eq!(Crs::parse(text).unwrap_err().kind(), kind, "{text}");
         }
-        let error = Crs::from_epsg(27700).unwrap_err();
+        let error = Crs::from_epsg(99999).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(
-            error.to_string().contains("EPSG:27700") && error.to_string().contains("--cutline-crs source")
+            error.to_string().contains("EPSG:99999") && error.to_string().contains("--cutline-crs source")
         );
     }
 
@@ -281,10 +289,10 @@ mod tests {
         assert!(same("+proj=utm +zone=33 +datum=WGS84 +units=m +no_defs", "EPSG:32633"));
         assert!(same("+zone=33 +proj=utm +ellps=GRS80", "+proj=utm +zone=33 +ellps=GRS80 +type=crs"));
         assert!(same("EPSG:27700", "urn:ogc:def:crs:EPSG::27700"));
-        // GDA94 and GDA2020: the same string, 1.8 m apart
+        // GDA94 and GDA2020: the same projection, 1.8 m apart
         assert_eq!(
-            Crs::parse("EPSG:28355").unwrap().proj_string(),
-            Crs::parse("EPSG:7855").unwrap().proj_string()
+            Crs::parse("EPSG:28355").unwrap().definition().map(|definition| definition.proj),
+            Crs::parse("EPSG:7855").unwrap().definition().map(|definition| definition.proj)
         );
         assert!(!same("EPSG:28355", "EPSG:7855"));
         assert!(!same("+proj=utm +zone=55 +south +ellps=GRS80 +units=m", "EPSG:7855"));

@@ -1,84 +1,378 @@
-//! EPSG codes: PROJ strings and base CRSs, from a table that `scripts/make-epsg.py` makes from PROJ's database.
+//! Codes of EPSG and ESRI: CRSs, datums, ellipsoids, meridians, units and datum operations, from a table that
+//! `scripts/make-crs-table.py` makes from PROJ's database and describes line by line.
 //!
-//! Listed are only CRSs on datums that PROJ takes to WGS 84 without any shift, and only those that proj4rs
-//! projects as PROJ does: what is not listed is refused, never put in a slightly wrong place.
+//! What is not listed, or listed as refused, is never put in a slightly wrong place: it cannot be projected.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::OnceLock;
 
 use flate2::read::GzDecoder;
 
-/// Lines `code TAB base TAB PROJ string`, and lines `=base TAB base` for pairs of datums between which PROJ applies
-/// no shift; the first line, a comment, tells the versions of PROJ and of the EPSG database.
-const TABLE: &[u8] = include_bytes!("epsg.tsv.gz");
+use super::definition::{Datum, Definition};
 
-/// One CRS of the table.
+/// The table; its first line tells the versions of PROJ, EPSG and ESRI.
+const TABLE: &[u8] = include_bytes!("crs-table.tsv.gz");
+
+/// Who gave a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Authority {
+    /// The EPSG dataset of the IOGP.
+    Epsg,
+    /// ESRI's codes, where EPSG has none.
+    Esri,
+}
+
+impl Authority {
+    /// Its name as it stands before codes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epsg => "EPSG",
+            Self::Esri => "ESRI",
+        }
+    }
+}
+
+/// A CRS of the table: geographic 2D, projected, or the horizontal part of a compound one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// What places coordinates. Its datum is always [`Datum::Epsg`].
+    pub definition: Definition,
+    /// Its name in the authority's database.
+    pub name: &'static str,
+}
+
+/// An ellipsoid of revolution, in metres.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Entry {
-    /// EPSG code of its geographic CRS: stands for its datum.
-    pub(super) base: u32,
-    /// Its PROJ string.
-    pub(super) proj: &'static str,
+pub struct Ellipsoid {
+    /// Semi-major axis.
+    pub a: f64,
+    /// Semi-minor axis.
+    pub b: f64,
+    /// Inverse flattening, where that is what defines it; `None` for spheres and where `b` does.
+    pub inverse_flattening: Option<f64>,
+}
+
+impl Ellipsoid {
+    /// As parameters of a PROJ string: `+a=6378137 +rf=298.257223563`, or `+a= +b=`.
+    #[must_use]
+    pub fn proj(&self) -> String {
+        match self.inverse_flattening {
+            Some(rf) => format!("+a={} +rf={rf}", self.a),
+            None => format!("+a={} +b={}", self.a, self.b),
+        }
+    }
+
+    /// Whether both axes are alike within a millimetre.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.a - other.a).abs() < 1e-3 && (self.b - other.b).abs() < 1e-3
+    }
+
+    /// Whether it is a sphere.
+    #[must_use]
+    pub fn is_sphere(&self) -> bool {
+        (self.a - self.b).abs() < 1e-3
+    }
+}
+
+/// A geographic 2D CRS, which stands for its datum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Base {
+    /// Who gave its code. No code is given by both.
+    pub(super) authority: Authority,
+    /// Bases with the same number are on the same datum, down to its meridian.
+    pub(super) datum: u32,
+    /// Its ellipsoid.
+    pub(super) ellipsoid: Ellipsoid,
+    /// Degrees of its prime meridian east of Greenwich.
+    pub(super) meridian: f64,
+    /// PROJ's name of its unit; empty for degrees.
+    unit: &'static str,
+    /// Its name.
+    pub(super) name: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Projected {
+    base: u32,
+    name: &'static str,
+    proj: &'static str,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    entries: HashMap<u32, Entry>,
-    equal: HashSet<(u32, u32)>,
+    ellipsoids: Vec<Ellipsoid>,
+    ellipsoid_codes: HashMap<u32, usize>,
+    meridians: HashMap<u32, f64>,
+    units: HashMap<u32, f64>,
+    bases: HashMap<u32, Base>,
+    names: HashMap<&'static str, u32>,
+    /// The lines of the operations from the base of the first code to that of the second.
+    operations: HashMap<(u32, u32), &'static str>,
+    projected: HashMap<(Authority, u32), Projected>,
+    horizontals: HashMap<(Authority, u32), u32>,
+    refused: HashMap<(Authority, u32), &'static str>,
 }
 
-/// The entry of a code; `None` when the table lacks it.
-pub(super) fn find(code: u32) -> Option<Entry> {
-    table().entries.get(&code).copied()
-}
-
-/// Whether PROJ leaves coordinates as they are between the datums of two base CRSs of the table: datums that are
-/// both taken to WGS 84 without a shift may still lie metres apart.
-pub(super) fn datums_agree(a: u32, b: u32) -> bool {
-    a == b || a == 4326 || b == 4326 || table().equal.contains(&(a.min(b), a.max(b)))
-}
-
-fn table() -> &'static Table {
-    static TEXT: OnceLock<String> = OnceLock::new();
-    static PARSED: OnceLock<Table> = OnceLock::new();
-    PARSED.get_or_init(|| {
-        let text = TEXT.get_or_init(|| {
-            let mut text = String::new();
-            // The bytes are our own and a test reads every line of them; were they broken, all codes were refused.
-            GzDecoder::new(TABLE).read_to_string(&mut text).map(|_| text).unwrap_or_default()
-        });
-        let mut table = Table::default();
-        for line in text.lines() {
-            let mut fields = line.split('\t');
-            let (Some(first), Some(second)) = (fields.next(), fields.next()) else { continue };
-            if let Some(low) = first.strip_prefix('=') {
-                if let (Ok(low), Ok(high)) = (low.parse(), second.parse()) {
-                    table.equal.insert((low, high));
-                }
-            } else if let (Ok(code), Ok(base), Some(proj)) = (first.parse(), second.parse(), fields.next()) {
-                table.entries.insert(code, Entry { base, proj });
-            }
+/// The CRS of a code; `None` when the table lacks or refuses it. For a compound CRS it is its horizontal part.
+#[must_use]
+pub fn find(authority: Authority, code: u32) -> Option<Entry> {
+    let table = table();
+    let code = table.horizontals.get(&(authority, code)).copied().unwrap_or(code);
+    if let Some(row) = table.projected.get(&(authority, code)) {
+        let base = table.bases.get(&row.base)?;
+        let mut proj = String::from("+proj=");
+        let mut tokens = row.proj.split(' ');
+        proj.push_str(tokens.next()?);
+        let mut has_ellipsoid = false;
+        for token in tokens {
+            has_ellipsoid |= ["a=", "R=", "ellps="].iter().any(|name| token.starts_with(name));
+            proj.push_str(" +");
+            proj.push_str(token);
         }
-        table
+        if !has_ellipsoid {
+            proj.push(' ');
+            proj.push_str(&base.ellipsoid.proj());
+        }
+        if base.meridian != 0.0 {
+            proj.push_str(&format!(" +pm={}", base.meridian));
+        }
+        return Some(Entry { definition: Definition { proj, datum: Datum::Epsg(row.base) }, name: row.name });
+    }
+    let base = table.bases.get(&code).filter(|base| base.authority == authority)?;
+    Some(Entry { definition: Definition { proj: base.proj(), datum: Datum::Epsg(code) }, name: base.name })
+}
+
+/// Why a code that PROJ knows is refused; `None` for codes that are not refused, or not known.
+#[must_use]
+pub fn refusal(authority: Authority, code: u32) -> Option<&'static str> {
+    let table = table();
+    let code = table.horizontals.get(&(authority, code)).copied().unwrap_or(code);
+    table.refused.get(&(authority, code)).copied()
+}
+
+/// The code of the geographic 2D CRS that stands for a datum, by the name of the datum or of a geographic CRS: EPSG's,
+/// its aliases, ESRI's `D_North_American_1927` or `GCS_North_American_1927`, WKT 1's `OSGB_1936`. Case, spaces,
+/// underscores, other signs and accents do not count.
+#[must_use]
+pub fn datum_by_name(name: &str) -> Option<u32> {
+    // No name of the table is that long.
+    if name.len() > 300 {
+        return None;
+    }
+    table().names.get(normal_name(name).as_str()).copied()
+}
+
+/// The ellipsoid of an EPSG code (7xxx).
+#[must_use]
+pub fn ellipsoid(code: u32) -> Option<Ellipsoid> {
+    let table = table();
+    table.ellipsoid_codes.get(&code).and_then(|index| table.ellipsoids.get(*index)).copied()
+}
+
+/// Degrees east of Greenwich of the prime meridian of an EPSG code (89xx), as PROJ rounds them.
+#[must_use]
+pub fn prime_meridian(code: u32) -> Option<f64> {
+    table().meridians.get(&code).copied()
+}
+
+/// Metres in the linear unit, or radians in the angular unit, of an EPSG code (9xxx). Sexagesimal ones are no factors and
+/// are not listed.
+#[must_use]
+pub fn unit(code: u32) -> Option<f64> {
+    table().units.get(&code).copied()
+}
+
+/// The versions of PROJ, EPSG and ESRI that the table is made from, as one line.
+#[must_use]
+pub fn version() -> &'static str {
+    text().lines().next().unwrap_or_default().trim_start_matches("# ")
+}
+
+/// The geographic CRS of a code of either authority.
+pub(super) fn base(code: u32) -> Option<&'static Base> {
+    table().bases.get(&code)
+}
+
+/// The lines of the operations from one base to another, in PROJ's order; `None` when PROJ has none without a grid, or
+/// has them the other way round.
+pub(super) fn operations(from: u32, to: u32) -> Option<&'static str> {
+    table().operations.get(&(from, to)).copied()
+}
+
+/// The table's ellipsoid of a number: operations refer to them.
+pub(super) fn numbered_ellipsoid(number: usize) -> Option<Ellipsoid> {
+    table().ellipsoids.get(number).copied()
+}
+
+/// Lower case, without accents, without any sign but letters and digits, without a leading `D_` or `GCS_` and without the
+/// word `ensemble` at the end.
+fn normal_name(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len());
+    for letter in name.chars().flat_map(char::to_lowercase) {
+        match letter {
+            'a'..='z' | '0'..='9' | '_' | ' ' => plain.push(letter),
+            'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' => plain.push('a'),
+            'ç' => plain.push('c'),
+            'è' | 'é' | 'ê' | 'ë' => plain.push('e'),
+            'ì' | 'í' | 'î' | 'ï' => plain.push('i'),
+            'ñ' => plain.push('n'),
+            'ò' | 'ó' | 'ô' | 'õ' | 'ö' => plain.push('o'),
+            'ù' | 'ú' | 'û' | 'ü' => plain.push('u'),
+            'ý' | 'ÿ' => plain.push('y'),
+            _ => {}
+        }
+    }
+    let plain = plain.strip_prefix("d_").or_else(|| plain.strip_prefix("gcs_")).unwrap_or(&plain);
+    let joined = plain.replace(['_', ' '], "");
+    joined.strip_suffix("ensemble").map(str::to_owned).unwrap_or(joined)
+}
+
+impl Base {
+    fn proj(&self) -> String {
+        let mut proj = format!("+proj=longlat {}", self.ellipsoid.proj());
+        if self.meridian != 0.0 {
+            proj.push_str(&format!(" +pm={}", self.meridian));
+        }
+        if !self.unit.is_empty() {
+            proj.push_str(" +units=");
+            proj.push_str(self.unit);
+        }
+        proj
+    }
+}
+
+fn text() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let mut text = String::new();
+        // The bytes are our own and a test reads every line of them; were they broken, all codes were refused.
+        GzDecoder::new(TABLE).read_to_string(&mut text).map(|_| text).unwrap_or_default()
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn table() -> &'static Table {
+    static PARSED: OnceLock<Table> = OnceLock::new();
+    PARSED.get_or_init(|| Table::parse(text()).0)
+}
 
-    #[test]
-    fn every_line_of_the_table_is_read() {
-        let mut text = String::new();
-        GzDecoder::new(TABLE).read_to_string(&mut text).unwrap();
-        let (codes, pairs): (Vec<_>, Vec<_>) =
-            text.lines().filter(|line| !line.starts_with('#')).partition(|line| !line.starts_with('='));
-        assert!(codes.len() > 3000 && pairs.len() > 100, "{} codes, {} pairs", codes.len(), pairs.len());
-        assert_eq!((table().entries.len(), table().equal.len()), (codes.len(), pairs.len()));
-        // GDA94 and GDA2020 share an ellipsoid and lie 1.8 m apart (Geoscience Australia's manual).
-        assert!(!datums_agree(7844, 4283) && !datums_agree(4283, 7844));
-        assert!(datums_agree(4326, 7844) && datums_agree(4258, 4171), "WGS 84 and GDA2020; ETRS89 and RGF93");
-        assert_eq!(find(27700), None, "OSGB36 takes a shift");
+impl Table {
+    /// The table, and how many of its lines could not be read.
+    fn parse(text: &'static str) -> (Self, usize) {
+        let mut parser = Parser { table: Self::default(), kind: "", last: 0, block: None, text };
+        let mut unread = 0;
+        let mut offset = 0;
+        for line in text.split_inclusive('\n') {
+            if parser.line(line.trim_end_matches('\n'), offset).is_none() {
+                unread += 1;
+            }
+            offset += line.len();
+        }
+        parser.end_block(offset);
+        (parser.table, unread)
+    }
+}
+
+struct Parser {
+    table: Table,
+    /// Of the line before, and its code.
+    kind: &'static str,
+    last: u32,
+    /// The pair whose operations are being read, and where they start in the text.
+    block: Option<((u32, u32), usize)>,
+    text: &'static str,
+}
+
+impl Parser {
+    fn end_block(&mut self, offset: usize) {
+        if let Some((pair, start)) = self.block.take() {
+            self.table.operations.insert(pair, self.text.get(start..offset).unwrap_or_default());
+        }
+    }
+
+    fn code(&mut self, kind: &'static str, difference: &str) -> Option<u32> {
+        let start = if kind == self.kind { self.last } else { 0 };
+        self.kind = kind;
+        self.last = start + difference.parse::<u32>().ok()?;
+        Some(self.last)
+    }
+
+    fn line(&mut self, line: &'static str, offset: usize) -> Option<()> {
+        let (kind, rest) = line.split_once('\t').unwrap_or((line, ""));
+        if kind != "o" {
+            self.end_block(offset);
+        }
+        let mut fields = rest.split('\t');
+        let authority = if kind.starts_with(|letter: char| letter.is_ascii_lowercase()) {
+            Authority::Esri
+        } else {
+            Authority::Epsg
+        };
+        match kind {
+            "E" => {
+                let a = fields.next()?.parse().ok()?;
+                let shape = fields.next()?;
+                let ellipsoid = if let Some(b) = shape.strip_prefix('=') {
+                    Ellipsoid { a, b: b.parse().ok()?, inverse_flattening: None }
+                } else {
+                    match shape.parse::<f64>().ok()? {
+                        0.0 => Ellipsoid { a, b: a, inverse_flattening: None },
+                        rf => Ellipsoid { a, b: a - a / rf, inverse_flattening: Some(rf) },
+                    }
+                };
+                for code in fields.next()?.split(',').filter(|code| !code.is_empty()) {
+                    self.table.ellipsoid_codes.insert(code.parse().ok()?, self.table.ellipsoids.len());
+                }
+                self.table.ellipsoids.push(ellipsoid);
+            }
+            "M" | "U" => {
+                let code = fields.next()?.parse().ok()?;
+                let value = fields.next()?.parse().ok()?;
+                let into = if kind == "M" { &mut self.table.meridians } else { &mut self.table.units };
+                into.insert(code, value);
+            }
+            "B" | "b" => {
+                let code = self.code(kind, fields.next()?)?;
+                let datum = fields.next()?.parse().ok()?;
+                let ellipsoid = *self.table.ellipsoids.get(fields.next()?.parse::<usize>().ok()?)?;
+                let meridian = match fields.next()? {
+                    "" => 0.0,
+                    degrees => degrees.parse().ok()?,
+                };
+                let (unit, name) = (fields.next()?, fields.next()?);
+                let base = Base { authority, datum, ellipsoid, meridian, unit, name };
+                self.table.bases.insert(code, base);
+            }
+            "N" => {
+                let code = fields.next()?.parse().ok()?;
+                self.table.names.insert(fields.next()?, code);
+            }
+            "O" => {
+                let pair = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+                self.block = Some((pair, offset + line.len() + 1));
+            }
+            // Read when they are needed.
+            "o" => {}
+            "P" | "p" => {
+                let code = self.code(kind, fields.next()?)?;
+                let base = fields.next()?.parse().ok()?;
+                let row = Projected { base, name: fields.next()?, proj: fields.next()? };
+                self.table.projected.insert((authority, code), row);
+            }
+            "V" | "v" => {
+                let code = self.code(kind, fields.next()?)?;
+                self.table.horizontals.insert((authority, code), fields.next()?.parse().ok()?);
+            }
+            "X" | "x" => {
+                let reason = fields.next()?;
+                for code in fields.next()?.split(',') {
+                    self.table.refused.insert((authority, code.parse().ok()?), reason);
+                }
+            }
+            _ => return line.starts_with('#').then_some(()),
+        }
+        Some(())
     }
 }

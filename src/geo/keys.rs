@@ -186,8 +186,11 @@ impl GeoKeys {
             // degree, and degree "as the supplier defines it"
             &[9102, 9122]
         } else {
-            match super::crs::proj_tokens(text).iter().find_map(|token| token.strip_prefix("units=")) {
+            let tokens = super::crs::proj_tokens(text);
+            let is_by_factor = tokens.iter().any(|token| token.starts_with("to_meter="));
+            match tokens.iter().find_map(|token| token.strip_prefix("units=")) {
                 Some("m") => &[9001],
+                None if !is_by_factor => &[9001],
                 Some("ft") => &[9002],
                 Some("us-ft") => &[9003],
                 _ => return None,
@@ -284,7 +287,7 @@ mod tests {
         check(&[], None, false);
         check(&[[1025, 0, 1, 1]], None, false);
         check(&[[1024, 0, 1, 2], [2048, 0, 1, 4326], [2054, 0, 1, 9102]], Some("EPSG:4326"), true);
-        check(&[[1024, 0, 1, 1], [3072, 0, 1, 27700]], Some("EPSG:27700"), false);
+        check(&[[1024, 0, 1, 1], [3072, 0, 1, 27700]], Some("EPSG:27700"), true);
         check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 8, 0]], Some("My grid"), false);
         // Not even a citation that looks like a code is guessed at.
         check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 11, 8]], Some("EPSG:32633"), false);

@@ -1,16 +1,18 @@
-//! Coordinates from one CRS to another, by proj4rs.
+//! Coordinates from one CRS to another: projections by proj4rs, datum operations by [`super::datum`].
 
 use std::fmt;
 
 use proj4rs::Proj;
 
-use super::crs::{Crs, WAY_OUT, proj_tokens};
-use super::epsg;
+use super::crs::{Crs, WAY_OUT};
+use super::datum::{self, Choice, Operation};
+use super::definition::Definition;
+use super::epsg::Ellipsoid;
+use super::shift::Shift;
 use crate::error::{Error, Result};
 
 /// Degrees by which a coordinate may miss itself after a round trip through a projection and still be in that
-/// projection's domain. One centimetre on the ground: over every
-/// code of the table the inverse is within 1e-10 degrees of PROJ's.
+/// projection's domain. One centimetre on the ground: over every code of the table the inverse is within 1 mm of PROJ's.
 const ROUND_TRIP_DEGREES: f64 = 1e-7;
 
 /// Parameters of PROJ strings that proj4rs honours. It ignores all others without a word, so that they must be
@@ -18,166 +20,262 @@ const ROUND_TRIP_DEGREES: f64 = 1e-7;
 const PARAMETERS: &[&str] = &[
     "proj", "lat_0", "lat_1", "lat_2", "lat_ts", "lon_0", "lonc", "x_0", "y_0", "k", "k_0", "zone", "south",
     "ellps", "R", "a", "b", "rf", "f", "units", "to_meter", "pm", "axis", "alpha", "gamma", "h", "sweep",
-    "no_uoff", "no_off", "datum", "towgs84", "nadgrids", "no_defs", "type", "wktext",
+    "no_uoff", "no_off", "no_defs", "type", "wktext",
 ];
 
 /// Takes coordinates from one CRS to another, both in GIS axis order.
-///
-/// Only datums between which PROJ applies no shift are accepted, so that the projection alone decides the place.
+#[derive(Clone)]
 pub struct Projector {
-    from: Side,
-    to: Side,
-    /// The hub: longitude and latitude of Greenwich in radians.
-    hub: Proj,
-    /// Nothing to do: coordinates stay bit for bit.
-    identity: bool,
+    names: [String; 2],
+    operation: Operation,
+    /// `None` when there is nothing to do: coordinates stay bit for bit.
+    route: Option<Route>,
 }
 
+#[derive(Clone)]
+struct Route {
+    from: Side,
+    shift: Shift,
+    to: Side,
+    /// Longitude and latitude of Greenwich in radians.
+    hub: Proj,
+}
+
+#[derive(Clone)]
 struct Side {
-    crs: Crs,
     proj: Proj,
-    geographic: bool,
+    ellipsoid: Ellipsoid,
+    /// Radians in the unit of longitudes and latitudes; `None` for a plane.
+    angle: Option<f64>,
 }
 
 impl fmt::Debug for Projector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Projector({self})")
+        write!(f, "Projector({self}, {:?})", self.operation)
     }
 }
 
 impl fmt::Display for Projector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.from.crs, self.to.crs)
+        let [from, to] = &self.names;
+        write!(f, "{from} to {to}")
     }
 }
 
 impl Projector {
-    /// Prepares to take coordinates in `from` to `to`.
+    /// Prepares to take coordinates in `from` to `to`, by the datum operation that `choice` leads to.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Unsupported`] when one of them cannot be projected exactly, or when their datums differ.
-    pub fn new(from: &Crs, to: &Crs) -> Result<Self> {
-        if let (Some(a), Some(b)) = (from.base(), to.base())
-            && !epsg::datums_agree(a, b)
-        {
-            return Err(Error::unsupported(format!(
-                "{from} and {to} are on different datums, and cogclip has no datum shifts yet; {WAY_OUT}"
-            )));
+    /// - [`crate::ErrorKind::Unsupported`] when one of them cannot be projected exactly;
+    /// - [`crate::ErrorKind::Usage`] when the best datum operation is worse than `choice` allows, with the flags that
+    ///   settle it.
+    pub fn new(from: &Crs, to: &Crs, choice: &Choice<'_>) -> Result<Self> {
+        let names = [from.name(), to.name()];
+        if from.is_same(to) {
+            return Ok(Self { names, operation: Operation::none(), route: None });
         }
-        let hub = proj("+proj=longlat +ellps=WGS84", &Crs::wgs84())?;
-        let (from, to) = (Side::new(from)?, Side::new(to)?);
-        let identity = from.crs.is_same(&to.crs) || (from.is_plain_geographic() && to.is_plain_geographic());
-        Ok(Self { from, to, hub, identity })
+        let [from, to] = [from, to].map(|crs| crs.definition().ok_or_else(|| undefined(crs)));
+        Self::between(&from?, &to?, names, choice)
+    }
+
+    /// The same for two definitions, which messages call by `names`.
+    ///
+    /// # Errors
+    /// Those of [`Self::new`].
+    pub fn between(
+        from: &Definition,
+        to: &Definition,
+        names: [String; 2],
+        choice: &Choice<'_>,
+    ) -> Result<Self> {
+        let [from_name, to_name] = &names;
+        let from_side = Side::new(from, from_name)?;
+        let to_side = Side::new(to, to_name)?;
+        let (shift, operation) =
+            datum::shift((from, from_side.ellipsoid, from_name), (to, to_side.ellipsoid, to_name), choice)?;
+        // Longitudes and latitudes are independent of the ellipsoid, planes are not.
+        let is_same_plane =
+            from_side.is_plain_geographic() && to_side.is_plain_geographic() || from.has_projection_of(to);
+        let route = if shift.is_null() && is_same_plane {
+            None
+        } else {
+            Some(Route {
+                from: from_side,
+                shift,
+                to: to_side,
+                hub: proj("+proj=longlat +ellps=WGS84", from_name)?,
+            })
+        };
+        Ok(Self { names, operation, route })
+    }
+
+    /// The way back: by the same operation, inverted.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let [from, to] = self.names.clone();
+        let route = self.route.as_ref().map(|route| Route {
+            from: route.to.clone(),
+            shift: route.shift.inverted(),
+            to: route.from.clone(),
+            hub: route.hub.clone(),
+        });
+        Self { names: [to, from], operation: self.operation.clone(), route }
+    }
+
+    /// The datum operation. That of [`Self::inverse`] is the same, with the same name.
+    #[must_use]
+    pub fn operation(&self) -> &Operation {
+        &self.operation
     }
 
     /// Whether coordinates stay as they are, bit for bit.
     #[must_use]
     pub fn is_identity(&self) -> bool {
-        self.identity
+        self.route.is_none()
     }
 
     /// A coordinate of the one CRS in the other.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] when the coordinate lies outside the domain of either CRS: latitude beyond 90
-    /// degrees, not finite, or a place that the projection cannot bring back.
+    /// [`crate::ErrorKind::Usage`] when the coordinate lies outside the domain of either CRS or of a grid: latitude beyond
+    /// 90 degrees, not finite, or a place that the projection cannot bring back.
     pub fn project(&self, xy: [f64; 2]) -> Result<[f64; 2]> {
-        if self.identity && xy.iter().all(|v| v.is_finite()) {
-            return Ok(xy);
-        }
-        self.try_project(xy).ok_or_else(|| {
-            let [x, y] = xy;
-            let advice = if self.from.geographic && (y.abs() > 90.0 || x.abs() > 540.0) {
-                "these are no longitude and latitude in degrees; `--cutline-crs` says what they are"
-            } else {
-                "the place is outside the area for which one of the two is made"
-            };
-            Error::usage(format!(
-                "the coordinate ({x}, {y}) in {} cannot be expressed in {}: {advice}",
-                self.from.crs, self.to.crs
-            ))
-        })
+        let Some(route) = &self.route else {
+            return if xy.iter().all(|v| v.is_finite()) { Ok(xy) } else { Err(self.outside(xy)) };
+        };
+        route.project(xy).ok_or_else(|| self.outside(xy))
     }
 
-    fn try_project(&self, xy: [f64; 2]) -> Option<[f64; 2]> {
-        let place = self.from.to_hub(&self.hub, xy)?;
+    fn outside(&self, [x, y]: [f64; 2]) -> Error {
+        let angle = self.route.as_ref().and_then(|route| route.from.angle);
+        let advice = if angle.is_some_and(|unit| {
+            (y * unit).abs() > std::f64::consts::FRAC_PI_2 || (x * unit).abs() > 1.5 * std::f64::consts::TAU
+        }) {
+            "these are no longitude and latitude in degrees; `--cutline-crs` says what they are"
+        } else if self.route.as_ref().is_some_and(|route| route.shift.has_grid()) {
+            "the place is outside the grid of `--grid`, or outside the area for which one of the two is made"
+        } else {
+            "the place is outside the area for which one of the two is made"
+        };
+        let [from, to] = &self.names;
+        Error::usage(format!("the coordinate ({x}, {y}) in {from} cannot be expressed in {to}: {advice}"))
+    }
+}
+
+impl Route {
+    fn project(&self, xy: [f64; 2]) -> Option<[f64; 2]> {
+        let mut place = self.from.to_hub(&self.hub, xy)?;
+        if !self.shift.is_null() {
+            place = self.shift.apply(place)?;
+        }
         self.to.place_of(&self.hub, place)
     }
 }
 
 impl Side {
-    fn new(crs: &Crs) -> Result<Self> {
-        let Some(text) = crs.proj_string() else {
-            return Err(crs.epsg().map_or_else(
-                || {
-                    Error::unsupported(format!(
-                        "the CRS \"{crs}\" has no EPSG code and cogclip cannot project it; {WAY_OUT}"
-                    ))
-                },
-                super::crs::unlisted,
-            ));
-        };
-        let proj = proj(&without_datum(text, crs)?, crs)?;
-        // Other ellipsoids belong to datums that lie some hundred metres from WGS 84. A sphere is different: by
-        // convention its latitudes are those of the ellipsoid.
-        let (a, b) = proj.ellipse_parameters();
-        let is_sphere = (a - b).abs() < 1e-3 && (6_350_000.0..6_400_000.0).contains(&a);
-        let is_wgs84 = (a - 6_378_137.0).abs() < 1e-3 && (b - 6_356_752.314).abs() < 1e-2;
-        if !is_sphere && !is_wgs84 {
-            return Err(shifted(&format!("an ellipsoid of {a} by {b} m"), crs));
+    fn new(definition: &Definition, name: &str) -> Result<Self> {
+        let mut angle = None;
+        let mut text = Vec::new();
+        let is_geographic = definition.is_geographic();
+        for token in definition.tokens() {
+            let (key, value) = token.split_once('=').unwrap_or((token, ""));
+            if !PARAMETERS.contains(&key) {
+                return Err(Error::unsupported(format!(
+                    "the parameter `+{token}` of the CRS {name} is not one that cogclip can project with; {WAY_OUT}"
+                )));
+            }
+            match key {
+                "no_defs" | "type" | "wktext" => {}
+                // proj4rs knows degrees only.
+                "units" | "to_meter" if is_geographic => {
+                    angle = Some(angular_unit(value).ok_or_else(|| {
+                        Error::unsupported(format!(
+                            "the unit `+{token}` of the CRS {name} is not known; {WAY_OUT}"
+                        ))
+                    })?);
+                }
+                _ => text.push(format!("+{token}")),
+            }
         }
+        let proj = proj(&text.join(" "), name)?;
+        // Some projections take the ellipsoid for a sphere, and say so of themselves.
+        text.retain(|token| {
+            ["+ellps=", "+a=", "+b=", "+rf=", "+f=", "+R="].iter().any(|key| token.starts_with(key))
+        });
+        let (a, b) = self::proj(&format!("+proj=longlat {}", text.join(" ")), name)?.ellipse_parameters();
+        let ellipsoid = Ellipsoid { a, b, inverse_flattening: None };
         // proj4rs computes eqc on a sphere whatever the ellipsoid, up to 20 km from where PROJ puts it.
-        if proj.projname() == "eqc" && !proj_tokens(text).iter().any(|token| token.starts_with("R=")) {
+        if proj.projname() == "eqc" && !ellipsoid.is_sphere() {
             return Err(Error::unsupported(format!(
-                "cogclip cannot project {crs}: +proj=eqc on an ellipsoid; {WAY_OUT}"
+                "cogclip cannot project {name}: +proj=eqc on an ellipsoid; {WAY_OUT}"
             )));
         }
         if proj.is_geocent() {
-            return Err(Error::unsupported(format!("{crs} is geocentric: it has no plane to cut in")));
+            return Err(Error::unsupported(format!("{name} is geocentric: it has no plane to cut in")));
         }
-        Ok(Self { geographic: proj.is_latlong(), crs: crs.clone(), proj })
+        let angle = proj.is_latlong().then(|| angle.unwrap_or(DEGREE));
+        Ok(Self { proj, ellipsoid, angle })
     }
 
+    #[expect(clippy::float_cmp, reason = "the very unit, not one like it")]
     fn is_plain_geographic(&self) -> bool {
-        self.geographic && self.proj.from_greenwich() == 0.0 && self.proj.is_normalized_axis()
+        self.angle == Some(DEGREE) && self.proj.from_greenwich() == 0.0 && self.proj.is_normalized_axis()
     }
 
     /// Longitude and latitude in radians of a coordinate; `None` outside the domain.
     fn to_hub(&self, hub: &Proj, xy: [f64; 2]) -> Option<[f64; 2]> {
         let place = self.inverse(hub, xy)?;
-        if self.geographic {
+        if self.angle.is_some() {
             return Some(place);
         }
         // A plane's coordinate beyond the edge of the world comes back as another one.
         let [x, y] = self.forward(hub, place)?;
-        let [place_x, place_y] = self.inverse(hub, [x, y])?;
         let back = (x - xy[0]).hypot(y - xy[1]);
         // One radian is an earth's radius: the same allowance in the plane's own unit.
         let allowed = ROUND_TRIP_DEGREES.to_radians() * 6_378_137.0 / self.proj.to_meter();
-        (back <= allowed && is_near([place_x, place_y], place)).then_some(place)
+        (back <= allowed && is_near(self.inverse(hub, [x, y])?, place)).then_some(place)
     }
 
     /// The coordinate of a longitude and latitude in radians; `None` outside the domain.
     fn place_of(&self, hub: &Proj, place: [f64; 2]) -> Option<[f64; 2]> {
         let xy = self.forward(hub, place)?;
-        if self.geographic {
+        if self.angle.is_some() {
             return Some(xy);
         }
         is_near(self.inverse(hub, xy)?, place).then_some(xy)
     }
 
     fn inverse(&self, hub: &Proj, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
-        let xy = if self.geographic {
-            (y.abs() <= 90.0 && x.abs() <= 540.0).then(|| [x.to_radians(), y.to_radians()])?
-        } else {
-            [x, y]
+        let xy = match self.angle {
+            Some(unit) => {
+                let [x, y] = [x * unit, y * unit];
+                let pole = std::f64::consts::FRAC_PI_2 + 1e-12;
+                (y.abs() <= pole && x.abs() <= 6.0 * pole).then_some([x, y])?
+            }
+            None => [x, y],
         };
         run(&self.proj, hub, xy)
     }
 
     fn forward(&self, hub: &Proj, place: [f64; 2]) -> Option<[f64; 2]> {
         let [x, y] = run(hub, &self.proj, place)?;
-        Some(if self.geographic { [x.to_degrees(), y.to_degrees()] } else { [x, y] })
+        Some(match self.angle {
+            Some(unit) => [x / unit, y / unit],
+            None => [x, y],
+        })
+    }
+}
+
+/// Radians in a degree.
+const DEGREE: f64 = std::f64::consts::PI / 180.0;
+
+/// Radians in the unit of a geographic CRS: PROJ's name of it, or its value in radians.
+fn angular_unit(text: &str) -> Option<f64> {
+    match text {
+        "deg" | "degree" | "degrees" => Some(DEGREE),
+        "grad" => Some(std::f64::consts::PI / 200.0),
+        "rad" => Some(1.0),
+        _ => text.parse().ok().filter(|unit: &f64| unit.is_finite() && *unit > 0.0),
     }
 }
 
@@ -197,125 +295,110 @@ fn is_near(a: [f64; 2], b: [f64; 2]) -> bool {
     east.hypot(north) <= ROUND_TRIP_DEGREES.to_radians()
 }
 
-fn proj(text: &str, crs: &Crs) -> Result<Proj> {
+fn proj(text: &str, name: &str) -> Result<Proj> {
     Proj::from_proj_string(text).map_err(|cause| {
-        Error::unsupported(format!("cogclip cannot project {crs}; {WAY_OUT}")).caused_by(cause.to_string())
+        Error::unsupported(format!("cogclip cannot project {name}; {WAY_OUT}")).caused_by(cause.to_string())
     })
 }
 
-/// The PROJ string without its datum, once it is clear that the datum calls for no shift: proj4rs then computes
-/// the projection and nothing else, as PROJ does, where it would otherwise go through geocentric coordinates.
-fn without_datum(text: &str, crs: &Crs) -> Result<String> {
-    let mut plain = Vec::new();
-    let mut ellipsoid = None;
-    for token in proj_tokens(text) {
-        let (name, value) = token.split_once('=').unwrap_or((token, ""));
-        if !PARAMETERS.contains(&name) {
-            return Err(Error::unsupported(format!(
-                "the parameter `+{token}` of the CRS {crs} is not one that cogclip can project with; {WAY_OUT}"
-            )));
-        }
-        match (name, value) {
-            ("no_defs" | "type" | "wktext", _) | ("nadgrids", "@null") => {}
-            ("datum", "WGS84") => ellipsoid = Some("+ellps=WGS84"),
-            ("datum", "NAD83") => ellipsoid = Some("+ellps=GRS80"),
-            ("towgs84", shifts) if shifts.split(',').all(|shift| shift.parse() == Ok(0.0)) => {}
-            ("datum" | "towgs84" | "nadgrids", _) => return Err(shifted(&format!("`+{token}`"), crs)),
-            _ => plain.push(format!("+{token}")),
-        }
-    }
-    plain.extend(ellipsoid.map(str::to_owned));
-    Ok(plain.join(" "))
-}
-
-fn shifted(what: &str, crs: &Crs) -> Error {
-    Error::unsupported(format!(
-        "the CRS {crs} has {what}: its datum is not WGS 84's, and cogclip has no datum shifts yet; {WAY_OUT}"
-    ))
+fn undefined(crs: &Crs) -> Error {
+    crs.epsg().map_or_else(
+        || {
+            Error::unsupported(format!(
+                "the CRS \"{crs}\" has no definition that cogclip can project; {WAY_OUT}"
+            ))
+        },
+        super::crs::unlisted,
+    )
 }
 
 #[cfg(test)]
 #[expect(clippy::print_stdout, reason = "how close the numbers came belongs to the test's output")]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
     use std::io::Read;
 
+    use super::super::epsg::{self, Authority};
     use super::*;
     use crate::error::ErrorKind;
 
-    /// EPSG code, longitude, latitude, x, y: computed by PROJ, see scripts/make-epsg.py.
-    fn points() -> Vec<(u32, [f64; 2], [f64; 2])> {
+    /// Accepts what is of known accuracy, for a place.
+    fn at([lon, lat]: [f64; 2]) -> Choice<'static> {
+        Choice {
+            area: Some([lon, lat, lon, lat]),
+            max_error: f64::INFINITY,
+            allow_ballpark: false,
+            grids: &[],
+        }
+    }
+
+    fn definition(code: &str) -> Definition {
+        let (authority, code) = code.split_once(':').unwrap();
+        let authority = if authority == "EPSG" { Authority::Epsg } else { Authority::Esri };
+        epsg::find(authority, code.parse().unwrap())
+            .unwrap_or_else(|| panic!("{code} is not listed"))
+            .definition
+    }
+
+    fn between(from: &str, to: &str, choice: &Choice<'_>) -> Result<Projector> {
+        let names = [from.to_owned(), to.to_owned()];
+        Projector::between(&definition(from), &definition(to), names, choice)
+    }
+
+    /// Degrees of latitude of about that many metres.
+    fn metres(degrees: f64) -> f64 {
+        degrees * 111_320.0
+    }
+
+    /// PROJ and proj4rs sum the same series in another order, and stop iterating when a step is small: a millimetre is what
+    /// is promised, a tenth of it is asked of these points.
+    const METRES: f64 = 1e-4;
+
+    /// Two points of each code, computed by PROJ: `scripts/crs-agreement.py --sample`, which compares many more.
+    #[test]
+    fn every_code_agrees_with_proj_both_ways() {
         let mut text = String::new();
         let data = include_bytes!("../../testdata/projected-points.tsv.gz");
         flate2::read::GzDecoder::new(data.as_slice()).read_to_string(&mut text).unwrap();
-        text.lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(|line| {
-                let f: Vec<&str> = line.split('\t').collect();
-                let n: Vec<f64> = f[1..].iter().map(|v| v.parse().unwrap()).collect();
-                (f[0].parse().unwrap(), [n[0], n[1]], [n[2], n[3]])
-            })
-            .collect()
-    }
-
-    /// PROJ and proj4rs sum the same series in another order: 1e-6 m is some thousand units in the last place of
-    /// an easting, and a hundred thousandth of the finest pixel.
-    const METRES: f64 = 1e-6;
-    /// Inverse series stop iterating when a step is below 1e-10 radians: what is left is about its square in PROJ,
-    /// and somewhat more in proj4rs. 1e-10 degrees are 0.01 mm.
-    const DEGREES: f64 = 1e-10;
-
-    #[test]
-    fn every_code_agrees_with_proj_both_ways() {
-        let (mut wrong, mut worst) = (HashMap::new(), (0.0_f64, 0.0_f64));
-        let points = points();
-        let mut codes = std::collections::HashSet::new();
-        for (code, place, expected) in &points {
-            codes.insert(*code);
-            let crs = Crs::from_epsg(*code).unwrap();
-            let there = Projector::new(&Crs::wgs84(), &crs).and_then(|p| p.project(*place));
-            let back = Projector::new(&crs, &Crs::wgs84()).and_then(|p| p.project(*expected));
-            let (there, back) = match (there, back) {
+        let (mut wrong, mut worst, mut points) = (BTreeMap::new(), (0.0_f64, 0.0_f64), 0);
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let numbers: Vec<f64> = fields[1..].iter().map(|field| field.parse().unwrap()).collect();
+            let (code, place, expected) = (fields[0], [numbers[0], numbers[1]], [numbers[2], numbers[3]]);
+            points += 1;
+            let projector = match between("EPSG:4326", code, &at(place)) {
+                Ok(projector) => projector,
+                Err(error) => {
+                    wrong.insert(code, error.to_string());
+                    continue;
+                }
+            };
+            let (there, back) = match (projector.project(place), projector.inverse().project(expected)) {
                 (Ok(there), Ok(back)) => (there, back),
                 (Err(error), _) | (_, Err(error)) => {
-                    wrong.insert(*code, error.to_string());
+                    wrong.insert(code, error.to_string());
                     continue;
                 }
             };
             let off = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).abs().max((a[1] - b[1]).abs());
-            let unit = if crs.is_geographic() {
-                111_320.0
-            } else {
-                proj(crs.proj_string().unwrap(), &crs).unwrap().to_meter()
-            };
-            let forward = off(there, *expected) * unit;
+            let forward = off(there, expected) * definition(code).metres_per_unit(0.0)[1];
             let turn = ((back[0] - place[0]) / 360.0).round() * 360.0;
-            let inverse = off([back[0] - turn, back[1]], *place);
-            if forward > METRES || inverse > DEGREES {
-                wrong.insert(
-                    *code,
-                    format!("{forward:e} m, {inverse:e} degrees: {}", crs.proj_string().unwrap()),
-                );
+            let inverse = metres(off([back[0] - turn, back[1]], place));
+            if forward > METRES || inverse > METRES {
+                wrong.insert(code, format!("{forward:e} m, {inverse:e} m: {}", definition(code).proj));
             } else {
                 worst = (worst.0.max(forward), worst.1.max(inverse));
             }
         }
-        let mut wrong: Vec<_> = wrong.into_iter().collect();
-        wrong.sort();
-        println!(
-            "{} points of {} codes; worst {:e} m, {:e} degrees",
-            points.len(),
-            codes.len(),
-            worst.0,
-            worst.1
-        );
-        assert!(wrong.is_empty(), "{} codes: {wrong:#?}", wrong.len());
+        println!("{points} points; worst {:e} m, {:e} m", worst.0, worst.1);
+        assert!(points > 10_000 && wrong.is_empty(), "{} codes: {wrong:#?}", wrong.len());
     }
 
     #[track_caller]
     fn refused(from: &str, to: &str, xy: [f64; 2], words: &[&str]) {
         let (from, to) = (Crs::parse(from).unwrap(), Crs::parse(to).unwrap());
-        let error = Projector::new(&from, &to).and_then(|p| p.project(xy)).unwrap_err();
+        let choice = Choice { area: None, max_error: 1.0, allow_ballpark: false, grids: &[] };
+        let error = Projector::new(&from, &to, &choice).and_then(|p| p.project(xy)).unwrap_err();
         for word in words {
             assert!(error.to_string().contains(word), "{error}");
         }
@@ -332,13 +415,35 @@ mod tests {
         // A quarter of the equator away from the zone: there the projection goes to infinity.
         refused("EPSG:4326", "EPSG:32633", [105.0, 0.0], &["EPSG:32633"]);
         refused("EPSG:3857", "EPSG:4326", [3e7, 0.0], &["EPSG:3857"]);
-        refused("EPSG:27700", "EPSG:4326", [0.0, 0.0], &["EPSG:27700", "--cutline-crs source"]);
+        refused(
+            "EPSG:27700",
+            "EPSG:4326",
+            [0.0, 0.0],
+            &[
+                "EPSG:27700",
+                "EPSG:4326",
+                "OSGB36 to WGS 84 (6)",
+                "2 m",
+                "1 m",
+                "--max-crs-error",
+                "--allow-ballpark",
+                "--grid",
+            ],
+        );
         refused("EPSG:4326", "EPSG:99999", [0.0, 0.0], &["EPSG:99999"]);
-        refused("EPSG:4283", "EPSG:7844", [150.0, -30.0], &["datum"]);
-        refused("+proj=utm +zone=33 +ellps=bessel", "EPSG:4326", [5e5, 5e6], &["datum"]);
-        refused("+proj=utm +zone=33 +a=6377397.155 +rf=299.15", "EPSG:4326", [5e5, 5e6], &["datum"]);
-        refused("+proj=longlat +datum=NAD27", "EPSG:4326", [1.0, 1.0], &["NAD27"]);
-        refused("+proj=tmerc +ellps=GRS80 +towgs84=1,2,3", "EPSG:4326", [1.0, 1.0], &["towgs84"]);
+        refused(
+            "+proj=utm +zone=33 +ellps=bessel",
+            "EPSG:4326",
+            [5e5, 5e6],
+            &["unknown", "--allow-ballpark"],
+        );
+        refused(
+            "+proj=utm +zone=33 +a=6377397.155 +rf=299.15",
+            "EPSG:4326",
+            [5e5, 5e6],
+            &["unknown", "--allow-ballpark"],
+        );
+        refused("EPSG:4267", "EPSG:4326", [1.0, 1.0], &["NAD27", "20 m"]);
         refused("+proj=ob_tran +o_proj=longlat", "EPSG:4326", [1.0, 1.0], &["o_proj"]);
         refused("+proj=eck4 +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eck4"]);
         refused("+proj=eqc +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eqc"]);
@@ -348,34 +453,39 @@ mod tests {
     #[test]
     fn the_same_datum_and_plane_moves_no_bit() {
         let place = [12.345_678_901_234_567, 45.678_901_234_567_89];
-        for (from, to) in
-            [("EPSG:4326", "OGC:CRS84"), ("EPSG:4258", "EPSG:4326"), ("EPSG:27700", "epsg:27700")]
-        {
-            let (from, to) = (Crs::parse(from).unwrap(), Crs::parse(to).unwrap());
-            if from.proj_string().is_some() {
-                let got = Projector::new(&from, &to).unwrap().project(place).unwrap();
-                assert_eq!(got.map(f64::to_bits), place.map(f64::to_bits));
-            }
+        // ETRS89 and WGS 84 are on different ellipsoids, which matter to planes only.
+        for (from, to) in [
+            ("EPSG:4326", "EPSG:4326"),
+            ("EPSG:4258", "EPSG:4326"),
+            ("EPSG:27700", "EPSG:27700"),
+            ("EPSG:32633", "EPSG:32633"),
+        ] {
+            let projector = between(from, to, &at(place)).unwrap();
+            assert!(projector.is_identity() && projector.inverse().is_identity(), "{from} {to}");
+            assert_eq!(projector.project(place).unwrap().map(f64::to_bits), place.map(f64::to_bits));
         }
+        assert!(!between("EPSG:25833", "EPSG:32633", &at(place)).unwrap().is_identity());
     }
 
     /// Expected values by PROJ 9.8.1: the sphere's latitudes are the ellipsoid's (MODIS), and web Mercator's too.
     #[test]
     fn spheres_take_latitudes_as_they_are() {
         let check = |to: &str, expected: [f64; 2]| {
-            let got = Projector::new(&Crs::wgs84(), &Crs::parse(to).unwrap())
-                .unwrap()
-                .project([10.0, 50.0])
-                .unwrap();
+            let choice = Choice { area: None, max_error: 0.0, allow_ballpark: false, grids: &[] };
+            let projector = Projector::new(&Crs::wgs84(), &Crs::parse(to).unwrap(), &choice).unwrap();
+            let got = projector.project([10.0, 50.0]).unwrap();
             assert!(
-                (got[0] - expected[0]).abs() < METRES && (got[1] - expected[1]).abs() < METRES,
+                (got[0] - expected[0]).abs() < 1e-6 && (got[1] - expected[1]).abs() < 1e-6,
                 "{to}: {got:?}"
             );
+            projector.operation().clone()
         };
         check("EPSG:3857", [1_113_194.907_932_735_7, 6_446_275.841_017_161]);
-        check(
+        let operation = check(
             "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs",
             [714_748.016_690_428_5, 5_559_752.598_832_616],
         );
+        assert_eq!((operation.accuracy, operation.is_ballpark), (Some(0.0), false));
+        assert!(operation.name.starts_with("sphere"));
     }
 }

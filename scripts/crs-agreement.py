@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Compares every code of the CRS table with PROJ, forward and inverse. Needs pyproj; uses no grid and no network.
+
+    cargo build --release --example project_points
+    scripts/crs-agreement.py --bin target/release/examples/project_points      writes docs/crs-agreement.tsv.gz
+    scripts/crs-agreement.py --bin ... --only EPSG:27700 -v                    prints the points of one code
+    scripts/crs-agreement.py --sample                                          writes testdata/projected-points.tsv.gz
+
+Points lie on a lattice over the area of use, its edges included. At each of them PROJ chooses an operation from WGS 84
+(proj_trans with alternatives) and takes the point there and back. Left out are points where PROJ itself fails or does not
+come back to the same place, and counted as `ballpark` those where it has no operation that knows both datums, or leaves
+the area of use of the only one: cogclip refuses these unless it is told --allow-ballpark.
+
+Exit code 1 if any code is wrong: more than 1 mm off PROJ, or refused without being on the list of refusals.
+"""
+import argparse
+import collections
+import gzip
+import math
+import sqlite3
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pyproj
+from pyproj.enums import TransformDirection
+
+warnings.simplefilter("ignore")
+pyproj.network.set_network_enabled(False)
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULT = ROOT / "docs/crs-agreement.tsv.gz"
+TABLE = ROOT / "src/geo/crs-table.tsv.gz"
+SAMPLE = ROOT / "testdata/projected-points.tsv.gz"
+DB = sqlite3.connect(Path(pyproj.datadir.get_data_dir()) / "proj.db")
+MILLIMETRE = 0.001
+# From west to east and from south to north; some off the lattice, where symmetry hides nothing.
+LATTICE = [(x, y) for y in (0, 0.25, 0.5, 0.75, 1) for x in (0, 0.25, 0.5, 0.75, 1)]
+LATTICE += [(0.1, 0.15), (0.37, 0.61), (0.85, 0.9), (0.62, 0.33)]
+SAMPLES = (0.37, 0.61), (0.85, 0.15)
+
+
+def codes():
+    """Every code of the table, and every one it refuses with the reason."""
+    last = {}
+    bases = {}
+    for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
+        kind, *fields = line.split("\t")
+        authority = "ESRI" if kind.islower() else "EPSG"
+        if kind in ("B", "b", "P", "p"):
+            last[kind] = last.get(kind, 0) + int(fields[0])
+            yield authority, last[kind], None
+        elif kind in ("X", "x"):
+            for code in fields[1].split(","):
+                yield authority, int(code), fields[0]
+
+
+def points(area, shares):
+    west, south, east, north = area
+    if east < west:
+        east += 360
+    for x, y in shares:
+        lon = west + x * (east - west)
+        yield (round(lon - 360 if lon > 180 else lon, 6), round(south + y * (north - south), 6))
+
+
+def unit_of(crs):
+    """Metres, or radians, in the unit of the first axis."""
+    axis = crs.axis_info[0]
+    return axis.unit_conversion_factor
+
+
+def expected(name, shares):
+    """PROJ's answers: for each point its place in the CRS and back, or why there is none."""
+    crs = pyproj.CRS(name)
+    area = crs.area_of_use
+    bounds = (area.west, area.south, area.east, area.north) if area else (-180, -90, 180, 90)
+    transformer = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    for lon, lat in dict.fromkeys(points(bounds, shares)):
+        x, y = transformer.transform(lon, lat)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            yield lon, lat, None, "fails"
+            continue
+        try:
+            used = transformer.get_last_used_operation()
+        except pyproj.exceptions.ProjError:
+            used = transformer
+        back = used.transform(x, y, direction=TransformDirection.INVERSE)
+        if not all(map(math.isfinite, back)):
+            yield lon, lat, (x, y), "fails back"
+        else:
+            yield lon, lat, (x, y, *back), used.description.replace(" (with axis order normalized for visualization)", "")
+
+
+def metres_apart(a, b):
+    turn = round((a[0] - b[0]) / 360) * 360
+    east = (a[0] - b[0] - turn) * math.cos(math.radians(b[1]))
+    return math.hypot(east, a[1] - b[1]) * 111320
+
+
+def sample(args):
+    lines = []
+    for authority, code, reason in codes():
+        if reason is None:
+            name = f"{authority}:{code}"
+            for lon, lat, place, operation in expected(name, SAMPLES):
+                if place and len(place) == 4 and "Ballpark" not in operation:
+                    lines.append(f"{name}\t{lon!r}\t{lat!r}\t{place[0]:.7f}\t{place[1]:.7f}" if abs(place[0]) > 1000
+                                 else f"{name}\t{lon!r}\t{lat!r}\t{place[0]!r}\t{place[1]!r}")
+    head = f"# Made by scripts/crs-agreement.py --sample with PROJ {pyproj.proj_version_str}"
+    data = gzip.compress("\n".join([head, *lines, ""]).encode(), 9, mtime=0)
+    SAMPLE.write_bytes(data)
+    print(f"{len(lines)} points, {len(data)} bytes", file=sys.stderr)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin")
+    parser.add_argument("--only", action="append")
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--sample", action="store_true")
+    parser.add_argument("-o", "--output", type=Path, default=RESULT)
+    parser.add_argument("-v", action="store_true")
+    args = parser.parse_args()
+    if args.sample:
+        return sample(args)
+    asked, lines, rows = [], [], []
+    for index, (authority, code, reason) in enumerate(codes()):
+        name = f"{authority}:{code}"
+        if args.only and name not in args.only or index % args.every:
+            continue
+        if reason is not None:
+            rows.append((authority, code, 0, 0, 0, 0, f"refused: {reason}"))
+            continue
+        crs = pyproj.CRS(name)
+        unit = unit_of(crs)
+        try:
+            answers = list(expected(name, LATTICE))
+        except pyproj.exceptions.ProjError as error:
+            why = "another celestial body" if "celestial body" in str(error) else str(error)
+            rows.append((authority, code, 0, 0, 0, 0, f"refused: PROJ has no operation: {why}"))
+            continue
+        for lon, lat, place, operation in answers:
+            if place is not None and len(place) == 4:
+                at = f"{lon!r},{lat!r}"
+                lines.append(f"EPSG:4326\t{name}\t{at}\t{lon!r}\t{lat!r}")
+                lines.append(f"{name}\tEPSG:4326\t{at}\t{place[0]!r}\t{place[1]!r}")
+        asked.append((authority, code, crs, unit, answers))
+    run = subprocess.run([args.bin], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+    replies = iter(run.stdout.splitlines())
+    for authority, code, crs, unit, answers in asked:
+        compared = ballpark = 0
+        worst = [0.0, 0.0]
+        verdict = set()
+        for lon, lat, place, operation in answers:
+            if place is None or len(place) != 4:
+                continue
+            there, back = next(replies).split("\t"), next(replies).split("\t")
+            x, y, *returned = place
+            proj_returns = metres_apart(returned, (lon, lat)) < MILLIMETRE
+            if args.v:
+                print(lon, lat, place, operation, there, back, sep=" | ")
+            if there[0] == "-" and ("outside its area of use" in there[1] or "Ballpark" in there[1]
+                                    or "unknown accuracy" in there[1]):
+                ballpark += 1
+                continue
+            if there[0] == "-" or back[0] == "-":
+                if proj_returns:
+                    verdict.add("WRONG: " + (there if there[0] == "-" else back)[1])
+                continue
+            if "Ballpark" in operation and there[3].startswith("sphere"):
+                operation = there[3]
+            if "Ballpark" in operation:
+                verdict.add(f"WRONG: PROJ has {operation}, cogclip {there[3]}")
+                continue
+            compared += 1
+            got = float(there[0]), float(there[1])
+            if crs.is_geographic:
+                degree = math.degrees(unit)
+                forward = metres_apart([v * degree for v in got], [x * degree, y * degree])
+            else:
+                forward = max(abs(got[0] - x), abs(got[1] - y)) * unit
+            home = float(back[0]), float(back[1])
+            inverse = min(metres_apart(home, returned), metres_apart(home, (lon, lat)))
+            worst = [max(worst[0], forward), max(worst[1], inverse)]
+            if not (forward <= MILLIMETRE and inverse <= MILLIMETRE):
+                verdict.add(f"WRONG: at {lon},{lat} PROJ by {operation}, cogclip by {there[3]}"
+                            if operation != there[3] else f"WRONG: other than PROJ by {operation}")
+        if verdict:
+            verdict = sorted(verdict)[0]
+        elif compared:
+            verdict = "agree"
+        elif ballpark:
+            verdict = "refused: no operation of known accuracy without a grid (--allow-ballpark)"
+        else:
+            verdict = "refused: PROJ itself cannot take any point there and back"
+        rows.append((authority, code, compared, ballpark, worst[0] * 1000, worst[1] * 1000, verdict))
+    rows.sort()
+    text = f"# Made by scripts/crs-agreement.py with PROJ {pyproj.proj_version_str}, without grids; up to {len(LATTICE)} points\n"
+    text += "authority\tcode\tpoints compared\tpoints refused as ballpark\tworst forward, mm\tworst inverse, mm\tverdict\n"
+    text += "".join(f"{a}\t{c}\t{n}\t{b}\t{f:.6f}\t{i:.6f}\t{v}\n" for a, c, n, b, f, i, v in rows)
+    if not args.only:
+        args.output.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    counts = collections.Counter(row[6].split(":")[0] if row[6].startswith("WRONG") else row[6] for row in rows)
+    for verdict, count in counts.most_common():
+        print(count, verdict)
+    wrong = [row for row in rows if row[6].startswith("WRONG")]
+    for row in wrong[:4000]:
+        print("\t".join(map(str, row)), file=sys.stderr)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+//! From the longitudes and latitudes of one datum to those of another: the arithmetic.
+//!
+//! Source: EPSG Guidance Note 7-2, "Coordinate Operation Methods" (coordinate transformations).
+
+use std::f64::consts::{FRAC_PI_2, PI};
+use std::sync::Arc;
+
+use super::epsg::{self, Ellipsoid};
+use super::grid_shift::ShiftGrid;
+
+/// A datum shift: longitude and latitude of Greenwich in radians on one datum to the same on another, one part after
+/// the other. Without parts it leaves coordinates as they are, bit for bit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Shift {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    /// Through geocentric coordinates.
+    Geocentric {
+        from: Ellipsoid,
+        to: Ellipsoid,
+        /// The height that the part before came to goes on; otherwise the height is 0.
+        keeps_height: bool,
+        transformations: Vec<Helmert>,
+    },
+    /// Radians to add to longitude and latitude.
+    Offset([f64; 2]),
+    /// A grid, from its own source to its target or back.
+    Grid(Arc<ShiftGrid>, Direction),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Inverse,
+}
+
+impl Direction {
+    fn opposite(self) -> Self {
+        match self {
+            Self::Forward => Self::Inverse,
+            Self::Inverse => Self::Forward,
+        }
+    }
+}
+
+/// A similarity transformation of geocentric coordinates, EPSG methods 9603, 9606, 9607, 9636 and 1133.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Helmert {
+    translation: [f64; 3],
+    rotation: [[f64; 3]; 3],
+    scale: f64,
+    /// The point around which it turns: Molodensky-Badekas.
+    pivot: [f64; 3],
+    direction: Direction,
+}
+
+impl Shift {
+    /// Whether it leaves every coordinate as it is.
+    pub(super) fn is_null(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Whether a grid is part of it.
+    pub(super) fn has_grid(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Grid(..)))
+    }
+
+    /// One that a grid makes, from the grid's source to its target or, `inverse`, back.
+    pub(super) fn by_grid(grid: &Arc<ShiftGrid>, inverse: bool) -> Self {
+        let direction = if inverse { Direction::Inverse } else { Direction::Forward };
+        Self { parts: vec![Part::Grid(Arc::clone(grid), direction)] }
+    }
+
+    /// The Helmert transformation of `+towgs84`: metres, seconds of arc, parts per million, position vector.
+    pub(super) fn by_helmert(parameters: &[f64; 7], from: Ellipsoid, to: Ellipsoid) -> Self {
+        let helmert = Helmert::new(parameters, [0.0; 3], Rotation::Linear, Direction::Forward);
+        let geocentric = Part::Geocentric { from, to, keeps_height: false, transformations: vec![helmert] };
+        Self { parts: vec![geocentric] }
+    }
+
+    /// What `steps` of the table say, as scripts/make-crs-table.py writes them, between two ellipsoids; `None` for text
+    /// that it would not write.
+    pub(super) fn parse(steps: &str, from: Ellipsoid, to: Ellipsoid) -> Option<Self> {
+        let mut parts = Vec::new();
+        if steps.is_empty() {
+            return Some(Self { parts });
+        }
+        let texts: Vec<&str> = steps.split('|').collect();
+        let is_geocentric = |text: &&str| !text.starts_with(['g', 'm']);
+        let first = texts.iter().position(is_geocentric);
+        let last = texts.iter().rposition(is_geocentric);
+        for (index, text) in texts.iter().enumerate() {
+            if let Some(seconds) = text.strip_prefix('g') {
+                let (north, east) = seconds.split_once(',')?;
+                let [east, north] =
+                    [east, north].map(|text| text.parse::<f64>().ok().map(radians_of_seconds));
+                parts.push(Part::Offset([east?, north?]));
+            } else if let Some(degrees) = text.strip_prefix('m') {
+                parts.push(Part::Offset([degrees.parse::<f64>().ok()?.to_radians(), 0.0]));
+            } else {
+                let mut start = (Some(index) == first).then_some(from);
+                let mut end = (Some(index) == last).then_some(to);
+                let (mut keeps_height, mut transformations) = (false, Vec::new());
+                for item in text.split(';') {
+                    if item == "^" {
+                        keeps_height = true;
+                    } else if let Some(number) = item.strip_prefix('@') {
+                        let ellipsoid = epsg::numbered_ellipsoid(number.parse().ok()?)?;
+                        if transformations.is_empty() {
+                            start = Some(ellipsoid)
+                        } else {
+                            end = Some(ellipsoid)
+                        }
+                    } else {
+                        transformations.push(Helmert::parse(item)?);
+                    }
+                }
+                parts.push(Part::Geocentric { from: start?, to: end?, keeps_height, transformations });
+            }
+        }
+        Some(Self { parts })
+    }
+
+    /// The same the other way round.
+    pub(super) fn inverted(&self) -> Self {
+        let mut parts: Vec<Part> = self.parts.iter().rev().map(Part::inverted).collect();
+        // The height goes on between the same two parts as before.
+        let mut carried = false;
+        for part in &mut parts {
+            if let Part::Geocentric { keeps_height, .. } = part {
+                carried = std::mem::replace(keeps_height, carried);
+            }
+        }
+        Self { parts }
+    }
+
+    /// This one and then `next`.
+    pub(super) fn then(mut self, next: Self) -> Self {
+        self.parts.extend(next.parts);
+        self
+    }
+
+    /// Longitude and latitude in radians on the other datum; `None` outside a grid, or where there is no such place.
+    pub(super) fn apply(&self, mut place: [f64; 2]) -> Option<[f64; 2]> {
+        let mut height = 0.0;
+        for part in &self.parts {
+            match part {
+                Part::Geocentric { from, to, keeps_height, transformations } => {
+                    let start = if *keeps_height { height } else { 0.0 };
+                    let mut point = geocentric(from, place, start);
+                    for helmert in transformations {
+                        point = helmert.apply(point);
+                    }
+                    let (there, above) = geographic(to, point);
+                    place = there;
+                    height = above;
+                }
+                Part::Offset([east, north]) => place = [place[0] + east, place[1] + north],
+                Part::Grid(grid, Direction::Forward) => place = grid.forward(place)?,
+                Part::Grid(grid, Direction::Inverse) => place = grid.inverse(place)?,
+            }
+        }
+        if place[0] > PI {
+            place[0] -= 2.0 * PI;
+        } else if place[0] < -PI {
+            place[0] += 2.0 * PI;
+        }
+        (place[0].is_finite() && place[1].abs() <= FRAC_PI_2 + 1e-12).then_some(place)
+    }
+}
+
+impl Part {
+    fn inverted(&self) -> Self {
+        match self {
+            Self::Geocentric { from, to, keeps_height, transformations } => Self::Geocentric {
+                from: *to,
+                to: *from,
+                keeps_height: *keeps_height,
+                transformations: transformations.iter().rev().map(Helmert::inverted).collect(),
+            },
+            Self::Offset([east, north]) => Self::Offset([-east, -north]),
+            Self::Grid(grid, direction) => Self::Grid(Arc::clone(grid), direction.opposite()),
+        }
+    }
+}
+
+/// How the rotation matrix is made of the angles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rotation {
+    /// Angles are so small that they are their sines.
+    Linear,
+    /// By sines and cosines, position vector convention.
+    ExactPosition,
+    /// By sines and cosines, coordinate frame convention.
+    ExactFrame,
+}
+
+impl Helmert {
+    fn new(parameters: &[f64; 7], pivot: [f64; 3], rotation: Rotation, direction: Direction) -> Self {
+        let [dx, dy, dz, rx, ry, rz, ppm] = *parameters;
+        let [rx, ry, rz] = [rx, ry, rz].map(radians_of_seconds);
+        let rotation = if rotation == Rotation::Linear {
+            [[1.0, -rz, ry], [rz, 1.0, -rx], [-ry, rx, 1.0]]
+        } else {
+            let ((sx, cx), (sy, cy), (sz, cz)) = (rx.sin_cos(), ry.sin_cos(), rz.sin_cos());
+            let frame = [
+                [cy * cz, cx * sz + sx * sy * cz, sx * sz - cx * sy * cz],
+                [-cy * sz, cx * cz - sx * sy * sz, sx * cz + cx * sy * sz],
+                [sy, -sx * cy, cx * cy],
+            ];
+            if rotation == Rotation::ExactFrame { frame } else { transposed(&frame) }
+        };
+        Self { translation: [dx, dy, dz], rotation, scale: 1.0 + ppm * 1e-6, pivot, direction }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let letter = text.chars().next()?;
+        let direction = if letter.is_ascii_uppercase() { Direction::Inverse } else { Direction::Forward };
+        let values = text.get(1..)?;
+        let (rotation, values) = match values.chars().next()? {
+            'e' => (Rotation::ExactPosition, values.get(1..)?),
+            'f' => (Rotation::ExactFrame, values.get(1..)?),
+            _ => (Rotation::Linear, values),
+        };
+        let mut parameters = [0.0; 10];
+        let mut values = values.split(',');
+        for (parameter, value) in parameters.iter_mut().zip(&mut values) {
+            *parameter = value.parse().ok()?;
+        }
+        let [dx, dy, dz, rx, ry, rz, ppm, pivot @ ..] = parameters;
+        let known = matches!(letter, 'h' | 'H' | 'b' | 'B') && values.next().is_none();
+        known.then(|| Self::new(&[dx, dy, dz, rx, ry, rz, ppm], pivot, rotation, direction))
+    }
+
+    fn inverted(&self) -> Self {
+        Self { direction: self.direction.opposite(), ..*self }
+    }
+
+    fn apply(&self, point: [f64; 3]) -> [f64; 3] {
+        let [tx, ty, tz] = self.translation;
+        let [px, py, pz] = self.pivot;
+        let [x, y, z] = point;
+        match self.direction {
+            Direction::Forward => {
+                let [x, y, z] = times(&self.rotation, [x - px, y - py, z - pz]);
+                [x * self.scale + (px + tx), y * self.scale + (py + ty), z * self.scale + (pz + tz)]
+            }
+            Direction::Inverse => {
+                // The transpose stands for the inverse, as EPSG and PROJ have it: signs of the angles reversed.
+                let moved = [x - (px + tx), y - (py + ty), z - (pz + tz)].map(|v| v / self.scale);
+                let [x, y, z] = times(&transposed(&self.rotation), moved);
+                [x + px, y + py, z + pz]
+            }
+        }
+    }
+}
+
+fn times(matrix: &[[f64; 3]; 3], [x, y, z]: [f64; 3]) -> [f64; 3] {
+    matrix.map(|[a, b, c]| a * x + b * y + c * z)
+}
+
+fn transposed(m: &[[f64; 3]; 3]) -> [[f64; 3]; 3] {
+    let [[a, b, c], [d, e, f], [g, h, i]] = *m;
+    [[a, d, g], [b, e, h], [c, f, i]]
+}
+
+fn radians_of_seconds(seconds: f64) -> f64 {
+    (seconds / 3600.0).to_radians()
+}
+
+/// EPSG method 9602, forward.
+fn geocentric(ellipsoid: &Ellipsoid, [lon, lat]: [f64; 2], height: f64) -> [f64; 3] {
+    let (a, b) = (ellipsoid.a, ellipsoid.b);
+    let es = 1.0 - (b * b) / (a * a);
+    let (sin, cos) = lat.sin_cos();
+    let n = a / (1.0 - es * sin * sin).sqrt();
+    let (sin_lon, cos_lon) = lon.sin_cos();
+    [(n + height) * cos * cos_lon, (n + height) * cos * sin_lon, (n * (1.0 - es) + height) * sin]
+}
+
+/// EPSG method 9602, inverse: longitude, latitude and height. Bowring's start is already good to micrometres near the
+/// ground; each turn squares that.
+fn geographic(ellipsoid: &Ellipsoid, [x, y, z]: [f64; 3]) -> ([f64; 2], f64) {
+    let (a, b) = (ellipsoid.a, ellipsoid.b);
+    let es = 1.0 - (b * b) / (a * a);
+    let second = (a * a) / (b * b) - 1.0;
+    let across = x.hypot(y);
+    let mut reduced = (z * a).atan2(across * b);
+    let mut lat = 0.0;
+    for _ in 0..3 {
+        let (sin, cos) = reduced.sin_cos();
+        lat = (z + second * b * sin.powi(3)).atan2(across - es * a * cos.powi(3));
+        reduced = (b * lat.sin()).atan2(a * lat.cos());
+    }
+    let (sin, cos) = lat.sin_cos();
+    let height = across * cos + z * sin - a * (1.0 - es * sin * sin).sqrt();
+    ([y.atan2(x), lat], height)
+}
