@@ -1,12 +1,24 @@
 //! World space: the affine geotransform, bounds, and coordinate reference systems.
 
+mod canonical;
 pub mod crs;
 pub mod definition;
+mod description;
 mod epsg;
+mod epsg_stub;
+mod helmert;
+mod key_crs;
 pub mod keys;
+mod method;
+mod parameters;
 pub mod project;
+mod proj_string;
+mod projjson;
+mod wkt;
+mod wkt_crs;
 
 pub use crs::Crs;
+pub use definition::{Datum, Definition};
 pub use keys::GeoKeys;
 
 use crate::grid::PixelRect;

@@ -4,8 +4,10 @@ use std::fmt;
 
 use proj4rs::Proj;
 
-use super::crs::{Crs, WAY_OUT, proj_tokens};
+use super::crs::{Crs, WAY_OUT};
+use super::definition::Datum;
 use super::epsg;
+use super::proj_string::tokens as proj_tokens;
 use crate::error::{Error, Result};
 
 /// Degrees by which a coordinate may miss itself after a round trip through a projection and still be in that
@@ -108,15 +110,12 @@ impl Projector {
 impl Side {
     fn new(crs: &Crs) -> Result<Self> {
         let Some(text) = crs.proj_string() else {
-            return Err(crs.epsg().map_or_else(
-                || {
-                    Error::unsupported(format!(
-                        "the CRS \"{crs}\" has no EPSG code and cogclip cannot project it; {WAY_OUT}"
-                    ))
-                },
-                super::crs::unlisted,
-            ));
+            return Err(crs.unlisted());
         };
+        if let Some(Datum::ToWgs84(shift) | Datum::EpsgToWgs84(_, shift)) = crs.definition().map(|d| d.datum)
+        {
+            return Err(shifted(&format!("`towgs84` {shift:?}"), crs));
+        }
         let proj = proj(&without_datum(text, crs)?, crs)?;
         // Other ellipsoids belong to datums that lie some hundred metres from WGS 84. A sphere is different: by
         // convention its latitudes are those of the ellipsoid.
@@ -337,7 +336,7 @@ mod tests {
         refused("EPSG:4283", "EPSG:7844", [150.0, -30.0], &["datum"]);
         refused("+proj=utm +zone=33 +ellps=bessel", "EPSG:4326", [5e5, 5e6], &["datum"]);
         refused("+proj=utm +zone=33 +a=6377397.155 +rf=299.15", "EPSG:4326", [5e5, 5e6], &["datum"]);
-        refused("+proj=longlat +datum=NAD27", "EPSG:4326", [1.0, 1.0], &["NAD27"]);
+        refused("+proj=longlat +datum=NAD27", "EPSG:4326", [1.0, 1.0], &["datum"]);
         refused("+proj=tmerc +ellps=GRS80 +towgs84=1,2,3", "EPSG:4326", [1.0, 1.0], &["towgs84"]);
         refused("+proj=ob_tran +o_proj=longlat", "EPSG:4326", [1.0, 1.0], &["o_proj"]);
         refused("+proj=eck4 +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eck4"]);
