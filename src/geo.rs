@@ -16,6 +16,8 @@ mod proj_string;
 mod projjson;
 mod wkt;
 mod wkt_crs;
+#[cfg(test)]
+mod spellings;
 
 pub use crs::Crs;
 pub use definition::{Datum, Definition};
