@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::compose::{Composer, Counts};
-use crate::cutline::{Cutline, Frame};
+use crate::cutline::{Cutline, Frame, Terms};
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::fetch::{self, Needed, Requests};
@@ -65,6 +65,15 @@ pub struct Fetches {
     pub bytes: u64,
     /// Tiles that the source left out.
     pub sparse: u64,
+}
+
+/// What `options` say of datums.
+fn terms(options: &ClipOptions) -> Terms<'_> {
+    Terms {
+        max_error: options.max_crs_error,
+        allow_ballpark: options.allow_ballpark,
+        grids: &options.grids,
+    }
 }
 
 impl Cog {
@@ -174,7 +183,7 @@ impl Cog {
             };
             let by_centre = options.rule == Rule::Centre;
             let frame = Frame { transform, size: self.header.main.size(), by_centre };
-            Plan::new(&self.header, &cutline.to_crs(&raster, &frame, &options.limits)?, options)
+            Plan::new(&self.header, &cutline.to_crs(&raster, &frame, &terms(options), &options.limits)?, options)
         })();
         planned.map_err(|error| error.at(self.uri()))
     }
@@ -293,12 +302,6 @@ impl Cog {
             encoder: Arc::new(encoder),
             observer,
         })
-    }
-
-    /// The raster's bounds in another CRS; `None` where they have none, or cannot be had.
-    #[must_use]
-    pub fn bounds_in(&self, _crs: &Crs, _options: &ClipOptions) -> Option<Bounds> {
-        None
     }
 
     /// The world's corner coordinates of the raster's pixels, or of its pixel grid without a geotransform.

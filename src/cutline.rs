@@ -12,9 +12,10 @@ pub mod repair;
 
 pub use repair::Repairs;
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
-use crate::geo::datum::Operation;
-use crate::geo::{Affine, Bounds, Choice, Crs};
+use crate::geo::{Affine, Bounds, Choice, Crs, Operation, ShiftGrid};
 use crate::grid::Size;
 use crate::limits::Limits;
 use crate::vector::{Feature, Layer, Query, Winding, geojson};
@@ -152,15 +153,21 @@ impl Cutline {
     /// - [`crate::ErrorKind::Unsupported`] when one of the CRSs cannot be projected;
     /// - [`crate::ErrorKind::Format`] when the raster's geotransform has no inverse;
     /// - [`crate::ErrorKind::Limit`] when it takes more vertices than [`Limits::vertices`].
-    pub fn to_crs(&self, raster: &Crs, frame: &Frame, limits: &Limits) -> Result<Self> {
+    pub fn to_crs(&self, raster: &Crs, frame: &Frame, terms: &Terms<'_>, limits: &Limits) -> Result<Self> {
         let Some(own) = &self.crs else {
             return Err(Error::usage(
                 "the cutline names no CRS; say which one it is in with `--cutline-crs`, for example \
                  `--cutline-crs EPSG:4326`, or `--cutline-crs source` for the raster's own",
             ));
         };
-        let polygons = place::polygons(&self.polygons, own, raster, frame, limits)?;
-        Ok(Self { polygons, crs: Some(raster.clone()), ..self.clone() })
+        let choice = Choice {
+            area: raster.area(frame.samples()),
+            max_error: terms.max_error.unwrap_or_else(|| frame.pixel_metres(raster)),
+            allow_ballpark: terms.allow_ballpark,
+            grids: terms.grids,
+        };
+        let (polygons, operation) = place::polygons(&self.polygons, own, raster, frame, &choice, limits)?;
+        Ok(Self { polygons, crs: Some(raster.clone()), repairs: self.repairs, operation: Some(operation) })
     }
 }
 
@@ -176,13 +183,42 @@ pub struct Frame {
     pub by_centre: bool,
 }
 
-/// Metres on the ground of the shorter side of a pixel; 0, which allows no datum shift, where that is not known.
-fn pixel_metres(crs: &Crs, transform: &Affine) -> f64 {
-    let [_, across, down_x, top, across_y, down] = transform.0;
-    let Some([east, north]) = crs.definition().map(|definition| definition.metres_per_unit(top)) else {
-        return 0.0;
-    };
-    (across * east).hypot(across_y * north).min((down_x * east).hypot(down * north))
+/// On which terms a cutline may be taken to another datum.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// By how many metres the operation may be wrong; `None` for the shorter side of a pixel.
+    pub max_error: Option<f64>,
+    /// Whether an operation will do of which nothing is known.
+    pub allow_ballpark: bool,
+    /// Grids to be used instead, for the datums that they are made for.
+    pub grids: &'a [Arc<ShiftGrid>],
+}
+
+/// Places along each side of the raster that tell where it lies.
+const SAMPLES: u32 = 5;
+
+impl Frame {
+    /// World coordinates of a grid of places of the raster, its centre first, its corners among them.
+    fn samples(&self) -> impl Iterator<Item = [f64; 2]> {
+        let Size { width, height } = self.size;
+        let at = move |share_x: f64, share_y: f64| {
+            self.transform.apply(f64::from(width) * share_x, f64::from(height) * share_y)
+        };
+        let last = f64::from(SAMPLES.saturating_sub(1));
+        let shares = move || (0..SAMPLES).map(move |n| f64::from(n) / last);
+        std::iter::once(at(0.5, 0.5)).chain(shares().flat_map(move |y| shares().map(move |x| at(x, y))))
+    }
+
+    /// Metres on the ground of the shorter side of the raster's central pixel; 0, which allows no shift, where that is not
+    /// known.
+    fn pixel_metres(&self, crs: &Crs) -> f64 {
+        let [_, across, down_x, _, across_y, down] = self.transform.0;
+        let [_, y] = self.transform.apply(f64::from(self.size.width) / 2.0, f64::from(self.size.height) / 2.0);
+        let Some([east, north]) = crs.definition().map(|definition| definition.metres_per_unit(y)) else {
+            return 0.0;
+        };
+        (across * east).hypot(across_y * north).min((down_x * east).hypot(down * north))
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,26 @@
 //! World space: the affine geotransform, bounds, and coordinate reference systems.
 
 mod base;
+mod canonical;
 pub mod crs;
 pub mod datum;
 pub mod definition;
+mod description;
 pub mod epsg;
 pub mod grid_shift;
+mod helmert;
+mod key_crs;
 pub mod keys;
+mod method;
+mod parameters;
+mod proj_string;
 pub mod project;
+mod projjson;
 mod shift;
+#[cfg(test)]
+mod spellings;
+mod wkt;
+mod wkt_crs;
 
 pub use crs::Crs;
 pub use datum::{Choice, Operation};

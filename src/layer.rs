@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::fetch;
-use crate::geo::Bounds;
-use crate::geo::grid_shift::ShiftGrid;
+use crate::geo::{Bounds, ShiftGrid};
 use crate::limits::{Limits, within};
 use crate::source::{Source, StoreOptions, coalesce, sibling};
 use crate::vector::format::Format;
@@ -95,7 +94,7 @@ const SHORTEST_WKB: usize = 21;
 pub async fn shift_grid(uri: &str, store: &StoreOptions, limits: &Limits) -> Result<Arc<ShiftGrid>> {
     let source = Source::open(uri, store)?;
     let bytes = fetch::whole(&source, limits).await?;
-    let grid = ShiftGrid::parse(source.uri(), &bytes, limits).map_err(|error| error.at(source.uri()))?;
+    let grid = ShiftGrid::parse(&bytes, limits).map_err(|error| error.at(source.uri()))?;
     Ok(Arc::new(grid))
 }
 

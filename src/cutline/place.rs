@@ -9,7 +9,7 @@ use super::meridian::{self, Region, Window};
 use super::plane::{Between, Plane};
 use super::{Frame, Polygon, Ring};
 use crate::error::{Error, ErrorKind, Result};
-use crate::geo::{Affine, Bounds, Crs};
+use crate::geo::{Affine, Bounds, Choice, Crs, Operation};
 use crate::grid::PixelRect;
 use crate::limits::Limits;
 
@@ -28,12 +28,14 @@ pub(super) fn polygons(
     own: &Crs,
     raster: &Crs,
     frame: &Frame,
+    choice: &Choice<'_>,
     limits: &Limits,
-) -> Result<Vec<Polygon>> {
+) -> Result<(Vec<Polygon>, Operation)> {
     let turning = raster.is_geographic().then(|| Turning::new(frame));
     let mut budget = Budget::new(limits);
     let mut placed = Vec::with_capacity(polygons.len());
-    let plane = if own.is_same(raster) { None } else { Some(Between::new(own, raster)?) };
+    let plane = if own.is_same(raster) { None } else { Some(Between::new(own, raster, choice)?) };
+    let operation = plane.as_ref().map_or_else(Operation::none, |plane| plane.there.operation().clone());
     let Some(plane) = plane.filter(|plane| !plane.is_identity()) else {
         for polygon in polygons {
             match &turning {
@@ -41,7 +43,7 @@ pub(super) fn polygons(
                 None => placed.push(polygon.clone()),
             }
         }
-        return Ok(placed);
+        return Ok((placed, operation));
     };
     let to_pixels = frame.transform.inverse().ok_or_else(|| {
         Error::format(format!(
@@ -52,7 +54,7 @@ pub(super) fn polygons(
     let measure = Measure::pixels(to_pixels, raster.is_geographic());
     let plain = Densifier { plane: &plane, measure, unwraps: false };
     let probes = footprint::probes(&plane, frame);
-    let mut work = Work { own, raster, frame, to_pixels, plane: &plane, probes: &probes, surroundings: None };
+    let mut work = Work { own, raster, frame, choice, to_pixels, plane: &plane, probes: &probes, surroundings: None };
     for (number, polygon) in polygons.iter().enumerate() {
         let before = budget;
         let is_wide = own.is_geographic()
@@ -77,7 +79,7 @@ pub(super) fn polygons(
             }
         }
     }
-    Ok(placed)
+    Ok((placed, operation))
 }
 
 /// A raster in degrees, on which a polygon appears at every whole turn.
@@ -138,6 +140,7 @@ impl Turning {
 struct Work<'a> {
     own: &'a Crs,
     raster: &'a Crs,
+    choice: &'a Choice<'a>,
     frame: &'a Frame,
     to_pixels: Affine,
     plane: &'a Between,
@@ -182,7 +185,7 @@ impl Work<'_> {
 
     fn surroundings(&self) -> Result<Option<Surroundings>> {
         let Some(degrees) = self.raster.geographic() else { return Ok(None) };
-        let to_degrees = if self.own.is_same(&degrees) { None } else { Some(Between::new(self.own, &degrees)?) };
+        let to_degrees = if self.own.is_same(&degrees) { None } else { Some(Between::new(self.own, &degrees, self.choice)?) };
         let to_degrees = to_degrees.filter(|plane| !plane.is_identity());
         let own = Samples::new(self.plane, self.frame).bounds();
         if self.raster.is_geographic() {
@@ -199,7 +202,7 @@ impl Work<'_> {
                 own,
             }));
         }
-        let onward = Between::new(&degrees, self.raster)?;
+        let onward = Between::new(&degrees, self.raster, self.choice)?;
         let Some(footprint) = Samples::new(&onward, self.frame).footprint(&onward) else { return Ok(None) };
         let Footprint { lon, lat: (south, north), pixel } = footprint;
         let tear = meridian::tear(&onward, (south, north));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::Result;
-use crate::geo::Crs;
+use crate::geo::{Choice, Crs};
 use crate::geo::project::Projector;
 
 /// A map from the coordinates of one plane, the source, to those of another, the target; both in GIS axis order,
@@ -20,13 +20,14 @@ pub(super) trait Plane: fmt::Display {
 /// The plane between two CRSs.
 #[derive(Debug)]
 pub(super) struct Between {
-    there: Projector,
+    pub(super) there: Projector,
     back: Projector,
 }
 
 impl Between {
-    pub(super) fn new(from: &Crs, to: &Crs) -> Result<Self> {
-        Ok(Self { there: Projector::new(from, to)?, back: Projector::new(to, from)? })
+    pub(super) fn new(from: &Crs, to: &Crs, choice: &Choice<'_>) -> Result<Self> {
+        let there = Projector::new(from, to, choice)?;
+        Ok(Self { back: there.inverse(), there })
     }
 }
 

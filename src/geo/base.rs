@@ -1,27 +1,48 @@
 //! The longitude and latitude below a plane.
 
-use super::crs::{Crs, proj_tokens};
-
-/// Parameters of a PROJ string that tell the datum and the prime meridian.
-const DATUM: [&str; 9] = ["ellps", "R", "a", "b", "rf", "f", "datum", "towgs84", "nadgrids"];
+use super::crs::Crs;
+use super::definition::Definition;
+use super::{Bounds, Choice, Projector};
 
 impl Crs {
-    /// The geographic CRS on which it is based, in degrees: its longitudes and latitudes before they are projected.
-    /// `None` when it has only a name, or a code that is not in the built-in table.
+    /// The geographic CRS on which it is based: its longitudes and latitudes, in degrees, before they are projected. `None`
+    /// when it has only a name, or a code that is not in the built-in table.
     #[must_use]
     pub fn geographic(&self) -> Option<Self> {
         if self.is_geographic() {
             return Some(self.clone());
         }
-        let base = self.base().map(Self::from_any_epsg);
-        base.filter(|base| base.proj_string().is_some()).or_else(|| {
-            let kept = proj_tokens(self.proj_string()?).into_iter().filter(|token| {
-                let name = token.split_once('=').map_or(*token, |(name, _)| name);
-                name == "pm" || DATUM.contains(&name)
-            });
-            let text = kept.fold("+proj=longlat".to_owned(), |text, token| text + " +" + token);
-            Self::parse(&text).ok()
-        })
+        let plane = self.definition()?;
+        let (a, b) = plane.ellipsoid()?;
+        let mut proj = format!("+proj=longlat +a={a} +b={b}");
+        if plane.meridian() != 0.0 {
+            proj.push_str(&format!(" +pm={}", plane.meridian()));
+        }
+        let name = format!("the longitudes and latitudes of {self}");
+        Some(Self::described(name, Definition { proj, datum: plane.datum }, ""))
+    }
+
+    /// Degrees of Greenwich, west, south, east and north, around the places of some of its coordinates; west is the larger
+    /// one over the antimeridian. Places that it has no answer for count for nothing. `None` when none has one.
+    #[must_use]
+    pub fn area(&self, coordinates: impl IntoIterator<Item = [f64; 2]>) -> Option<[f64; 4]> {
+        let degrees = self.geographic()?;
+        let anything = Choice { area: None, max_error: f64::INFINITY, allow_ballpark: true, grids: &[] };
+        let projector = Projector::new(self, &degrees, &anything).ok()?;
+        let meridian = degrees.definition()?.meridian();
+        let mut first = None;
+        let places = coordinates.into_iter().filter_map(|xy| projector.project(xy).ok()).map(|[x, y]| {
+            let x = x + meridian;
+            // The nearest turn of longitude to the first place.
+            let first = *first.get_or_insert(x);
+            [x - ((x - first) / 360.0).round() * 360.0, y]
+        });
+        let Bounds { min_x, min_y, max_x, max_y } = Bounds::around(places.collect::<Vec<_>>())?;
+        if max_x - min_x >= 360.0 {
+            return Some([-180.0, min_y, 180.0, max_y]);
+        }
+        let wrapped = |x: f64| if (-180.0..=180.0).contains(&x) { x } else { x - (x / 360.0).round() * 360.0 };
+        Some([wrapped(min_x), min_y, wrapped(max_x), max_y])
     }
 }
 

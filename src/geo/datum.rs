@@ -50,7 +50,8 @@ pub struct Operation {
 
 impl Operation {
     /// That of a CRS to itself.
-    pub(super) fn none() -> Self {
+    #[must_use]
+    pub fn none() -> Self {
         Self::exact("none: both are the same CRS")
     }
 
@@ -147,7 +148,7 @@ impl Side {
                 Some(base) => return Self { ground: Ground::Base(code, base), ellipsoid: base.ellipsoid },
                 None => Ground::Unknown,
             },
-            Datum::ToWgs84(parameters) => Ground::Helmert(parameters),
+            Datum::EpsgToWgs84(_, parameters) | Datum::ToWgs84(parameters) => Ground::Helmert(parameters),
             Datum::Unknown if ellipsoid.is_sphere() => Ground::Sphere,
             Datum::Unknown => Ground::Unknown,
         };
@@ -184,7 +185,7 @@ pub(super) fn shift(
     choice: &Choice<'_>,
 ) -> Result<(Shift, Operation)> {
     let (source, target) = (Side::new(from.0, from.1), Side::new(to.0, to.1));
-    if from.0.datum != Datum::Unknown && from.0.datum == to.0.datum || is_same_datum(&source, &target) {
+    if from.0.datum.is_same(&to.0.datum) || is_same_datum(&source, &target) {
         return Ok((Shift::default(), Operation::exact("none: both are on the same datum")));
     }
     for (side, name) in [(&source, from.2), (&target, to.2)] {
@@ -219,6 +220,15 @@ pub(super) fn shift(
         return Err(refusal(from.2, to.2, &operation, choice.max_error));
     }
     Ok((leg.shift, operation))
+}
+
+/// Whether no operation shifts coordinates between the datums of two geographic CRSs: EPSG has split some datums that lie
+/// less apart than anybody measures.
+pub(super) fn agree(one: u32, other: u32) -> bool {
+    let side = |code| epsg::base(code).map(|base| Side { ground: Ground::Base(code, base), ellipsoid: base.ellipsoid });
+    let (Some(one), Some(other)) = (side(one), side(other)) else { return false };
+    let leg = best(&one, &other, None);
+    leg.shift.is_null() && !leg.operation.is_ballpark
 }
 
 fn is_same_datum(a: &Side, b: &Side) -> bool {

@@ -4,6 +4,7 @@
 //! What is not listed, or listed as refused, is never put in a slightly wrong place: it cannot be projected.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::Read;
 use std::sync::OnceLock;
 
@@ -32,6 +33,21 @@ impl Authority {
             Self::Esri => "ESRI",
         }
     }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a unit of measure measures: radians or metres in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Measure {
+    /// An angle, in radians.
+    Angle(f64),
+    /// A length, in metres.
+    Length(f64),
 }
 
 /// A CRS of the table: geographic 2D, projected, or the horizontal part of a compound one.
@@ -145,6 +161,11 @@ pub fn find(authority: Authority, code: u32) -> Option<Entry> {
     Some(Entry { definition: Definition { proj: base.proj(), datum: Datum::Epsg(code) }, name: base.name })
 }
 
+/// The definition of a code, as in [`find`].
+pub(super) fn definition(authority: Authority, code: u32) -> Option<Definition> {
+    find(authority, code).map(|entry| entry.definition)
+}
+
 /// Why a code that PROJ knows is refused; `None` for codes that are not refused, or not known.
 #[must_use]
 pub fn refusal(authority: Authority, code: u32) -> Option<&'static str> {
@@ -178,11 +199,13 @@ pub fn prime_meridian(code: u32) -> Option<f64> {
     table().meridians.get(&code).copied()
 }
 
-/// Metres in the linear unit, or radians in the angular unit, of an EPSG code (9xxx). Sexagesimal ones are no factors and
+/// The linear or angular unit of an EPSG code (9xxx). Sexagesimal ones are no factors and
 /// are not listed.
 #[must_use]
-pub fn unit(code: u32) -> Option<f64> {
-    table().units.get(&code).copied()
+pub fn unit(code: u32) -> Option<Measure> {
+    let factor = table().units.get(&code).copied()?;
+    // EPSG numbers its angular units so.
+    Some(if (9101..9200).contains(&code) { Measure::Angle(factor) } else { Measure::Length(factor) })
 }
 
 /// The versions of PROJ, EPSG and ESRI that the table is made from, as one line.

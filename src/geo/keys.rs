@@ -1,7 +1,8 @@
 //! GeoKeys (OGC 19-008r4 §7.1): the directory, its values, and the CRS that they name.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::crs::Crs;
+use super::crs::{Authority, Crs};
+use super::key_crs::{self, GEODETIC_CITATION, GEODETIC_CRS};
 use crate::error::{Error, Result};
 
 /// Tag of the values of GeoKeys that are doubles (§7.1.3).
@@ -17,21 +18,16 @@ const MODEL_TYPE: u16 = 1024;
 const RASTER_TYPE: u16 = 1025;
 /// GTCitationGeoKey.
 const CITATION: u16 = 1026;
-/// GeodeticCRSGeoKey, once GeographicTypeGeoKey: also the code of a geocentric CRS.
-const GEODETIC_CRS: u16 = 2048;
-/// GeodeticCitationGeoKey.
-const GEODETIC_CITATION: u16 = 2049;
-/// GeogAngularUnitsGeoKey.
-const ANGULAR_UNITS: u16 = 2054;
 /// ProjectedCRSGeoKey, once ProjectedCSTypeGeoKey.
 const PROJECTED_CRS: u16 = 3072;
 /// ProjectedCitationGeoKey.
 const PROJECTED_CITATION: u16 = 3073;
-/// ProjLinearUnitsGeoKey.
-const LINEAR_UNITS: u16 = 3076;
 
 /// "User-defined" as the value of a key.
-const USER_DEFINED: u16 = 32767;
+pub(super) const USER_DEFINED: u16 = 32767;
+
+/// What well-known text in a citation begins with, as ESRI software writes it.
+const PE_STRING: &str = "ESRI PE String = ";
 
 /// The GeoKeys of a file: the raw values of tags 34735, 34736 and 34737, kept as found, so that they can be
 /// written back unchanged.
@@ -126,17 +122,18 @@ impl GeoKeys {
         }
     }
 
-    /// The CRS that the keys name; `None` when they name none. The vertical part of a compound CRS is left out.
+    /// The CRS that the keys name or define; `None` when they name none. The vertical part of a compound CRS is left out.
     ///
-    /// A user-defined CRS, and one whose unit differs from that of its EPSG code, is one that can be compared
-    /// and reported, but not projected.
+    /// Of a user-defined CRS, what ESRI software wrote into a citation as well-known text counts before the keys, as in
+    /// GDAL. A CRS that is not fully understood, and one whose unit differs from that of its EPSG code, is one
+    /// that can be reported, but not projected.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] for a geocentric CRS, which has no plane.
     pub fn crs(&self) -> Result<Option<Crs>> {
         let projected =
-            || self.coded(PROJECTED_CRS, &[PROJECTED_CITATION, CITATION, GEODETIC_CITATION], "projected");
-        let geodetic = || self.coded(GEODETIC_CRS, &[GEODETIC_CITATION, CITATION], "geographic");
+            || self.coded(PROJECTED_CRS, &[PROJECTED_CITATION, CITATION, GEODETIC_CITATION], true);
+        let geodetic = || self.coded(GEODETIC_CRS, &[GEODETIC_CITATION, CITATION], false);
         Ok(match self.short(MODEL_TYPE) {
             Some(1) => Some(projected()),
             Some(2) => Some(geodetic()),
@@ -159,48 +156,64 @@ impl GeoKeys {
         })
     }
 
-    /// The CRS whose EPSG code the key `id` holds; a named one when it holds none, or when the unit is another.
-    fn coded(&self, id: u16, citations: &[u16], kind: &str) -> Crs {
-        let citation = || {
-            citations.iter().find_map(|id| match self.get(*id)? {
-                KeyValue::Ascii(text) if !text.is_empty() => Some(String::from_utf8_lossy(text).into_owned()),
-                KeyValue::Ascii(_) | KeyValue::Short(_) | KeyValue::Shorts(_) | KeyValue::Doubles(_) => None,
-            })
-        };
-        match self.short(id) {
-            Some(code) if code != 0 && code != USER_DEFINED => {
-                let crs = Crs::from_any_epsg(u32::from(code));
-                match self.other_unit(&crs) {
-                    Some(unit) => Crs::named(format!("EPSG:{code} with the unit EPSG:{unit}")),
-                    None => crs,
-                }
-            }
-            _ => Crs::named(citation().unwrap_or_else(|| format!("user-defined {kind} CRS"))),
+    /// The CRS whose code the key `id` holds, or the one that text or the other keys define.
+    fn coded(&self, id: u16, citations: &[u16], is_projected: bool) -> Crs {
+        if let Some(code) = self.short(id).filter(|code| *code != 0 && *code != USER_DEFINED) {
+            let epsg = Crs::coded(Authority::Epsg, u32::from(code));
+            // EPSG has no codes above 32767; what stands there is ESRI's.
+            let esri = (code > USER_DEFINED && epsg.definition().is_none())
+                .then(|| Crs::coded(Authority::Esri, u32::from(code)))
+                .filter(|crs| crs.definition().is_some());
+            let crs = esri.unwrap_or(epsg);
+            return match self.other_unit(&crs) {
+                Some(unit) => Crs::named(
+                    format!("{crs} with the unit {unit}"),
+                    &format!("its GeoKeys have another unit than {crs}"),
+                ),
+                None => crs,
+            };
         }
+        let citation = citations.iter().find_map(|id| self.text(*id));
+        if let Some(text) =
+            citations.iter().find_map(|id| self.text(*id)?.strip_prefix(PE_STRING).map(str::to_owned))
+        {
+            return match Crs::parse(&text) {
+                Ok(crs) => crs,
+                Err(error) => Crs::named(text.chars().take(200).collect::<String>(), &error.to_string()),
+            };
+        }
+        let kind = if is_projected { "projected" } else { "geographic" };
+        let name = citation.unwrap_or_else(|| format!("user-defined {kind} CRS"));
+        key_crs::crs(self, &name, is_projected).unwrap_or_else(|error| Crs::named(name, &error.to_string()))
     }
 
     /// The unit that the keys state, when it is not the one of the CRS.
-    fn other_unit(&self, crs: &Crs) -> Option<u16> {
-        let text = crs.proj_string()?;
-        let expected: &[u16] = if crs.is_geographic() {
-            // degree, and degree "as the supplier defines it"
-            &[9102, 9122]
-        } else {
-            let tokens = super::crs::proj_tokens(text);
-            let is_by_factor = tokens.iter().any(|token| token.starts_with("to_meter="));
-            match tokens.iter().find_map(|token| token.strip_prefix("units=")) {
-                Some("m") => &[9001],
-                None if !is_by_factor => &[9001],
-                Some("ft") => &[9002],
-                Some("us-ft") => &[9003],
-                _ => return None,
+    fn other_unit(&self, crs: &Crs) -> Option<String> {
+        let definition = crs.definition()?;
+        match definition.metres() {
+            Some(expected) => {
+                let code = self.short(key_crs::LINEAR_UNITS)?;
+                let metres = key_crs::metres(self).transpose()?;
+                (!metres.is_ok_and(|metres| (metres / expected - 1.0).abs() < 1e-9))
+                    .then(|| format!("EPSG:{code}"))
             }
-        };
-        let unit = self.short(if crs.is_geographic() { ANGULAR_UNITS } else { LINEAR_UNITS })?;
-        (!expected.contains(&unit)).then_some(unit)
+            None => {
+                let code = self.short(key_crs::ANGULAR_UNITS)?;
+                let degrees = key_crs::degrees(self).transpose()?;
+                (!degrees.is_ok_and(|degrees| degrees == 1.0)).then(|| format!("EPSG:{code}"))
+            }
+        }
     }
 
-    fn short(&self, id: u16) -> Option<u16> {
+    /// The text of a key, unless it is empty.
+    pub(super) fn text(&self, id: u16) -> Option<String> {
+        match self.get(id)? {
+            KeyValue::Ascii(text) if !text.is_empty() => Some(String::from_utf8_lossy(text).into_owned()),
+            KeyValue::Ascii(_) | KeyValue::Short(_) | KeyValue::Shorts(_) | KeyValue::Doubles(_) => None,
+        }
+    }
+
+    pub(super) fn short(&self, id: u16) -> Option<u16> {
         match self.get(id)? {
             KeyValue::Short(value) => Some(value),
             KeyValue::Shorts(_) | KeyValue::Doubles(_) | KeyValue::Ascii(_) => None,
@@ -282,12 +295,12 @@ mod tests {
         fn check(keys: &[[u16; 4]], name: Option<&str>, can_be_projected: bool) {
             let crs = of(keys, b"My grid|EPSG:32633|").unwrap().crs().unwrap();
             assert_eq!(crs.as_ref().map(Crs::name).as_deref(), name);
-            assert_eq!(crs.is_some_and(|crs| crs.proj_string().is_some()), can_be_projected);
+            assert_eq!(crs.is_some_and(|crs| crs.definition().is_some()), can_be_projected);
         }
         check(&[], None, false);
         check(&[[1025, 0, 1, 1]], None, false);
         check(&[[1024, 0, 1, 2], [2048, 0, 1, 4326], [2054, 0, 1, 9102]], Some("EPSG:4326"), true);
-        check(&[[1024, 0, 1, 1], [3072, 0, 1, 27700]], Some("EPSG:27700"), true);
+        check(&[[1024, 0, 1, 1], [3072, 0, 1, 27700]], Some("EPSG:27700"), false);
         check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 8, 0]], Some("My grid"), false);
         // Not even a citation that looks like a code is guessed at.
         check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 11, 8]], Some("EPSG:32633"), false);

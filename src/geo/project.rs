@@ -74,8 +74,8 @@ impl Projector {
         if from.is_same(to) {
             return Ok(Self { names, operation: Operation::none(), route: None });
         }
-        let [from, to] = [from, to].map(|crs| crs.definition().ok_or_else(|| undefined(crs)));
-        Self::between(&from?, &to?, names, choice)
+        let [from, to] = [from, to].map(|crs| crs.definition().ok_or_else(|| crs.unlisted()));
+        Self::between(from?, to?, names, choice)
     }
 
     /// The same for two definitions, which messages call by `names`.
@@ -299,17 +299,6 @@ fn proj(text: &str, name: &str) -> Result<Proj> {
     Proj::from_proj_string(text).map_err(|cause| {
         Error::unsupported(format!("cogclip cannot project {name}; {WAY_OUT}")).caused_by(cause.to_string())
     })
-}
-
-fn undefined(crs: &Crs) -> Error {
-    crs.epsg().map_or_else(
-        || {
-            Error::unsupported(format!(
-                "the CRS \"{crs}\" has no definition that cogclip can project; {WAY_OUT}"
-            ))
-        },
-        super::crs::unlisted,
-    )
 }
 
 #[cfg(test)]

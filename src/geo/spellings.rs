@@ -1,0 +1,122 @@
+//! Every spelling of many CRSs against PROJ and GDAL: testdata/crs-spellings.jsonl.gz, which
+//! scripts/make-crs-spellings.py makes.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use proj4rs::Proj;
+use serde_json::Value as Json;
+
+use super::canonical::Canonical;
+use super::{Crs, Datum, Definition, GeoKeys};
+use crate::error::Result;
+
+fn lines() -> Vec<Json> {
+    let mut text = String::new();
+    let data = include_bytes!("../../testdata/crs-spellings.jsonl.gz");
+    GzDecoder::new(data.as_slice()).read_to_string(&mut text).unwrap();
+    text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The CRS of a text or of GeoKeys as the fixture has them.
+fn crs_of(text: &Json) -> Result<Crs> {
+    let Some(keys) = text.as_array() else { return Crs::parse(text.as_str().unwrap()) };
+    let numbers = |at: usize| keys[at].as_array().unwrap().iter();
+    let directory = numbers(0).map(|v| u16::try_from(v.as_u64().unwrap()).unwrap()).collect();
+    let ascii =
+        keys[2].as_str().unwrap().chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+    let keys = GeoKeys::parse(directory, numbers(1).map(|v| v.as_f64().unwrap()).collect(), ascii)?;
+    keys.crs()?.ok_or_else(|| crate::Error::unsupported("the keys name no CRS"))
+}
+
+/// How far from PROJ, in metres, or why it cannot be told.
+fn apart(definition: &Definition, points: &Json) -> std::result::Result<f64, String> {
+    let to =
+        Proj::from_proj_string(&definition.proj).map_err(|error| format!("{error}: {}", definition.proj))?;
+    if to.projname() == "eqc" && to.ellipse_parameters().0 != to.ellipse_parameters().1 {
+        return Err("eqc is a sphere's in proj4rs".to_owned());
+    }
+    let from = Proj::from_proj_string("+proj=longlat +ellps=WGS84").unwrap();
+    let mut worst = 0.0_f64;
+    for point in points.as_array().ok_or("PROJ has no points")? {
+        let [lon, lat, x, y] = [0, 1, 2, 3].map(|at| point[at].as_f64().unwrap());
+        let mut place = (lon.to_radians(), lat.to_radians(), 0.0);
+        proj4rs::transform::transform(&from, &to, &mut place).map_err(|error| error.to_string())?;
+        let mut found = [place.0, place.1];
+        let unit = if to.is_latlong() { 111_320.0 } else { to.to_meter() };
+        if to.is_latlong() {
+            found = found.map(f64::to_degrees);
+            found[0] -= ((found[0] - x) / 360.0).round() * 360.0;
+        }
+        worst = worst.max((found[0] - x).abs().max((found[1] - y).abs()) * unit);
+    }
+    Ok(worst)
+}
+
+/// A message without its numbers.
+fn kind_of(message: &str) -> String {
+    message.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "figures belong to the test's output")]
+fn every_spelling_is_understood_as_proj_understands_it() {
+    let (mut wrong, mut refused) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());
+    let (mut right, mut worst) = (0_usize, 0.0_f64);
+    let mut unprojected = BTreeMap::<String, usize>::new();
+    for line in lines() {
+        let code = line["code"].as_str().unwrap();
+        let texts = line["texts"].as_object().unwrap();
+        let by_string = texts.get("PROJ").and_then(|text| crs_of(text).ok());
+        for (spelling, text) in texts {
+            let label = format!("{code} {spelling}");
+            let crs = match crs_of(text) {
+                Ok(crs) => crs,
+                Err(error) => {
+                    refused.entry(kind_of(&error.to_string())).or_default().push(label);
+                    continue;
+                }
+            };
+            let Some(definition) = crs.definition() else {
+                refused.entry(kind_of(&crs.unlisted().to_string())).or_default().push(label);
+                continue;
+            };
+            let expected = line["datum"].as_u64();
+            let found = match definition.datum {
+                Datum::Epsg(code) | Datum::EpsgToWgs84(code, _) => Some(u64::from(code)),
+                Datum::ToWgs84(_) | Datum::Unknown => None,
+            };
+            let may_lack = spelling == "PROJ" || expected.is_none();
+            if found != expected && expected.is_some() && !(may_lack && found.is_none()) {
+                wrong.push(format!("{label}: datum {found:?}, not {expected:?}; {}", definition.proj));
+                continue;
+            }
+            let points = line["points"].as_array().unwrap();
+            let points = points
+                .iter()
+                .find(|points| points["of"].as_array().unwrap().contains(&Json::from(spelling.as_str())));
+            match apart(definition, &points.unwrap()["at"]) {
+                // PROJ and proj4rs agree to 1e-6 m where both are sound; a parameter that is off by its last digit shows.
+                Ok(metres) if metres < 1e-3 => {
+                    right += 1;
+                    worst = worst.max(metres);
+                }
+                Ok(metres) => wrong.push(format!("{label}: {metres} m: {}", definition.proj)),
+                Err(why) => {
+                    *unprojected.entry(why.split(':').next().unwrap().to_owned()).or_default() += 1;
+                    if let Some(other) = by_string.as_ref().and_then(Crs::definition)
+                        && !Canonical::of(&other.proj).is_same(&Canonical::of(&definition.proj))
+                    {
+                        wrong.push(format!("{label}: {why}; {} is not {}", definition.proj, other.proj));
+                    }
+                }
+            }
+        }
+    }
+    for (why, labels) in &refused {
+        println!("refused {}: {why}: {:?}", labels.len(), labels.iter().take(6).collect::<Vec<_>>());
+    }
+    println!("{right} right, at most {worst:e} m off; not projected: {unprojected:?}");
+    assert!(wrong.is_empty(), "{} wrong: {:#?}", wrong.len(), &wrong[..wrong.len().min(60)]);
+}
