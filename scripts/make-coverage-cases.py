@@ -3,10 +3,11 @@
 
     make-coverage-cases.py            write the committed file
     make-coverage-cases.py --check    compute again, compare with the committed file, exit 1 on a difference
+    --seed S --count N --out F        other polygons, another file (COGCLIP_COVERAGE_CASES=F cargo test --test it coverage)
 
 Of 1,000 valid polygons by exactextract (whose fractions are 32-bit floats), and of 120 invalid or overlapping ones by GEOS:
-make_valid (method linework, which is the even-odd rule) of each polygon, their union, its intersection with each pixel.
-src/mask/coverage.rs reads the file in a test.
+the symmetric difference of triangles to each edge of a polygon, the union of polygons, its intersection with each pixel.
+tests/it/coverage.rs reads the file.
 
 The file is JSON: {"cases": [{"kind", "by", "size": [columns, rows], "transform": GDAL's six numbers, "polygons": of
 rings of positions, "covered": {row: [[first column, fractions...], ...]}}]}. Rows and pixels that are left out are 0;
@@ -133,10 +134,21 @@ def by_exactextract(transform, w, h, polygons):
     return covered.reshape(h, w)
 
 
+def even_odd(rings):
+    """A point is inside when an odd number of the triangles from one corner to each edge holds it. (GEOS's make_valid is
+    not the even-odd rule where edges overlap.)"""
+    area = Polygon()
+    for ring in rings:
+        for a, b in zip(ring, ring[1:]):
+            triangle = Polygon([rings[0][0], a, b])
+            if triangle.area > 0:
+                area = shapely.symmetric_difference(area, triangle)
+    return area
+
+
 def by_geos(w, h, polygons):
     """In pixels, where intersections are rounded least."""
-    valid = [shapely.make_valid(Polygon(rings[0], rings[1:]), method="linework") for rings in polygons]
-    union = shapely.unary_union([shapely.union_all([g for g in shapely.get_parts(v) if g.area > 0]) for v in valid])
+    union = shapely.union_all([even_odd(rings) for rings in polygons])
     pixel = lambda row, col: shapely.intersection(union, box(col, row, col + 1, row + 1)).area
     return numpy.array([[pixel(row, col) for col in range(w)] for row in range(h)])
 
@@ -158,10 +170,10 @@ def runs(covered):
     return rows
 
 
-def make():
-    rng = random.Random(SEED)
+def make(seed, count):
+    rng = random.Random(seed)
     cases = []
-    while len(cases) < VALID:
+    while len(cases) < count:
         kind = VALID_KINDS[len(cases) % len(VALID_KINDS)]
         w, h, pixels = candidate(rng, kind)
         transform = TRANSFORMS[rng.randrange(len(TRANSFORMS))]
@@ -172,7 +184,7 @@ def make():
         if not covered.any():
             continue
         cases.append(case(kind, "exactextract", w, h, transform, polygons, covered))
-    while len(cases) < VALID + OTHER:
+    while len(cases) < count + count * OTHER // VALID:
         kind = OTHER_KINDS[len(cases) % len(OTHER_KINDS)]
         w, h, pixels = candidate(rng, kind)
         covered = by_geos(w, h, pixels)
@@ -204,15 +216,18 @@ def unpacked(case):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--count", type=int, default=VALID)
+    parser.add_argument("--out", type=pathlib.Path, default=FILE)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    made = make()
+    made = make(arguments.seed, arguments.count)
     if not arguments.check:
         text = json.dumps(made, separators=(",", ":")).encode()
-        FILE.write_bytes(gzip.compress(text, 9, mtime=0))
-        print(f"{FILE.name}: {len(made['cases'])} cases, {FILE.stat().st_size} bytes")
+        arguments.out.write_bytes(gzip.compress(text, 9, mtime=0))
+        print(f"{arguments.out.name}: {len(made['cases'])} cases, {arguments.out.stat().st_size} bytes")
         return 0
-    committed = json.loads(gzip.decompress(FILE.read_bytes()))["cases"]
+    committed = json.loads(gzip.decompress(arguments.out.read_bytes()))["cases"]
     worst = 0.0
     if len(committed) != len(made["cases"]):
         print(f"{len(committed)} cases are committed, {len(made['cases'])} were made")

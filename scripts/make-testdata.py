@@ -689,10 +689,13 @@ OTHERS = {
     "codec/images.tsv": ("make-image-codec-fixtures.py", "where they lie in the other two, and how they are stored"),
     "codec/stored.bin": ("make-codec-fixtures.py", "tiles as tifffile and GDAL store them, for the codecs and predictors"),
     "codec/tiles.tsv": ("make-codec-fixtures.py", "where they lie in the other two, and how they are stored"),
+    "coverage.json.gz": ("make-coverage-cases.py", "covered fractions of pixels, by exactextract and GEOS, under 1,120 random polygons"),
+    "invalid-geometries.json": ("check-invalid-geometries.py", "invalid geometries made by hand, each with its area; the script holds them to GDAL and GEOS"),
     "mask-cases.bin": ("make-mask-cases.py", "what rasterio burns of 29,400 random polygons, in both modes"),
     "overview/blocks.bin": ("make-overview-goldens.py", "blocks and what GDAL's overviews make of them"),
     "overview/blocks.tsv": ("make-overview-goldens.py", "where they lie, and how they were made"),
     "projected-points.tsv.gz": ("make-epsg.py", "points of every listed CRS, projected by PROJ"),
+    "validity.json.gz": ("make-validity-cases.py", "3,600 random polygons on a coarse grid, and whether GEOS finds them valid"),
 }
 
 

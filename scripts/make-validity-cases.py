@@ -3,6 +3,8 @@
 
     make-validity-cases.py            write the committed file
     make-validity-cases.py --check    ask GEOS again, exit 1 when it says otherwise than the committed file
+    --seed S --times N --out F        other polygons, N times as many, another file
+                                      (COGCLIP_VALIDITY_CASES=F cargo test --test it invalid)
 
 On a grid of few points rings touch, overlap and share vertices all the time, which random decimals never do. No vertex
 stands twice in a row and all rings are closed: there repair is stricter than GEOS, or GEOS cannot be asked.
@@ -48,9 +50,9 @@ def candidate(rng):
     return [shell] + [ring(rng, 0, 6, 4) for _ in range(rng.randint(1, 4))]
 
 
-def make():
-    rng = random.Random(SEED)
-    cases, left = [], {True: VALID, False: INVALID}
+def make(seed, times):
+    rng = random.Random(seed)
+    cases, left = [], {True: VALID * times, False: INVALID * times}
     seen = set()
     while any(left.values()):
         rings = candidate(rng)
@@ -68,16 +70,20 @@ def make():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    cases = make()
-    if parser.parse_args().check:
-        same = json.loads(gzip.decompress(FILE.read_bytes())) == cases
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--out", type=pathlib.Path, default=FILE)
+    arguments = parser.parse_args()
+    cases, out = make(arguments.seed, arguments.times), arguments.out
+    if arguments.check:
+        same = json.loads(gzip.decompress(out.read_bytes())) == cases
         print(f"{len(cases)} polygons: GEOS {shapely.geos_version_string} says {'the same' if same else 'otherwise'}")
         return int(not same)
-    FILE.write_bytes(gzip.compress(json.dumps(cases, separators=(",", ":")).encode(), 9, mtime=0))
+    out.write_bytes(gzip.compress(json.dumps(cases, separators=(",", ":")).encode(), 9, mtime=0))
     reasons = {}
     for case in cases:
         reasons[case["reason"]] = reasons.get(case["reason"], 0) + 1
-    print(f"{FILE.name}: {FILE.stat().st_size} bytes, {reasons}")
+    print(f"{out.name}: {out.stat().st_size} bytes, {reasons}")
     return 0
 
 

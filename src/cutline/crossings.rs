@@ -9,7 +9,7 @@ use std::ops::Range;
 use robust::{Coord, orient2d};
 
 /// Comparisons of boxes, and of points with edges, after which a polygon is looked at no further: about a second.
-const STEPS: u64 = 1 << 26;
+const STEPS: u64 = 1 << 25;
 /// Places where rings touch that are remembered.
 const CONTACTS: usize = 1 << 20;
 /// Edges in a box of the lowest level, and boxes in one of the next.
@@ -492,4 +492,57 @@ fn along_curve(x: f64, y: f64) -> u64 {
         (v | v << 1) & 0x5555_5555
     };
     spread(x) | spread(y) << 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every pair of edges whose boxes meet, against comparing each with each.
+    #[test]
+    fn no_pair_is_missed_and_none_comes_twice() {
+        let mut state = 3_u64;
+        let mut random = |bound: u32| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from(u32::try_from(state >> 33).unwrap_or(0) % bound)
+        };
+        for (rings, vertices, bound) in
+            [(1, 3, 9), (1, 8, 5), (1, 9, 5), (3, 64, 40), (40, 5, 300), (2, 300, 1), (1, 700, 999)]
+        {
+            let mut all = Rings::new(1.0);
+            for _ in 0..rings {
+                let ring: Vec<_> = (0..vertices).map(|_| [random(bound), random(bound)]).collect();
+                all.push(&ring);
+            }
+            let corners = |index| {
+                let [[ax, ay], [bx, by]] = all.edge(index);
+                [ax.min(bx), ay.min(by), ax.max(bx), ay.max(by)]
+            };
+            let count = all.points.len();
+            let expected: BTreeSet<(usize, usize)> = (0..count)
+                .flat_map(|a| (a + 1..count).map(move |b| (a, b)))
+                .filter(|&(a, b)| meet(corners(a), corners(b)))
+                .collect();
+            let mut found = BTreeSet::new();
+            assert!(Boxes::new(&all).pairs(STEPS, |a, b| assert!(found.insert((a, b)))));
+            assert_eq!(found, expected, "{rings} {vertices} {bound}");
+        }
+        assert!(Boxes::new(&Rings::new(0.0)).pairs(STEPS, |_, _| unreachable!()));
+    }
+
+    /// By hand: the square's edges, and a point half a last digit off the diagonal, which products of doubles cannot tell.
+    #[test]
+    fn sides_are_exact() {
+        assert!(side([0.0, 0.0], [1.0, 0.0], [0.5, 0.1]) > 0.0);
+        let (a, b) = ([12.0, 12.0], [24.0, 24.0]);
+        assert_eq!(side(a, b, [0.5, 0.5]), 0.0);
+        assert!(side(a, b, [0.5, 0.5_f64.next_up()]) > 0.0);
+        assert!(side(a, b, [0.5, 0.5_f64.next_down()]) < 0.0);
+        assert!(
+            same_ray([0.0, 0.0], [1.0, 2.0], [3.0, 6.0]) && !same_ray([0.0, 0.0], [1.0, 2.0], [-3.0, -6.0])
+        );
+        assert!(!same_ray([0.0, 0.0], [1.0, 2.0], [3.0, 6.0_f64.next_up()]));
+    }
 }

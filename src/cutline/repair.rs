@@ -363,3 +363,180 @@ fn refused(what: std::fmt::Arguments<'_>, [x, y]: [f64; 2]) -> Error {
          even-odd rule"
     ))
 }
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers")]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn repaired(rings: Vec<Ring>, mode: Mode) -> Result<(Vec<Polygon>, Repairs)> {
+        let (mut out, mut repairs) = (Vec::new(), Repairs::default());
+        repair(&Geometry::Polygon(rings), Winding::Any, mode, &mut out, &mut repairs)?;
+        Ok((out, repairs))
+    }
+
+    /// What is found in rings; they stay as they are. Hostile ones take seconds at most, unoptimised.
+    #[track_caller]
+    fn check(rings: &[Ring], expected: Repairs) {
+        let start = Instant::now();
+        let (polygons, repairs) = repaired(rings.to_vec(), Mode::Repair).unwrap();
+        assert_eq!(repairs, expected);
+        assert_eq!(repairs.is_empty(), expected == Repairs::default());
+        let bits = |rings: &[Ring]| rings.iter().flatten().map(|p| p.map(f64::to_bits)).collect::<Vec<_>>();
+        assert_eq!(bits(&polygons[0].rings), bits(rings));
+        assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
+    }
+
+    fn circle(n: u32, step: u32) -> Ring {
+        let point = |k: u32| {
+            let angle = f64::from(k) / f64::from(n) * std::f64::consts::TAU;
+            // Wavy, but simple.
+            let radius = 2.0 + (angle * 40.0).sin() / 9.0;
+            [radius * angle.cos(), radius * angle.sin()]
+        };
+        (0..=n)
+            .map(|k| point(u32::try_from(u64::from(k) * u64::from(step) % u64::from(n)).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn scale_does_not_matter() {
+        let one = Repairs { self_intersections: 1, ..Repairs::default() };
+        for scale in [1.0, 1e-300, 1e-160, 1e160, 4e307, 5e-324, 4.5e-320] {
+            let bow_tie = [[0.0, 0.0], [4.0, 4.0], [4.0, 0.0], [0.0, 4.0], [0.0, 0.0]]
+                .map(|p: [f64; 2]| p.map(|v| v * scale));
+            check(&[bow_tie.to_vec()], one);
+            let error = repaired(vec![bow_tie.to_vec()], Mode::Strict).unwrap_err().to_string();
+            assert!(
+                error.starts_with("ring 0: it crosses or overlaps itself or another ring at ("),
+                "{error}"
+            );
+            assert!(error.contains(&format!("({}, {})", 2.0 * scale, 2.0 * scale)), "{scale}: {error}");
+            let square =
+                [[-0.0, 0.0], [4.0, -0.0], [4.0, 4.0], [0.0, 4.0], [-0.0, 0.0]].map(|p| p.map(|v| v * scale));
+            check(&[square.to_vec()], Repairs::default());
+        }
+    }
+
+    /// A vertex a last digit beyond an edge crosses it; one on it, or before it, does not.
+    #[test]
+    fn the_last_digit_decides() {
+        let notched =
+            |y: f64| vec![vec![[0.1, 0.1], [8.1, 0.1], [8.1, 6.0], [4.0, y], [0.1, 6.0], [0.1, 0.1]]];
+        check(&notched(0.1_f64.next_up()), Repairs::default());
+        check(&notched(0.1), Repairs { self_touches: 1, ..Repairs::default() });
+        check(&notched(0.1_f64.next_down()), Repairs { self_intersections: 2, ..Repairs::default() });
+    }
+
+    #[test]
+    fn many_vertices_and_rings_are_looked_at_to_the_end() {
+        check(&[circle(200_000, 1)], Repairs::default());
+        // 90,000 holes, neighbours far from each other in the file.
+        let side = 300_u32;
+        let square = |x: f64, y: f64, size: f64| {
+            vec![[x, y], [x + size, y], [x + size, y + size], [x, y + size], [x, y]]
+        };
+        let count = side * side;
+        let place = |k: u32| k * 7919 % count;
+        let hole = |k| square(f64::from(place(k) % side), f64::from(place(k) / side), 0.5);
+        let mut rings = vec![square(-1.0, -1.0, 400.0)];
+        rings.extend((0..count).map(hole));
+        check(&rings, Repairs::default());
+        rings.push(square(10.0, 10.0, 0.25));
+        // It shares a corner and two sides with a hole.
+        check(&rings, Repairs { self_intersections: 2, ..Repairs::default() });
+    }
+
+    #[test]
+    fn hostile_rings_are_bounded() {
+        let unfinished = |found: &Repairs| assert_eq!(found.unfinished, 1, "{found:?}");
+        let hostile = |rings: Vec<Ring>| {
+            let start = Instant::now();
+            let (_, found) = repaired(rings.clone(), Mode::Repair).unwrap();
+            assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
+            (found, repaired(rings, Mode::Strict).unwrap_err())
+        };
+        // Every edge crosses almost every other.
+        let (found, error) = hostile(vec![circle(100_001, 50_000)]);
+        unfinished(&found);
+        assert!(found.self_intersections > 1_000_000);
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        // Every edge overlaps every other.
+        let (found, _) = hostile(vec![(0..100_001_u32).map(|k| [f64::from(k % 2), 0.0]).collect()]);
+        assert_eq!((found.too_short, found.unfinished), (1, 0));
+        let (found, _) = hostile(vec![(0..100_002_u32).map(|k| [f64::from(k % 3), 0.0]).collect()]);
+        unfinished(&found);
+        // Triangles with one corner in common: all touch each other there.
+        let fan = |k: u32| {
+            let y = f64::from(k);
+            vec![[0.0, 0.0], [1e6, y], [1e6, y + 0.5], [0.0, 0.0]]
+        };
+        let (found, error) = hostile((0..30_000).map(fan).collect());
+        unfinished(&found);
+        assert_eq!(error.kind(), ErrorKind::Usage, "holes outside");
+        // Nothing crosses, but all boxes meet: whether it is valid is not known.
+        let teeth = |k: u32| {
+            let (x, y) = (f64::from(k) * 1e-3, f64::from(k) * 1e-3);
+            if k.is_multiple_of(2) { [x, y + 1e6] } else { [x + 1e6, y] }
+        };
+        let mut comb: Ring = (0..50_000).map(teeth).collect();
+        comb.extend([[2e6, 2e6], [-10.0, 2e6]]);
+        comb.push(comb[0]);
+        let (found, error) = hostile(vec![comb]);
+        unfinished(&found);
+        assert_eq!((found.self_intersections, error.kind()), (0, ErrorKind::Limit));
+        // A hundred rings, each within the one before.
+        let nested = |k: u32| {
+            let d = f64::from(k);
+            vec![[d, d], [1e3 - d, d], [1e3 - d, 1e3 - d], [d, 1e3 - d], [d, d]]
+        };
+        check(&(0..100).map(nested).collect::<Vec<_>>(), Repairs { nested_rings: 98, ..Repairs::default() });
+    }
+
+    #[test]
+    fn deep_collections_are_no_recursion() {
+        let square = vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]];
+        let mut geometry = Geometry::Polygon(vec![square]);
+        for _ in 0..500 {
+            geometry = Geometry::Collection(vec![geometry, Geometry::Collection(Vec::new())]);
+        }
+        let (mut out, mut repairs) = (Vec::new(), Repairs::default());
+        repair(&geometry, Winding::Any, Mode::Strict, &mut out, &mut repairs).unwrap();
+        assert_eq!((out.len(), repairs), (1, Repairs { empty: 500, ..Repairs::default() }));
+        // Counts add up over features, and what is refused leaves none.
+        repair(&geometry, Winding::Any, Mode::Repair, &mut out, &mut repairs).unwrap();
+        let bad = Geometry::Polygon(vec![vec![[0.0, 0.0], [0.0, f64::NAN]]]);
+        repair(&bad, Winding::Any, Mode::Repair, &mut out, &mut repairs).unwrap_err();
+        assert_eq!((out.len(), repairs.empty), (2, 1000));
+    }
+
+    /// Random short rings of few values, some not finite: an answer to each, and the same in both modes.
+    #[test]
+    fn nothing_panics() {
+        let values = [0.0, 1.0, 2.0, -1.0, 0.5, 1e300, -f64::MAX, 5e-324, f64::NAN, f64::INFINITY];
+        let mut state = 5_u64;
+        let mut random = |bound: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % bound
+        };
+        let mut refused = 0;
+        for number in 0..20_000 {
+            let known = if number % 10 == 0 { values.len() } else { 8 };
+            let rings = (0..random(4))
+                .map(|_| (0..random(7)).map(|_| [values[random(known)], values[random(known)]]).collect())
+                .collect::<Vec<Ring>>();
+            match (repaired(rings.clone(), Mode::Repair), repaired(rings.clone(), Mode::Strict)) {
+                (Ok((_, found)), strict) => {
+                    let empty = Repairs { empty: found.empty, ..Repairs::default() };
+                    assert_eq!(strict.is_ok(), found == empty, "{rings:?} {found:?}");
+                }
+                (Err(_), Err(_)) => refused += 1,
+                (Err(error), Ok(_)) => panic!("{error} {rings:?}"),
+            }
+        }
+        assert!(refused > 100);
+    }
+}

@@ -181,79 +181,8 @@ impl Coverage {
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "what is exact is compared exactly")]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::io::Read as _;
-
     use super::*;
     use crate::error::ErrorKind;
-
-    #[derive(serde::Deserialize)]
-    struct Cases {
-        cases: Vec<Case>,
-    }
-
-    #[derive(serde::Deserialize)]
-    struct Case {
-        kind: String,
-        by: String,
-        size: [u32; 2],
-        transform: [f64; 6],
-        polygons: Vec<Vec<Vec<[f64; 2]>>>,
-        covered: BTreeMap<u32, Vec<Vec<f64>>>,
-    }
-
-    fn cases() -> Vec<Case> {
-        let packed = &include_bytes!("../../testdata/coverage.json.gz")[..];
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
-        serde_json::from_str::<Cases>(&text).unwrap().cases
-    }
-
-    /// What GDAL's rules do not say: fractions by exactextract, and by GEOS where polygons are not valid or overlap
-    /// (`scripts/make-coverage-cases.py`). Theirs are rounded to 7 digits, exactextract's are 32-bit floats.
-    #[test]
-    fn fractions_are_those_of_exactextract_and_geos() {
-        let mut counts = BTreeMap::new();
-        for (number, case) in cases().into_iter().enumerate() {
-            let [width, height] = case.size;
-            let polygons: Vec<Polygon> = case.polygons.into_iter().map(|rings| Polygon { rings }).collect();
-            let (transform, window) = (Affine(case.transform), Size::new(width, height));
-            let coverage = Coverage::burn(&polygons, &transform, window, &Limits::default()).unwrap();
-            let centres =
-                Mask::burn(&polygons, &transform, window, super::super::Rule::Centre, &Limits::default())
-                    .unwrap();
-            let full = coverage.at_least(1.0).unwrap();
-            let half = coverage.at_least(0.5).unwrap();
-            for row in 0..height {
-                let mut expected = vec![0.0; width as usize];
-                for run in case.covered.get(&row).into_iter().flatten() {
-                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a column")]
-                    let first = run[0] as usize;
-                    expected[first..][..run.len() - 1].copy_from_slice(&run[1..]);
-                }
-                let mut found = vec![9.0_f32; width as usize];
-                coverage.fill_row(row, 0, &mut found);
-                for (col, (&found, &expected)) in found.iter().zip(&expected).enumerate() {
-                    let place = format!("case {number}, {}, row {row}, column {col}", case.kind);
-                    assert!(
-                        (f64::from(found) - expected).abs() < 1e-6,
-                        "{place}: {found}, {expected} by {}",
-                        case.by
-                    );
-                    let col = u32::try_from(col).unwrap();
-                    let inside =
-                        |mask: &Mask| mask.runs(row).iter().any(|run| (run.start..run.end).contains(&col));
-                    assert_eq!(inside(&full), expected > 1.0 - 1e-7, "{place}: {expected} by {}", case.by);
-                    assert!(!inside(&full) || inside(&centres), "{place}");
-                    if (expected - 0.5).abs() > 1e-6 {
-                        assert_eq!(inside(&half), expected > 0.5, "{place}");
-                    }
-                }
-            }
-            *counts.entry(case.by).or_insert(0) += 1;
-        }
-        assert_eq!(counts, BTreeMap::from([("GEOS".to_owned(), 120), ("exactextract".to_owned(), 1000)]));
-    }
 
     fn rings(rings: &[&[[f64; 2]]]) -> Polygon {
         Polygon { rings: rings.iter().map(|ring| ring.to_vec()).collect() }

@@ -20,6 +20,9 @@ mod bombs;
 /// Every pixel of 29,400 random polygons, against what rasterio burnt.
 mod mask;
 
+/// Exact covered fractions of 1,120 random polygons, against exactextract's and GEOS's.
+mod coverage;
+
 /// Polygons that are not valid: counted, refused, and filled by the even-odd rule.
 mod invalid_geometries;
 
