@@ -3,6 +3,7 @@
 
 mod cut;
 mod densify;
+mod domain;
 mod footprint;
 mod geojson;
 mod meridian;
