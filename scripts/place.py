@@ -55,6 +55,7 @@ GOES = "+proj=geos +h=35786023 +lon_0=-75 +sweep=x +a=6378137 +b=6356752.31414 +
 #   band   from a wavy parallel to the pole, or between two, through all longitudes: -180 to 180
 #   pole   stars around the pole of a polar plane
 #   wide   stars many times as large as the raster
+#   limb   stars all over the world, every third of the world itself but for a hole
 PAIRS = [
     ("EPSG:4326", "EPSG:32633", (15.3, 50.1), 10, "star"),
     ("EPSG:4326", "EPSG:32633", (15.3, 50.1), 1000, "star"),
@@ -96,7 +97,9 @@ LATER = [
     ("EPSG:4326", SINUSOIDAL, WORLD, (101_000, 67_000), "over"),
     ("EPSG:4326", SINUSOIDAL, (17_790_000, 2_780_000), (3000, 4000), "star"),
     ("EPSG:4326", MOLLWEIDE, WORLD, (90_500, 60_500), "over"),
-    ("EPSG:4326", GOES, (0.0, 0.0), (27_500, 36_500), "star"),
+    ("EPSG:4326", GOES, (1000.0, 0.0), (27_500, 36_500), "limb"),
+    ("EPSG:4326", "+proj=laea +lat_0=52 +lon_0=10 +x_0=4321000 +y_0=3210000 +ellps=GRS80 +units=m +no_defs", (4.4e6, 3.3e6), (65_000, 86_000), "limb"),
+    ("EPSG:4326", "+proj=ortho +lat_0=40 +lon_0=10 +R=6371000 +units=m +no_defs", (1000.0, 0.0), (32_500, 43_500), "limb"),
 ]
 
 
@@ -148,6 +151,11 @@ class Pair:
             radii = (reach_x * random.uniform(0.3, 0.8), min(reach_y * random.uniform(0.3, 0.8), 89 - abs(middle[1])))
             shape = star(random, middle, radii)
             return (split(shape) if number % 2 else shape), False
+        if self.kind == "limb":
+            middle = random.uniform((-170, -65), (170, 65))
+            radii = np.minimum(random.uniform(10, 120, 2), (200, 88 - abs(middle[1])))
+            shape = star(random, middle, radii)
+            return split(box(-180, -90, 180, 90).difference(shape) if number % 3 == 0 else shape), True
         col, row = random.uniform(0.0, 1.0, 2) * (WIDTH, HEIGHT)
         col, row = (col * 0.7 + 60, row * 0.7 + 45) if number % 3 else (col * 1.4 - 80, row * 1.4 - 60)
         middle = np.array(self.back.transform(*(self.transform * (col, row))))

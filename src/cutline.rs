@@ -4,6 +4,7 @@
 mod crossings;
 mod cut;
 mod densify;
+mod domain;
 mod footprint;
 mod meridian;
 mod place;

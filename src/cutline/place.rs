@@ -4,6 +4,7 @@
 
 use super::cut::{self, Axis, Half};
 use super::densify::{Budget, Densifier, Measure};
+use super::domain::Limb;
 use super::footprint::{self, Footprint, Samples};
 use super::meridian::{self, Region, Window};
 use super::plane::{Between, Plane};
@@ -231,27 +232,60 @@ impl Work<'_> {
         let Some(Some(surroundings)) = &self.surroundings else {
             return Err(cause.unwrap_or_else(|| self.smeared()));
         };
-        let first = placed.len();
-        for rings in surroundings.pieces(polygon, budget)? {
-            let piece = Polygon { rings };
-            placed.push(match &surroundings.onward {
-                None => piece,
-                Some(plane) => {
-                    let measure = Measure::pixels(self.to_pixels, false);
-                    Densifier { plane, measure, unwraps: false }.polygon(&piece, budget)?
-                }
-            });
+        let pieces = surroundings.pieces(polygon, budget)?;
+        let Some(onward) = &surroundings.onward else {
+            return self.push_checked(polygon, pieces, cause, placed);
+        };
+        let measure = Measure::pixels(self.to_pixels, false);
+        let densifier = Densifier { plane: onward, measure, unwraps: false };
+        let before = *budget;
+        let whole: Result<Vec<Vec<Ring>>> = pieces
+            .iter()
+            .map(|rings| rings.iter().map(|ring| densifier.ring(ring, budget)).collect())
+            .collect();
+        match whole {
+            Err(error) if error.kind() != ErrorKind::Usage => return Err(error),
+            Ok(there) if self.is_right(polygon, &there) => {
+                placed.extend(there.into_iter().map(|rings| Polygon { rings }));
+                return Ok(());
+            }
+            _ => {}
         }
-        let pieces = placed.get(first..).unwrap_or_default();
-        let wrong = self.probes.iter().filter(|([x, y], there)| {
-            let turns: &[f64] = if self.own.is_geographic() { &[-720.0, -360.0, 0.0, 360.0, 720.0] } else { &[0.0] };
-            let is_inside = turns.iter().any(|turn| cut::is_inside(&polygon.rings, [x + turn, *y]));
-            is_inside != pieces.iter().any(|piece| cut::is_inside(&piece.rings, *there))
-        });
-        if wrong.count() > WRONG_PROBES {
+        // The edge of the world runs through the raster or its surroundings.
+        *budget = before;
+        let Some((_, centre)) = self.probes.first() else {
+            return Err(cause.unwrap_or_else(|| self.smeared()));
+        };
+        let limb = Limb::new(onward, *centre, self.frame);
+        let there = pieces.iter().map(|rings| limb.cut(rings, &densifier, budget)).collect::<Result<_>>()?;
+        self.push_checked(polygon, there, cause, placed)
+    }
+
+    /// Adds the pieces into which a polygon was cut, if the probes have the same side as before.
+    fn push_checked(
+        &self,
+        polygon: &Polygon,
+        pieces: Vec<Vec<Ring>>,
+        cause: Option<Error>,
+        placed: &mut Vec<Polygon>,
+    ) -> Result<()> {
+        if !self.is_right(polygon, &pieces) {
             return Err(cause.unwrap_or_else(|| self.smeared()));
         }
+        let pieces = pieces.into_iter().filter(|rings| !rings.is_empty());
+        placed.extend(pieces.map(|rings| Polygon { rings }));
         Ok(())
+    }
+
+    /// Whether the probes are inside the pieces where they are inside the polygon, but for a few that an outline may run
+    /// close by.
+    fn is_right(&self, polygon: &Polygon, pieces: &[Vec<Ring>]) -> bool {
+        let turns: &[f64] = if self.own.is_geographic() { &[-720.0, -360.0, 0.0, 360.0, 720.0] } else { &[0.0] };
+        let wrong = self.probes.iter().filter(|([x, y], there)| {
+            let is_inside = turns.iter().any(|turn| cut::is_inside(&polygon.rings, [x + turn, *y]));
+            is_inside != pieces.iter().any(|rings| cut::is_inside(rings, *there))
+        });
+        wrong.count() <= WRONG_PROBES.min(self.probes.len() / 3)
     }
 
     fn smeared(&self) -> Error {
