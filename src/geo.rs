@@ -1,5 +1,6 @@
 //! World space: the affine geotransform, bounds, and coordinate reference systems.
 
+mod candidate;
 pub mod crs;
 pub mod datum;
 pub mod definition;
