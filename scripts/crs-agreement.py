@@ -4,6 +4,7 @@
     cargo build --release --example project_points
     scripts/crs-agreement.py --bin target/release/examples/project_points      writes docs/crs-agreement.tsv.gz
     scripts/crs-agreement.py --bin ... --only EPSG:27700 -v                    prints the points of one code
+    scripts/crs-agreement.py --bin ... --pairs                                 other pairs of datums; testdata/datum-pairs.tsv
     scripts/crs-agreement.py --sample                                          writes testdata/projected-points.tsv.gz
 
 Points lie on a lattice over the area of use, its edges included. At each of them PROJ chooses an operation from WGS 84
@@ -32,6 +33,7 @@ pyproj.network.set_network_enabled(False)
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "docs/crs-agreement.tsv.gz"
 TABLE = ROOT / "src/geo/crs-table.tsv.gz"
+PAIRS = ROOT / "testdata/datum-pairs.tsv"
 SAMPLE = ROOT / "testdata/projected-points.tsv.gz"
 DB = sqlite3.connect(Path(pyproj.datadir.get_data_dir()) / "proj.db")
 MILLIMETRE = 0.001
@@ -99,6 +101,48 @@ def metres_apart(a, b):
     return math.hypot(east, a[1] - b[1]) * 111320
 
 
+def pairs():
+    """Pairs of geographic CRSs other than WGS 84 that an operation joins directly, with a place in the area of each."""
+    authorities, last, pair = {}, {}, None
+    for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
+        kind, *fields = line.split("\t")
+        if kind in ("B", "b"):
+            last[kind] = last.get(kind, 0) + int(fields[0])
+            authorities[last[kind]] = "EPSG" if kind == "B" else "ESRI"
+        elif kind == "O":
+            pair = tuple(f"{authorities[int(code)]}:{code}" for code in fields)
+        elif kind == "o" and pair[0] != "EPSG:4326":
+            yield pair, next(points(map(float, fields[1:5]), SAMPLES))
+
+
+def compare_pairs(args):
+    """Direct operations between other datums than WGS 84."""
+    transformers, lines, answers = {}, [], []
+    for (source, target), (lon, lat) in dict.fromkeys(pairs()):
+        pair = source, target
+        if pair not in transformers:
+            transformers[pair] = pyproj.Transformer.from_crs(*pair, always_xy=True)
+        place = transformers[pair].transform(lon, lat)
+        if all(map(math.isfinite, place)):
+            lines.append(f"{source}\t{target}\t{lon!r},{lat!r}\t{lon!r}\t{lat!r}")
+            answers.append(place)
+    run = subprocess.run([args.bin], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+    counts, agreeing = collections.Counter(), []
+    for line, place, reply in zip(lines, answers, run.stdout.splitlines()):
+        reply = reply.split("\t")
+        if reply[0] == "-":
+            counts["refused, of unknown accuracy" if "unknown accuracy" in reply[1] else reply[1]] += 1
+        elif metres_apart((float(reply[0]), float(reply[1])), place) <= MILLIMETRE:
+            counts["agree"] += 1
+            agreeing.append(line + f"\t{place[0]!r}\t{place[1]!r}\n")
+        else:
+            counts["by another operation"] += 1
+            print(line, place, reply, file=sys.stderr)
+    print("pairs of datums:", dict(counts))
+    PAIRS.write_text(f"# Made by scripts/crs-agreement.py --pairs with PROJ {pyproj.proj_version_str}\n"
+                     + "".join(agreeing[::12]))
+
+
 def sample(args):
     lines = []
     for authority, code, reason in codes():
@@ -120,11 +164,14 @@ def main():
     parser.add_argument("--only", action="append")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--sample", action="store_true")
+    parser.add_argument("--pairs", action="store_true")
     parser.add_argument("-o", "--output", type=Path, default=RESULT)
     parser.add_argument("-v", action="store_true")
     args = parser.parse_args()
     if args.sample:
         return sample(args)
+    if args.pairs:
+        return compare_pairs(args)
     asked, lines, rows = [], [], []
     for index, (authority, code, reason) in enumerate(codes()):
         name = f"{authority}:{code}"

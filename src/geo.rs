@@ -1,6 +1,7 @@
 //! World space: the affine geotransform, bounds, and coordinate reference systems.
 
 mod base;
+mod candidate;
 mod canonical;
 pub mod crs;
 pub mod datum;

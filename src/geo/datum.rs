@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::candidate::{Fit, chosen};
 use super::definition::{Datum, Definition};
 use super::epsg::{self, Base, Ellipsoid};
 use super::grid_shift::{ShiftGrid, System};
@@ -73,15 +74,6 @@ impl Operation {
             covers_area: self.covers_area && next.covers_area,
         }
     }
-}
-
-/// How well an operation's area of use fits the area of interest; the better, the greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fit {
-    Nowhere,
-    Overlap,
-    Centre,
-    Whole,
 }
 
 /// A shift with its story.
@@ -364,9 +356,9 @@ fn from_hub(side: &Side) -> Leg {
 /// The best of the table's operations between two bases.
 fn listed(from: u32, to: u32, a: &Base, b: &Base, area: Option<[f64; 4]>) -> Option<Leg> {
     if let Some(lines) = epsg::operations(from, to) {
-        return chosen(lines, a.ellipsoid, b.ellipsoid, area);
+        return leg(lines, a.ellipsoid, b.ellipsoid, area);
     }
-    chosen(epsg::operations(to, from)?, b.ellipsoid, a.ellipsoid, area).map(Leg::inverted)
+    leg(epsg::operations(to, from)?, b.ellipsoid, a.ellipsoid, area).map(Leg::inverted)
 }
 
 /// The name of the inverse, as PROJ makes it.
@@ -385,142 +377,183 @@ fn flipped(name: &str) -> String {
     steps.join(" + ")
 }
 
-/// A listed operation.
-#[derive(Clone, Copy, Debug)]
-struct Candidate {
-    accuracy: Option<f64>,
-    /// Degrees: west, south, east, north; the east is beyond 180 over the antimeridian.
-    area: [f64; 4],
-    is_offshore: bool,
-    is_unnamed_area: bool,
-    is_preferred: bool,
-    name: &'static str,
-    steps: &'static str,
-}
-
-impl Candidate {
-    fn parse(line: &'static str) -> Option<Self> {
-        let mut fields = line.strip_prefix("o\t")?.split('\t');
-        let accuracy = match fields.next()? {
-            "" => None,
-            metres => Some(metres.parse().ok()?),
-        };
-        let mut area = [0.0; 4];
-        for bound in &mut area {
-            *bound = fields.next()?.parse().ok()?;
-        }
-        let flags = fields.next()?;
-        Some(Self {
-            accuracy,
-            area: unwrapped(area),
-            is_offshore: flags.contains('o'),
-            is_unnamed_area: flags.contains('u'),
-            is_preferred: flags.contains('p'),
-            name: fields.next()?,
-            steps: fields.next()?,
-        })
-    }
-
-    /// The part of its area in which `area` lies: PROJ divides areas at the antimeridian. `None` when it does not contain it.
-    fn part_with(&self, area: [f64; 4]) -> Option<[f64; 4]> {
-        let [west, south, east, north] = self.area;
-        let turn = turn_into(self.area, area, contains)?;
-        let [area_west, _, area_east, _] = area.map(|bound| bound + turn);
-        Some(if east > 180.0 && area_east <= 180.0 {
-            [west, south, 180.0, north]
-        } else if east > 180.0 && area_west >= 180.0 {
-            [180.0, south, east, north]
-        } else {
-            self.area
-        })
-    }
-}
-
-/// The east beyond 180 degrees where the area goes over the antimeridian.
-fn unwrapped([west, south, east, north]: [f64; 4]) -> [f64; 4] {
-    [west, south, if east < west { east + 360.0 } else { east }, north]
-}
-
-/// The whole turns of longitude after which `test` holds of both areas.
-fn turn_into(outer: [f64; 4], inner: [f64; 4], test: fn([f64; 4], [f64; 4]) -> bool) -> Option<f64> {
-    [0.0, 360.0, -360.0].into_iter().find(|turn| {
-        let [west, south, east, north] = inner;
-        test(outer, [west + turn, south, east + turn, north])
-    })
-}
-
-fn contains(outer: [f64; 4], inner: [f64; 4]) -> bool {
-    let is_all_round = outer[2] - outer[0] >= 360.0;
-    (is_all_round || outer[0] <= inner[0] && inner[2] <= outer[2])
-        && outer[1] <= inner[1]
-        && inner[3] <= outer[3]
-}
-
-fn overlaps(one: [f64; 4], other: [f64; 4]) -> bool {
-    one[0] <= other[2] && other[0] <= one[2] && one[1] <= other[3] && other[1] <= one[3]
-}
-
-/// What PROJ compares areas by: proportional to the area on a sphere.
-fn extent([west, south, east, north]: [f64; 4]) -> f64 {
-    (east - west).to_radians() * (north.to_radians().sin() - south.to_radians().sin())
-}
-
-/// The candidate that PROJ would use of those for which `part` gives the part of their area that counts: the first, unless
-/// a later one on land is more accurate or, as accurate, for a smaller area.
-fn pick(candidates: &[Candidate], part: impl Fn(&Candidate) -> Option<[f64; 4]>) -> Option<&Candidate> {
-    let mut best: Option<(&Candidate, f64)> = None;
-    for candidate in candidates {
-        let Some(size) = part(candidate).map(extent) else { continue };
-        let is_better = best.is_none_or(|(best, best_size)| {
-            let (accuracy, best_accuracy) =
-                (candidate.accuracy.unwrap_or(-1.0), best.accuracy.unwrap_or(-1.0));
-            let is_more_accurate = accuracy >= 0.0 && accuracy < best_accuracy;
-            #[expect(clippy::float_cmp, reason = "stated figures, not computed ones")]
-            let is_narrower = accuracy == best_accuracy
-                && size < best_size
-                && (!candidate.is_unnamed_area || best.is_unnamed_area)
-                && !best.is_preferred;
-            (is_more_accurate || is_narrower) && !candidate.is_offshore
-        });
-        if is_better {
-            best = Some((candidate, size));
-        }
-    }
-    best.map(|(candidate, _)| candidate)
-}
-
-/// The operation for an area of interest, of the lines of the table for a pair.
-fn chosen(lines: &'static str, from: Ellipsoid, to: Ellipsoid, area: Option<[f64; 4]>) -> Option<Leg> {
-    let candidates: Vec<Candidate> = lines.lines().filter_map(Candidate::parse).collect();
-    let (candidate, fit, accuracy) = match area.map(unwrapped) {
-        None => candidates.first().map(|first| (first, Fit::Whole, first.accuracy))?,
-        Some(area) => {
-            let [west, south, east, north] = area;
-            let at = |x: f64, y: f64| pick(&candidates, |candidate| candidate.part_with([x, y, x, y]));
-            let centre = at(west.midpoint(east), south.midpoint(north));
-            if let Some(whole) = pick(&candidates, |candidate| candidate.part_with(area)) {
-                (whole, Fit::Whole, whole.accuracy)
-            } else if let Some((partial, fit)) = centre.map(|best| (best, Fit::Centre)).or_else(|| {
-                let overlapping =
-                    |candidate: &Candidate| turn_into(candidate.area, area, overlaps).map(|_| candidate.area);
-                pick(&candidates, overlapping).map(|best| (best, Fit::Overlap))
-            }) {
-                let corners = [at(west, south), at(east, south), at(east, north), at(west, north), centre];
-                let accuracy = corners.into_iter().flatten().fold(partial.accuracy, |worst, there| {
-                    worst.zip(there.accuracy).map(|(one, other)| one.max(other))
-                });
-                (partial, fit, accuracy)
-            } else {
-                (candidates.first()?, Fit::Nowhere, None)
-            }
-        }
-    };
-    let name = if fit == Fit::Nowhere {
-        format!("{}, outside its area of use", candidate.name)
+/// The chosen operation of the lines of the table for a pair.
+fn leg(lines: &'static str, from: Ellipsoid, to: Ellipsoid, area: Option<[f64; 4]>) -> Option<Leg> {
+    let chosen = chosen(lines, area)?;
+    let name = if chosen.fit == Fit::Nowhere {
+        format!("{}, outside its area of use", chosen.name)
     } else {
-        candidate.name.to_owned()
+        chosen.name.to_owned()
     };
+    let accuracy = chosen.accuracy;
     let operation =
-        Operation { name, accuracy, is_ballpark: accuracy.is_none(), covers_area: fit == Fit::Whole };
-    Some(Leg::new(Shift::parse(candidate.steps, from, to)?, operation, fit))
+        Operation { name, accuracy, is_ballpark: accuracy.is_none(), covers_area: chosen.fit == Fit::Whole };
+    Some(Leg::new(Shift::parse(chosen.steps, from, to)?, operation, chosen.fit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Projector;
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::limits::Limits;
+
+    const ANY: Choice<'static> =
+        Choice { area: None, max_error: f64::INFINITY, allow_ballpark: false, grids: &[] };
+
+    fn definition(code: &str) -> Definition {
+        let (authority, number) = code.split_once(':').unwrap();
+        let authority = if authority == "EPSG" { epsg::Authority::Epsg } else { epsg::Authority::Esri };
+        epsg::find(authority, number.parse().unwrap()).unwrap().definition
+    }
+
+    fn between(from: &str, to: &str, choice: &Choice<'_>) -> Result<Projector> {
+        Projector::between(&definition(from), &definition(to), [from.to_owned(), to.to_owned()], choice)
+    }
+
+    /// Expected: PROJ 9.8.1, which goes straight from one datum to the other too; `scripts/crs-agreement.py --pairs`.
+    #[test]
+    fn direct_operations_are_those_of_proj() {
+        let mut pairs = 0;
+        for line in
+            include_str!("../../testdata/datum-pairs.tsv").lines().filter(|line| !line.starts_with('#'))
+        {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [lon, lat, x, y] = [3, 4, 5, 6].map(|index| fields[index].parse::<f64>().unwrap());
+            let choice = Choice { area: Some([lon, lat, lon, lat]), ..ANY };
+            let there = between(fields[0], fields[1], &choice).unwrap();
+            let got = there.project([lon, lat]).unwrap();
+            // A millimetre
+            let off = (got[0] - x).hypot(got[1] - y) * 111_320.0;
+            assert!(off < 1e-3, "{line}: {off} m by {:?}", there.operation());
+            let home = there.inverse().project(got).unwrap();
+            let off = (home[0] - lon).hypot(home[1] - lat) * 111_320.0;
+            // The inverse of a Helmert transformation turns its angles' signs, which is exact to their squares: half a
+            // minute of arc makes 0.1 m.
+            assert!(off < 0.2, "{line}: back {off} m");
+            pairs += 1;
+        }
+        assert!(pairs > 50);
+    }
+
+    /// Names, accuracies and areas are those of EPSG in PROJ's database.
+    #[test]
+    fn one_operation_is_chosen_for_all_of_the_area() {
+        #[track_caller]
+        fn check(to: &str, area: [f64; 4], name: &str, accuracy: f64, covers_area: bool) {
+            let projector = between("EPSG:4326", to, &Choice { area: Some(area), ..ANY }).unwrap();
+            let operation = projector.operation();
+            assert_eq!((operation.name.as_str(), operation.accuracy), (name, Some(accuracy)));
+            assert_eq!((operation.covers_area, operation.is_ballpark), (covers_area, false));
+        }
+        check("EPSG:27700", [-3.0, 52.0, -2.0, 53.0], "Inverse of OSGB36 to WGS 84 (6)", 2.0, true);
+        // Within the western states, over two operations' border, and over the border with Canada
+        check("EPSG:4267", [-120.0, 30.0, -110.0, 40.0], "Inverse of NAD27 to WGS 84 (6)", 7.0, true);
+        check("EPSG:4267", [-98.0, 36.0, -86.0, 40.0], "Inverse of NAD27 to WGS 84 (4)", 10.0, true);
+        check("EPSG:4267", [-100.0, 45.0, -90.0, 55.0], "Inverse of NAD27 to WGS 84 (11)", 12.0, true);
+        // Half of it lies in the sea; at one of its corners PROJ has nothing better than 20 m.
+        check("EPSG:4267", [-130.0, 20.0, -100.0, 40.0], "Inverse of NAD27 to WGS 84 (6)", 20.0, false);
+        // Over the antimeridian: the Aleutians
+        check("EPSG:4269", [175.0, 52.0, -175.0, 53.0], "Inverse of NAD83 to WGS 84 (2)", 8.0, true);
+        // Null operations count as what their dataset says they are.
+        check("EPSG:25832", [8.0, 50.0, 9.0, 51.0], "Inverse of ETRS89 to WGS 84 (1)", 1.0, true);
+        check("EPSG:32632", [8.0, 50.0, 9.0, 51.0], "none: both are on the same datum", 0.0, true);
+    }
+
+    #[test]
+    fn datums_without_a_direct_operation_go_by_wgs_84() {
+        let choice = Choice { area: Some([-3.0, 52.0, -2.0, 53.0]), ..ANY };
+        let projector = between("EPSG:4258", "EPSG:27700", &choice).unwrap();
+        let operation = projector.operation();
+        assert_eq!(operation.name, "ETRS89 to WGS 84 (1) + Inverse of OSGB36 to WGS 84 (6)");
+        assert_eq!(operation.accuracy, Some(3.0));
+    }
+
+    #[test]
+    fn what_is_worse_than_allowed_is_refused_by_name() {
+        #[track_caller]
+        fn check(from: &str, to: &str, choice: &Choice<'_>, words: &[&str]) {
+            let error = between(from, to, choice).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            for word in [from, to, "--max-crs-error METRES", "--allow-ballpark", "--grid FILE.gsb"]
+                .iter()
+                .chain(words)
+            {
+                assert!(error.to_string().contains(word), "{word}: {error}");
+            }
+            assert!(between(from, to, &Choice { allow_ballpark: true, ..*choice }).is_ok());
+        }
+        let britain = Some([-3.0, 52.0, -2.0, 53.0]);
+        let metre = Choice { area: britain, max_error: 1.0, ..ANY };
+        check(
+            "EPSG:27700",
+            "EPSG:4326",
+            &metre,
+            &["\"OSGB36 to WGS 84 (6)\"", "accurate to 2 m", "1 m are allowed"],
+        );
+        assert!(between("EPSG:27700", "EPSG:4326", &Choice { max_error: 2.0, ..metre }).is_ok());
+        check("EPSG:4258", "EPSG:4326", &Choice { max_error: 0.5, ..metre }, &["ETRS89 to WGS 84 (1)"]);
+        check("EPSG:4258", "EPSG:4326", &Choice { max_error: f64::NAN, ..metre }, &["ETRS89 to WGS 84 (1)"]);
+        // Great Britain's operations are not for Africa, and nothing is known of some datums.
+        check(
+            "EPSG:4326",
+            "EPSG:27700",
+            &Choice { area: Some([20.0, 0.0, 21.0, 1.0]), ..ANY },
+            &["outside its area"],
+        );
+        check("EPSG:4326", "EPSG:4001", &ANY, &["Ballpark", "of unknown accuracy"]);
+    }
+
+    #[test]
+    fn what_a_crs_says_of_its_datum_is_taken() {
+        let of =
+            |datum| Definition { proj: "+proj=longlat +a=6377563.396 +rf=299.3249646".to_owned(), datum };
+        let names = || ["mine".to_owned(), "WGS 84".to_owned()];
+        // The parameters of "OSGB36 to WGS 84 (6)"
+        let towgs84 = of(Datum::ToWgs84([446.448, -125.157, 542.06, 0.15, 0.247, 0.842, -20.489]));
+        let strict = Choice { max_error: 0.0, ..ANY };
+        let mine = Projector::between(&towgs84, &definition("EPSG:4326"), names(), &strict).unwrap();
+        assert_eq!(mine.operation().accuracy, None);
+        assert!(mine.operation().name.contains("TOWGS84"));
+        let choice = Choice { area: Some([-2.0, 53.0, -2.0, 53.0]), ..ANY };
+        let listed = between("EPSG:4277", "EPSG:4326", &choice).unwrap();
+        assert_eq!(mine.project([-2.0, 53.0]).unwrap(), listed.project([-2.0, 53.0]).unwrap());
+        // It does not hide what is known to be worse.
+        assert!(Projector::between(&towgs84, &definition("EPSG:4267"), names(), &strict).is_err());
+        let unknown = Projector::between(&of(Datum::Unknown), &definition("EPSG:4326"), names(), &ANY);
+        assert!(unknown.unwrap_err().to_string().contains("unknown datum"));
+    }
+
+    #[test]
+    fn a_grid_goes_before_other_operations_for_its_datums() {
+        let bytes = include_bytes!("../../testdata/shift-grid.gsb");
+        let grids = [Arc::new(ShiftGrid::parse(bytes, &Limits::default()).unwrap())];
+        let choice = Choice { max_error: 0.1, grids: &grids, ..ANY };
+        let place = [-101.3, 51.7];
+        let to_wgs84 = between("EPSG:4267", "EPSG:4326", &choice).unwrap();
+        assert!(to_wgs84.operation().name.starts_with("grid from NAD27"), "{:?}", to_wgs84.operation());
+        assert_eq!(to_wgs84.operation().accuracy, Some(0.5));
+        let there = to_wgs84.project(place).unwrap();
+        let back = between("EPSG:4326", "EPSG:4267", &choice).unwrap();
+        assert!(back.operation().name.ends_with("inverted"));
+        let home = back.project(there).unwrap();
+        assert!((home[0] - place[0]).abs() < 1e-10 && (home[1] - place[1]).abs() < 1e-10, "{home:?}");
+        let outside = to_wgs84.project([-90.0, 51.7]).unwrap_err();
+        assert!(outside.kind() == ErrorKind::Usage && outside.to_string().contains("grid"), "{outside}");
+        // It is not for Great Britain.
+        let error = between("EPSG:27700", "EPSG:4326", &choice).unwrap_err();
+        assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("NAD27"), "{error}");
+        assert!(between("EPSG:32632", "EPSG:4326", &choice).is_ok(), "one datum takes no grid");
+        // Both ways through WGS 84
+        let both = Choice { max_error: 10.0, area: Some([-3.0, 52.0, -2.0, 53.0]), ..choice };
+        let operation = between("EPSG:4267", "EPSG:27700", &both).unwrap().operation().clone();
+        assert!(operation.name.contains("grid") && operation.name.contains("OSGB36"), "{operation:?}");
+    }
+
+    #[test]
+    fn other_bodies_are_not_the_earth() {
+        let error = between("ESRI:104903", "EPSG:4326", &Choice { allow_ballpark: true, ..ANY }).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(between("ESRI:104903", "ESRI:104903", &ANY).unwrap().is_identity());
+    }
 }
