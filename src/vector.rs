@@ -6,6 +6,8 @@
 pub mod filter;
 pub mod geopackage;
 mod geopackage_index;
+#[cfg(test)]
+mod geopackage_tests;
 mod sqlite;
 mod sqlite_schema;
 pub mod wkb;
