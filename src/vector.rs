@@ -8,8 +8,18 @@ pub mod geopackage;
 mod geopackage_index;
 #[cfg(test)]
 mod geopackage_tests;
+#[cfg(feature = "geoparquet")]
+pub mod geoparquet;
+#[cfg(all(test, feature = "geoparquet"))]
+mod geoparquet_tests;
+#[cfg(feature = "geoparquet")]
+mod parquet;
+#[cfg(feature = "geoparquet")]
+mod parquet_page;
 mod sqlite;
 mod sqlite_schema;
+#[cfg(feature = "geoparquet")]
+mod thrift;
 pub mod wkb;
 
 use std::collections::BTreeSet;

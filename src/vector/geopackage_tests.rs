@@ -11,7 +11,7 @@ use super::*;
 use crate::error::ErrorKind;
 
 /// The contents of a gzip file.
-fn inflate(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn inflate(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap();
     out
