@@ -10,10 +10,22 @@ pub mod geojson;
 mod geojson_members;
 pub mod geopackage;
 mod geopackage_index;
+#[cfg(test)]
+mod geopackage_tests;
+#[cfg(feature = "geoparquet")]
+pub mod geoparquet;
+#[cfg(all(test, feature = "geoparquet"))]
+mod geoparquet_tests;
+#[cfg(feature = "geoparquet")]
+mod parquet;
+#[cfg(feature = "geoparquet")]
+mod parquet_page;
 pub mod parts;
 pub mod shapefile;
 mod sqlite;
 mod sqlite_schema;
+#[cfg(feature = "geoparquet")]
+mod thrift;
 pub mod wkb;
 pub mod wkt;
 

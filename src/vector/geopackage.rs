@@ -8,7 +8,7 @@ use super::sqlite::{Database, Field, Kind, Record};
 use super::sqlite_schema::{Column, Place, Table};
 use super::{Feature, Gathering, Geometry, Layer, Query, Value, Winding, wkb};
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::limits::{Limits, within};
 
 /// Layers that a message lists at most.
 const LISTED: usize = 40;
@@ -35,7 +35,7 @@ struct FeatureTable {
 /// - [`crate::ErrorKind::Usage`] when the layer must be named, or has another name;
 /// - [`crate::ErrorKind::Limit`] for a file, or for features, beyond `limits`.
 pub fn read(bytes: &[u8], query: &Query, limits: &Limits) -> Result<Layer> {
-    crate::limits::within(bytes.len() as u64, limits.cutline_bytes, "the GeoPackage")?;
+    within(bytes.len() as u64, limits.cutline_bytes, "the GeoPackage")?;
     let database = Database::open(bytes)?;
     let chosen = choose(feature_tables(&database)?, query)?;
     let name = chosen.name.clone();
@@ -98,6 +98,7 @@ fn read_table(
         .copied()
         .filter(|column| query.filter.names().any(|name| column.name.eq_ignore_ascii_case(name)))
         .collect();
+    let mut text = 0_u64;
     let mut walk = database.walk(table.root, ids.as_ref())?;
     while let Some(cell) = walk.next()? {
         if !gathering.wants_fid(cell.rowid) {
@@ -105,7 +106,13 @@ fn read_table(
             continue;
         }
         let record = walk.record(&cell)?;
-        if !gathering.wants(cell.rowid, &values(&record, cell.rowid, &tried)?) {
+        let found = values(&record, cell.rowid, &tried)?;
+        for (_, value) in &found {
+            text = text.saturating_add(if let Value::Text(text) = value { text.len() as u64 } else { 0 });
+        }
+        // A long default may be the text of rows that take a few bytes.
+        within(text, limits.cutline_bytes.saturating_mul(16), "the text that conditions are tried on")?;
+        if !gathering.wants(cell.rowid, &found) {
             gathering.skip();
             continue;
         }
