@@ -6,8 +6,15 @@
 pub mod filter;
 pub mod geojson;
 mod geojson_members;
+mod code_page;
+mod dbf;
+#[cfg(test)]
+mod golden;
+mod rings;
+pub mod shapefile;
 pub mod wkb;
 pub mod wkt;
+pub mod zip;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
