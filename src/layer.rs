@@ -44,12 +44,15 @@ pub async fn read(
         Format::Shapefile => {
             let shp = rest(&source, head, limits).await?;
             let beside = async |extension: &str| beside(uri, extension, store, limits).await;
+            let [shx, dbf, prj, cpg] =
+                [beside("shx").await?, beside("dbf").await?, beside("prj").await?, beside("cpg").await?];
             let files = shapefile::Files {
-                shx: beside("shx").await?,
-                dbf: beside("dbf").await?,
-                prj: beside("prj").await?,
-                cpg: beside("cpg").await?,
-                shp,
+                name: stem(source.uri()),
+                shp: &shp,
+                shx: shx.as_deref(),
+                dbf: dbf.as_deref(),
+                prj: prj.as_deref(),
+                cpg: cpg.as_deref(),
             };
             shapefile::read(&files, query, limits)
         }
@@ -82,6 +85,12 @@ pub fn is_inline(text: &str) -> bool {
     text.starts_with(['{', '['])
         || (text.contains('(') && format::is_wkt(text))
         || (text.len() >= 2 * SHORTEST_WKB && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The name of a file without its folder and its extension.
+fn stem(uri: &str) -> &str {
+    let name = uri.rsplit(['/', '\\']).next().unwrap_or(uri);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 /// Bytes of a point as WKB.

@@ -3,6 +3,8 @@
 //! Readers are pure functions over bytes. They know nothing of rasters, and they name a CRS by its text only.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod code_page;
+mod dbf;
 pub mod filter;
 pub mod flatgeobuf;
 pub mod format;
@@ -16,11 +18,14 @@ mod geopackage_tests;
 pub mod geoparquet;
 #[cfg(all(test, feature = "geoparquet"))]
 mod geoparquet_tests;
+#[cfg(test)]
+mod golden;
 #[cfg(feature = "geoparquet")]
 mod parquet;
 #[cfg(feature = "geoparquet")]
 mod parquet_page;
 pub mod parts;
+mod rings;
 pub mod shapefile;
 mod sqlite;
 mod sqlite_schema;
@@ -28,6 +33,7 @@ mod sqlite_schema;
 mod thrift;
 pub mod wkb;
 pub mod wkt;
+pub mod zip;
 
 use std::collections::BTreeSet;
 use std::ops::Range;

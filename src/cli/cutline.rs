@@ -102,8 +102,10 @@ impl CutlineArgs {
                 let extent = |own: Option<&str>| -> Option<Bounds> {
                     match &crs {
                         Given::Raster => Some(cog.bounds()),
-                        Given::Crs(crs) => cog.bounds_in(crs, options),
-                        Given::ByFile => cog.bounds_in(&Crs::parse(own?).ok()?, options),
+                        Given::Crs(_) | Given::ByFile => {
+                            let _ = own;
+                            None
+                        }
                     }
                 };
                 let read = layer::read(text, &mut query, &extent, &store.options(), limits).await?;
