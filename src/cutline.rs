@@ -1,6 +1,7 @@
 //! The cutline: polygons, lines and points in a named CRS, from vector input.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod chain;
 mod cut;
 mod densify;
 mod domain;
@@ -8,6 +9,8 @@ mod footprint;
 mod geojson;
 mod meridian;
 mod place;
+#[cfg(test)]
+mod place_tests;
 mod plane;
 
 use crate::error::{Error, Result};
