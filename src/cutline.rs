@@ -1,6 +1,7 @@
 //! The cutline: polygons, lines and points in a named CRS, from vector input.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod chain;
 mod crossings;
 mod cut;
 mod densify;
@@ -8,6 +9,8 @@ mod domain;
 mod footprint;
 mod meridian;
 mod place;
+#[cfg(test)]
+mod place_tests;
 mod plane;
 pub mod repair;
 

@@ -1,7 +1,7 @@
 //! Cuts polygons along lines of constant x or y, and keeps one side.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::Ring;
+use super::{Ring, chain};
 
 /// Which coordinate a cut looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,20 +69,6 @@ impl Axis {
     }
 }
 
-/// A part of a ring that runs on the kept side from border to border.
-struct Chain {
-    points: Ring,
-    used: bool,
-}
-
-/// One end of a chain.
-#[derive(Clone, Copy)]
-struct End {
-    along: f64,
-    chain: usize,
-    is_start: bool,
-}
-
 /// What lies of the area of `rings` (closed, filled together by the even-odd rule) in all of some half-planes.
 pub(super) fn keep(mut rings: Vec<Ring>, halves: &[Half]) -> Vec<Ring> {
     for half in halves {
@@ -100,75 +86,20 @@ fn keep_half(rings: Vec<Ring>, half: Half) -> Vec<Ring> {
         if ring.iter().all(|point| half.holds(*point)) {
             kept.push(ring);
         } else if ring.iter().any(|point| half.holds(*point)) {
-            chains_of(&ring, half, &mut chains);
+            let open = match ring.split_last() {
+                Some((last, open)) if open.first() == Some(last) => open,
+                _ => &ring,
+            };
+            chain::parts(open, |point| half.holds(point), |a, b| half.crossing(a, b), &mut chains);
         }
     }
     let along = half.axis().other();
-    let mut ends = Vec::with_capacity(chains.len().saturating_mul(2));
-    for (chain, Chain { points, .. }) in chains.iter().enumerate() {
-        if let (Some(first), Some(last)) = (points.first(), points.last()) {
-            ends.push(End { along: along.of(*first), chain, is_start: true });
-            ends.push(End { along: along.of(*last), chain, is_start: false });
-        }
-    }
-    ends.sort_by(|a, b| a.along.total_cmp(&b.along));
-    // By chain: where its start and its end lead to.
-    let mut next = vec![[None::<End>; 2]; chains.len()];
-    for pair in ends.chunks_exact(2) {
-        if let [a, b] = pair {
-            for (from, to) in [(a, b), (b, a)] {
-                if let Some(slots) = next.get_mut(from.chain) {
-                    slots[usize::from(!from.is_start)] = Some(*to);
-                }
-            }
-        }
-    }
-    for first in 0..chains.len() {
-        let mut ring = Ring::new();
-        let mut at = (first, true);
-        while let Some(chain) = chains.get_mut(at.0).filter(|chain| !chain.used) {
-            chain.used = true;
-            let points = std::mem::take(&mut chain.points);
-            if at.1 { ring.extend(points) } else { ring.extend(points.into_iter().rev()) }
-            let leaves_by = usize::from(at.1);
-            let Some(Some(end)) = next.get(at.0).map(|slots| slots[leaves_by]) else { break };
-            at = (end.chain, end.is_start);
-        }
-        ring.extend(ring.first().copied());
-        #[expect(clippy::float_cmp, reason = "points on the border were put there")]
-        let is_flat = ring.iter().all(|point| half.axis().of(*point) == half.border());
-        if !is_flat {
-            kept.push(ring);
-        }
-    }
+    let ends = chain::ends(&chains, |point| along.of(point));
+    let joined = chain::joined(chains, &ends, |_, _, _| Ok(())).unwrap_or_default();
+    #[expect(clippy::float_cmp, reason = "points on the border were put there")]
+    let has_area = |ring: &Ring| ring.iter().any(|point| half.axis().of(*point) != half.border());
+    kept.extend(joined.into_iter().filter(has_area));
     kept
-}
-
-/// The parts of a ring on the kept side, of which it has some points and lacks some.
-fn chains_of(ring: &[[f64; 2]], half: Half, chains: &mut Vec<Chain>) {
-    let open = match ring {
-        [first, rest @ .., last] if first == last => ring.get(..=rest.len()).unwrap_or(ring),
-        _ => ring,
-    };
-    let Some(outside) = open.iter().position(|point| !half.holds(*point)) else { return };
-    let (tail, head) = open.split_at(outside);
-    let mut last = None;
-    let mut chain = Ring::new();
-    for &point in head.iter().chain(tail).chain(head.first()) {
-        let holds = half.holds(point);
-        if let Some(last) = last {
-            if holds != half.holds(last) {
-                chain.push(half.crossing(last, point));
-            }
-            if !holds && !chain.is_empty() {
-                chains.push(Chain { points: std::mem::take(&mut chain), used: false });
-            }
-        }
-        if holds {
-            chain.push(point);
-        }
-        last = Some(point);
-    }
 }
 
 /// Whether a point is inside rings by the even-odd rule.
@@ -176,13 +107,17 @@ pub(super) fn is_inside<'a>(rings: impl IntoIterator<Item = &'a Ring>, point: [f
     let [x, y] = point;
     rings.into_iter().flat_map(|ring| ring.windows(2)).fold(false, |inside, pair| {
         let [a, b] = pair else { return inside };
-        let crosses =
-            (a[1] > y) != (b[1] > y) && x < a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
+        let crosses = (a[1] > y) != (b[1] > y) && x < a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]);
         inside != crosses
     })
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::float_cmp,
+    clippy::arithmetic_side_effects,
+    reason = "points on a border were put there; counts of pixels are small"
+)]
 mod tests {
     use super::*;
 
@@ -215,7 +150,8 @@ mod tests {
                 let on = |point: [f64; 2]| half.axis().of(point) == half.border();
                 if on(pair[0]) && on(pair[1]) && pair[0] != pair[1] {
                     let nudge = if matches!(half, Half::AtLeast(..)) { 1e-9 } else { -1e-9 };
-                    let mut middle = [f64::midpoint(pair[0][0], pair[1][0]), f64::midpoint(pair[0][1], pair[1][1])];
+                    let mut middle =
+                        [f64::midpoint(pair[0][0], pair[1][0]), f64::midpoint(pair[0][1], pair[1][1])];
                     middle[usize::from(half.axis() == Axis::Y)] += nudge;
                     assert!(is_inside(rings, middle), "{pair:?} runs outside");
                 }
@@ -225,20 +161,22 @@ mod tests {
 
     #[test]
     fn a_cut_keeps_the_even_odd_area_and_runs_only_inside() {
-        let comb = closed(&[[1.0, 1.0], [8.0, 1.0], [8.0, 2.0], [3.01, 3.02], [8.0, 4.0], [8.0, 6.0], [1.0, 6.0]]);
+        let comb =
+            closed(&[[1.0, 1.0], [8.0, 1.0], [8.0, 2.0], [3.01, 3.02], [8.0, 4.0], [8.0, 6.0], [1.0, 6.0]]);
         let hole = closed(&[[1.5, 1.52], [7.0, 1.51], [1.5, 5.53]]);
         let bow = closed(&[[1.0, 1.02], [9.0, 9.01], [9.0, 1.03], [1.0, 9.0]]);
-        check(&[comb.clone()], Half::AtLeast(Axis::X, 5.0), 2);
-        check(&[comb.clone()], Half::AtMost(Axis::X, 5.0), 1);
+        check(std::slice::from_ref(&comb), Half::AtLeast(Axis::X, 5.0), 2);
+        check(std::slice::from_ref(&comb), Half::AtMost(Axis::X, 5.0), 1);
         check(&[comb.clone(), hole.clone()], Half::AtLeast(Axis::X, 5.0), 2);
         check(&[comb.clone(), hole], Half::AtMost(Axis::Y, 3.5), 1);
-        check(&[bow.clone()], Half::AtMost(Axis::X, 7.0), 1);
+        check(std::slice::from_ref(&bow), Half::AtMost(Axis::X, 7.0), 1);
         check(&[bow, comb.clone()], Half::AtLeast(Axis::Y, 2.5), 1);
         // A vertex and an edge on the border
-        check(&[comb.clone()], Half::AtLeast(Axis::X, 3.01), 1);
-        check(&[comb.clone()], Half::AtMost(Axis::X, 1.0), 0);
-        check(&[comb.clone()], Half::AtLeast(Axis::X, 8.0), 0);
-        assert_eq!(keep(vec![comb.clone()], &[Half::AtLeast(Axis::X, 0.0)]), [comb.clone()]);
+        check(std::slice::from_ref(&comb), Half::AtLeast(Axis::X, 3.01), 1);
+        check(std::slice::from_ref(&comb), Half::AtMost(Axis::X, 1.0), 0);
+        check(std::slice::from_ref(&comb), Half::AtLeast(Axis::X, 8.0), 0);
+        let whole = keep(vec![comb.clone()], &[Half::AtLeast(Axis::X, 0.0)]);
+        assert_eq!(whole, std::slice::from_ref(&comb));
         assert!(keep(vec![comb], &[Half::AtLeast(Axis::X, 9.0)]).is_empty());
     }
 

@@ -359,7 +359,10 @@ mod tests {
         let there = Densifier { plane: &plane, measure: Measure::ground(0.01), unwraps: true }
             .ring(&square.polygons[0].rings[0], &mut Budget::new(&Limits::default()))
             .unwrap();
-        assert!((there[0][0] - -90.0).abs() < 1e-9 && (there[there.len() - 1][0] - 270.0).abs() < 1e-9, "{there:?}");
+        assert!(
+            (there[0][0] - -90.0).abs() < 1e-9 && (there[there.len() - 1][0] - 270.0).abs() < 1e-9,
+            "{there:?}"
+        );
         assert!(there.windows(2).all(|pair| pair[0][0] < pair[1][0] && pair[1][0] - pair[0][0] < 45.0));
     }
 

@@ -6,10 +6,10 @@
 
 use std::f64::consts::TAU;
 
-use super::cut;
+use super::chain::{self, End};
 use super::densify::{Budget, Densifier};
 use super::plane::Plane;
-use super::{Frame, Ring};
+use super::{Frame, Ring, cut};
 use crate::error::{Error, Result};
 
 /// Degrees between places of an edge at which it is looked whether they are on the map.
@@ -33,21 +33,6 @@ pub(super) struct Limb<'a> {
     /// The raster's diagonal, and its pixel.
     diagonal: f64,
     pixel: f64,
-}
-
-/// A part of a ring that is on the map, from limb to limb.
-struct Chain {
-    points: Ring,
-    used: bool,
-}
-
-/// One end of a chain.
-#[derive(Clone, Copy)]
-struct End {
-    /// Direction from the map's centre, from 0 to a turn.
-    angle: f64,
-    chain: usize,
-    is_start: bool,
 }
 
 impl<'a> Limb<'a> {
@@ -89,7 +74,12 @@ impl<'a> Limb<'a> {
     /// # Errors
     /// Of kind `Usage` for a map without a limb, or where it does not lie in every direction once; of kind `Limit`
     /// beyond the budget.
-    pub(super) fn cut(&self, rings: &[Ring], densifier: &Densifier<'_>, budget: &mut Budget) -> Result<Vec<Ring>> {
+    pub(super) fn cut(
+        &self,
+        rings: &[Ring],
+        densifier: &Densifier<'_>,
+        budget: &mut Budget,
+    ) -> Result<Vec<Ring>> {
         let (mut kept, mut chains) = (Vec::new(), Vec::new());
         for ring in rings {
             self.chains_of(ring, &mut kept, &mut chains, budget)?;
@@ -97,14 +87,10 @@ impl<'a> Limb<'a> {
         for ring in &mut kept {
             *ring = densifier.ring(ring, budget)?;
         }
-        let mut ends: Vec<End> = Vec::with_capacity(chains.len().saturating_mul(2));
-        for (number, chain) in chains.iter_mut().enumerate() {
-            chain.points = densifier.ring(&chain.points, budget)?;
-            if let (Some(first), Some(last)) = (chain.points.first(), chain.points.last()) {
-                ends.push(End { angle: self.angle(*first), chain: number, is_start: true });
-                ends.push(End { angle: self.angle(*last), chain: number, is_start: false });
-            }
+        for chain in &mut chains {
+            *chain = densifier.ring(chain, budget)?;
         }
+        let mut ends = chain::ends(&chains, |point| self.angle(point));
         if ends.is_empty() {
             // The limb lies all inside or all outside, in whatever direction.
             if self.is_inside(rings, 1.0).ok_or_else(|| self.endless())? {
@@ -115,7 +101,6 @@ impl<'a> Limb<'a> {
             }
             return Ok(kept);
         }
-        ends.sort_by(|a, b| a.angle.total_cmp(&b.angle));
         // Every other arc between neighbouring ends is inside: the widest is the surest.
         let arcs = ends.iter().zip(ends.iter().cycle().skip(1)).map(|(a, b)| Self::arc_between(*a, *b));
         let widest = arcs.enumerate().max_by(|(_, a), (_, b)| (a.1 - a.0).total_cmp(&(b.1 - b.0)));
@@ -123,35 +108,13 @@ impl<'a> Limb<'a> {
             let is_inside = self.is_inside(rings, f64::midpoint(from, to)).ok_or_else(|| self.endless())?;
             if is_inside == (number % 2 == 1) {
                 ends.rotate_left(1);
-            }
-        }
-        let mut next = vec![[None::<(End, (f64, f64))>; 2]; chains.len()];
-        for pair in ends.chunks_exact(2) {
-            if let [a, b] = pair {
-                let (from, to) = Self::arc_between(*a, *b);
-                for (leaving, entering, arc) in [(a, b, (from, to)), (b, a, (to, from))] {
-                    if let Some(slots) = next.get_mut(leaving.chain) {
-                        slots[usize::from(!leaving.is_start)] = Some((*entering, arc));
-                    }
+                if let Some(first) = ends.last_mut() {
+                    first.along += TAU;
                 }
             }
         }
-        for first in 0..chains.len() {
-            let mut ring = Ring::new();
-            let mut at = (first, true);
-            while let Some(chain) = chains.get_mut(at.0).filter(|chain| !chain.used) {
-                chain.used = true;
-                let points = std::mem::take(&mut chain.points);
-                if at.1 { ring.extend(points) } else { ring.extend(points.into_iter().rev()) }
-                let Some(Some((end, arc))) = next.get(at.0).map(|slots| slots[usize::from(at.1)]) else { break };
-                self.arc(arc, &mut ring, budget)?;
-                at = (end.chain, end.is_start);
-            }
-            ring.extend(ring.first().copied());
-            if ring.len() > 3 {
-                kept.push(ring);
-            }
-        }
+        let joined = chain::joined(chains, &ends, |a, b, ring| self.arc((a.along, b.along), ring, budget))?;
+        kept.extend(joined.into_iter().filter(|ring| ring.len() > 3));
         Ok(kept)
     }
 
@@ -161,7 +124,7 @@ impl<'a> Limb<'a> {
 
     /// The directions from one end on to the next, counter-clockwise.
     fn arc_between(a: End, b: End) -> (f64, f64) {
-        (a.angle, if b.angle < a.angle { b.angle + TAU } else { b.angle })
+        (a.along, if b.along < a.along { b.along + TAU } else { b.along })
     }
 
     /// Appends the limb between two directions, without these.
@@ -186,7 +149,7 @@ impl<'a> Limb<'a> {
         &self,
         ring: &[[f64; 2]],
         kept: &mut Vec<Ring>,
-        chains: &mut Vec<Chain>,
+        chains: &mut Vec<Ring>,
         budget: &mut Budget,
     ) -> Result<()> {
         let is_on_map = |point: [f64; 2]| self.plane.project(point).is_ok();
@@ -202,33 +165,18 @@ impl<'a> Limb<'a> {
                 done += 1.0;
             }
         }
-        let Some(outside) = points.iter().position(|point| !is_on_map(*point)) else {
+        if points.iter().all(|point| is_on_map(*point)) {
             kept.push(ring.to_vec());
             return Ok(());
-        };
-        let (tail, head) = points.split_at(outside);
-        let mut last: Option<([f64; 2], bool)> = None;
-        let mut chain = Ring::new();
-        for &point in head.iter().chain(tail).chain(head.first()) {
-            let holds = is_on_map(point);
-            if let Some((last, last_holds)) = last {
-                if holds != last_holds {
-                    let (mut within, mut beyond) = if holds { (point, last) } else { (last, point) };
-                    for _ in 0..HALVINGS {
-                        let middle = [f64::midpoint(within[0], beyond[0]), f64::midpoint(within[1], beyond[1])];
-                        if is_on_map(middle) { within = middle } else { beyond = middle }
-                    }
-                    chain.push(within);
-                }
-                if !holds && !chain.is_empty() {
-                    chains.push(Chain { points: std::mem::take(&mut chain), used: false });
-                }
-            }
-            if holds {
-                chain.push(point);
-            }
-            last = Some((point, holds));
         }
+        let limb = |mut within: [f64; 2], mut beyond: [f64; 2]| {
+            for _ in 0..HALVINGS {
+                let middle = [f64::midpoint(within[0], beyond[0]), f64::midpoint(within[1], beyond[1])];
+                if is_on_map(middle) { within = middle } else { beyond = middle }
+            }
+            within
+        };
+        chain::parts(&points, is_on_map, limb, chains);
         Ok(())
     }
 

@@ -56,13 +56,9 @@ impl Samples {
     /// Pairs of neighbouring samples that both have a place.
     fn pairs(&self) -> impl Iterator<Item = ([f64; 2], [f64; 2])> {
         let width = usize::from(STEPS).saturating_add(1);
-        let place = |index: usize| self.places.get(index).copied().flatten();
-        (0..self.places.len()).flat_map(move |index| {
-            let right = if index % width < width.saturating_sub(1) { index.saturating_add(1) } else { index };
-            [right, index.saturating_add(width)]
-                .into_iter()
-                .filter_map(move |next| Some((place(index)?, place(next)?)))
-        })
+        let beside = self.places.chunks(width).flat_map(|row| row.iter().zip(row.iter().skip(1)));
+        let below = self.places.iter().zip(self.places.iter().skip(width));
+        beside.chain(below).filter_map(|(a, b)| Some(((*a)?, (*b)?)))
     }
 
     fn margin_steps(&self) -> f64 {
@@ -98,7 +94,8 @@ impl Samples {
 
     /// The shortest arc of longitudes around all samples and a margin; `None` for a whole turn.
     fn arc(&self, steps: f64) -> Option<(f64, f64)> {
-        let mut lons: Vec<f64> = self.places.iter().flatten().map(|place| place[0].rem_euclid(360.0)).collect();
+        let mut lons: Vec<f64> =
+            self.places.iter().flatten().map(|place| place[0].rem_euclid(360.0)).collect();
         lons.sort_by(f64::total_cmp);
         let next = lons.iter().skip(1).copied().chain(lons.first().map(|first| first + 360.0));
         let (gap, east_of_gap) = lons
@@ -117,13 +114,13 @@ impl Samples {
 
     /// Degrees of latitude of the smallest pixel; `None` when no pixel has a size.
     fn pixel(&self, plane: &dyn Plane) -> Option<f64> {
-        let place = |col, row| plane.back(self.to_world.apply(col, row));
+        let degrees = |col, row| plane.back(self.to_world.apply(col, row));
         let mut least = f64::INFINITY;
         for row in (0..=STEPS).step_by(4) {
             for col in (0..=STEPS).step_by(4) {
                 let (col, row) = (at(self.cols, col), at(self.rows, row));
-                let Some(here) = place(col, row) else { continue };
-                for there in [place(col + 1.0, row), place(col, row + 1.0)].into_iter().flatten() {
+                let Some(here) = degrees(col, row) else { continue };
+                for there in [degrees(col + 1.0, row), degrees(col, row + 1.0)].into_iter().flatten() {
                     let turns = ((there[0] - here[0]) / 360.0).round();
                     let east = (there[0] - here[0] - turns * 360.0) * here[1].to_radians().cos();
                     let length = east.hypot(there[1] - here[1]);

@@ -1,10 +1,10 @@
 //! Longitudes: where a map is torn, which turns of a polygon overlap a window, and rings that run around a pole.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use super::Ring;
 use super::cut::{self, Axis, Half};
 use super::footprint::Footprint;
 use super::plane::Plane;
-use super::Ring;
 use crate::error::{Error, Result};
 
 /// Whole turns looked at on either side: more than a cutline's longitudes of at most 540 degrees and any raster's take.
@@ -38,9 +38,9 @@ pub(super) fn tear(plane: &dyn Plane, lat: (f64, f64)) -> Option<Tear> {
 
 /// The tear at one latitude.
 fn tear_at(plane: &dyn Plane, lat: f64) -> Option<Tear> {
-    let place = |lon: f64| plane.project([lon, lat]).ok();
+    let world = |lon: f64| plane.project([lon, lat]).ok();
     let apart = |a: f64, b: f64| {
-        let (a, b) = (place(a)?, place(b)?);
+        let (a, b) = (world(a)?, world(b)?);
         Some((a[0] - b[0]).hypot(a[1] - b[1]))
     };
     let mut steps: Vec<(f64, f64)> = (0..360_u16)

@@ -55,7 +55,8 @@ pub(super) fn polygons(
     let measure = Measure::pixels(to_pixels, raster.is_geographic());
     let plain = Densifier { plane: &plane, measure, unwraps: false };
     let probes = footprint::probes(&plane, frame);
-    let mut work = Work { own, raster, frame, choice, to_pixels, plane: &plane, probes: &probes, surroundings: None };
+    let mut work =
+        Work { own, raster, frame, choice, to_pixels, plane: &plane, probes: &probes, surroundings: Known::NotYet };
     for (number, polygon) in polygons.iter().enumerate() {
         let before = budget;
         let is_wide = own.is_geographic()
@@ -123,9 +124,10 @@ impl Turning {
                 meridian::turns(lon, self.lon, self.least).filter(|turn| *turn == 0.0).chain(other).collect();
             for turn in turns {
                 budget.take(polygon.rings.iter().map(Vec::len).sum())?;
-                let rings = polygon.rings.iter().map(|ring| {
-                    if turn == 0.0 { ring.clone() } else { meridian::moved(ring, turn) }
-                });
+                let rings = polygon
+                    .rings
+                    .iter()
+                    .map(|ring| if turn == 0.0 { ring.clone() } else { meridian::moved(ring, turn) });
                 placed.push(Polygon { rings: rings.collect() });
                 is_placed = true;
             }
@@ -147,8 +149,15 @@ struct Work<'a> {
     plane: &'a Between,
     /// Places in the cutline's CRS and in the raster's.
     probes: &'a [([f64; 2], [f64; 2])],
-    /// Made when the first polygon needs it; `None` inside when the raster has no place in longitude and latitude.
-    surroundings: Option<Option<Surroundings>>,
+    surroundings: Known,
+}
+
+/// The raster's surroundings, found when the first polygon needs them.
+enum Known {
+    NotYet,
+    /// The raster has no place in longitude and latitude.
+    Nowhere,
+    Here(Box<Surroundings>),
 }
 
 /// The raster's surroundings, in longitude and latitude on its own datum.
@@ -186,7 +195,11 @@ impl Work<'_> {
 
     fn surroundings(&self) -> Result<Option<Surroundings>> {
         let Some(degrees) = self.raster.geographic() else { return Ok(None) };
-        let to_degrees = if self.own.is_same(&degrees) { None } else { Some(Between::new(self.own, &degrees, self.choice)?) };
+        let to_degrees = if self.own.is_same(&degrees) {
+            None
+        } else {
+            Some(Between::new(self.own, &degrees, self.choice)?)
+        };
         let to_degrees = to_degrees.filter(|plane| !plane.is_identity());
         let own = Samples::new(self.plane, self.frame).bounds();
         if self.raster.is_geographic() {
@@ -226,10 +239,13 @@ impl Work<'_> {
         placed: &mut Vec<Polygon>,
         budget: &mut Budget,
     ) -> Result<()> {
-        if self.surroundings.is_none() {
-            self.surroundings = Some(self.surroundings()?);
+        if matches!(self.surroundings, Known::NotYet) {
+            self.surroundings = match self.surroundings()? {
+                Some(found) => Known::Here(Box::new(found)),
+                None => Known::Nowhere,
+            };
         }
-        let Some(Some(surroundings)) = &self.surroundings else {
+        let Known::Here(surroundings) = &self.surroundings else {
             return Err(cause.unwrap_or_else(|| self.smeared()));
         };
         let pieces = surroundings.pieces(polygon, budget)?;
@@ -280,7 +296,8 @@ impl Work<'_> {
     /// Whether the probes are inside the pieces where they are inside the polygon, but for a few that an outline may run
     /// close by.
     fn is_right(&self, polygon: &Polygon, pieces: &[Vec<Ring>]) -> bool {
-        let turns: &[f64] = if self.own.is_geographic() { &[-720.0, -360.0, 0.0, 360.0, 720.0] } else { &[0.0] };
+        let turns: &[f64] =
+            if self.own.is_geographic() { &[-720.0, -360.0, 0.0, 360.0, 720.0] } else { &[0.0] };
         let wrong = self.probes.iter().filter(|([x, y], there)| {
             let is_inside = turns.iter().any(|turn| cut::is_inside(&polygon.rings, [x + turn, *y]));
             is_inside != pieces.iter().any(|rings| cut::is_inside(rings, *there))
