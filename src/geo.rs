@@ -5,6 +5,7 @@ pub mod crs;
 pub mod datum;
 pub mod definition;
 pub mod epsg;
+mod formula;
 pub mod grid_shift;
 pub mod keys;
 pub mod project;
