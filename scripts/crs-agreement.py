@@ -60,6 +60,8 @@ def codes():
 
 def points(area, shares):
     west, south, east, north = area
+    # At a pole longitudes mean nothing, and Mercator's is infinitely far.
+    south, north = max(south, -89.99), min(north, 89.99)
     if east < west:
         east += 360
     for x, y in shares:

@@ -10,6 +10,7 @@ The table is text, gzipped; the letter that starts a line says what it is, the f
     M code degrees        a prime meridian of EPSG, degrees east of Greenwich
     U code factor         a unit of EPSG: metres or radians
     B/b code datum ellipsoid meridian unit name    a geographic 2D CRS of EPSG/ESRI; stands for its datum
+    W number code         a base of its own number, like that of the code, for CRSs in whose areas PROJ sorts operations otherwise
     N base name           a name of its datum or of itself, as `epsg::normal_name` writes it
     O from to             datum operations between two such CRSs follow, in PROJ's order:
     o accuracy west south east north flags name steps
@@ -21,6 +22,7 @@ Codes of B, P and V are differences from the line before. How `steps` are writte
 """
 import collections
 import gzip
+import math
 import re
 import sqlite3
 import sys
@@ -209,7 +211,7 @@ def steps(pipeline, source, target):
     return "|".join(texts)
 
 
-def operations(source, target):
+def operations(source, target, known=None):
     """PROJ's grid-free operations in its order; its ballpark ones, which know nothing of the datums, are left out."""
     try:
         group = TransformerGroup(source["id"], target["id"], always_xy=True, allow_ballpark=True)
@@ -221,6 +223,11 @@ def operations(source, target):
         if not definition.startswith(("proj=", "+proj=")):
             definition = transformer.to_proj4()
         name = transformer.description.replace(AXES_NORMALIZED, "")
+        if known is not None:
+            # For a projected CRS: the operation to its base, and then the conversion.
+            fitting = [line for line in known if name.startswith(line.split("\t")[7] + " + ")]
+            yield from sorted(fitting, key=len)[-1:]
+            continue
         if "Ballpark" in name or "grids=" in definition:
             continue
         try:
@@ -339,16 +346,28 @@ def projection(crs, base):
     dropped = {"datum", "ellps", "nadgrids"}
     if own_ellipsoid == base["ellipsoid"]:
         dropped |= {"a", "b", "rf", "R"}
+    if parameters.get("f") == "0":
+        # A sphere of the ellipsoid's semi-major axis.
+        radius = parameters.get("a") or number(ELLIPSOIDS.axes(list(ELLIPSOIDS.rows)[base["ellipsoid"]])[0])
+        dropped |= {"f", "a", "b", "rf", "R"}
+    if "R_A" in parameters:
+        # The sphere of the ellipsoid's area.
+        a, b = ELLIPSOIDS.axes(list(ELLIPSOIDS.rows)[own_ellipsoid])
+        es = 1 - b * b / (a * a)
+        radius = number(a * (1 - es * (1 / 6 + es * (17 / 360 + es * 67 / 3024))))
+        dropped |= {"R_A", "a", "b", "rf", "R"}
     pm = meridian(parameters.get("pm", "0"))
     if abs(pm - base["pm"]) > 1e-13:
         raise NotRepresentable(f"meridian {pm} on a base with {base['pm']}")
     dropped.add("pm")
     kept = [token for token in text.split() if token.lstrip("+").split("=")[0] not in dropped]
+    if parameters.get("f") == "0" or "R_A" in parameters:
+        kept.append(f"R={radius}")
     result = " ".join(token.lstrip("+") for token in kept)
     # Defaults
     result = re.sub(r" (x_0|y_0|lat_0|lon_0)=0\b(?!\.)", "", result)
     result = re.sub(r" (k|k_0)=1\b(?!\.)", "", result)
-    return result.removeprefix("proj=").replace(" units=m", "")
+    return re.sub(r" units=m( |$)", r"\1", result.removeprefix("proj="))
 
 
 def projected(found):
@@ -379,6 +398,51 @@ def refused():
     return {(authority, int(code)): reason for authority, code, reason in lines}
 
 
+def chosen(listed, lon, lat):
+    """The name of the operation that PROJ uses at a place, as `candidate::pick`."""
+    best = None
+    for line in listed:
+        _, accuracy, west, south, east, north, flags, name, _ = line.split("\t")
+        west, south, east, north = map(float, (west, south, east, north))
+        boxes = [(west, east)] if west <= east else [(west, 180), (-180, east)]
+        for w, e in boxes:
+            if not (w <= lon <= e and south <= lat <= north):
+                continue
+            accuracy = float(accuracy or -1)
+            size = math.radians(e - w) * (math.sin(math.radians(north)) - math.sin(math.radians(south)))
+            if best is None or "o" not in flags and (
+                0 <= accuracy < best[0]
+                or accuracy == best[0] and size < best[1] and not ("u" in flags and "u" not in best[2]) and "p" not in best[2]
+            ):
+                best = (accuracy, size, flags, name)
+    return best and best[3]
+
+
+def own_orders(rows, found, listed_by_base):
+    """Projected CRSs for which PROJ chooses otherwise than for their base, because it sorts operations by how much of the
+    CRS's own area they cover: their base and their own list, by authority and code."""
+    own = {}
+    by_code = {base["code"]: base for base in found.values()}
+    for authority, code, base_code, _, _ in rows:
+        listed = listed_by_base.get(base_code, [])
+        if len(listed) < 2:
+            continue
+        crs = pyproj.CRS.from_authority(authority, code)
+        mine = [line for line in operations(found[HUB], {**by_code[base_code], "id": f"{authority}:{code}"}, listed)]
+        if mine == [line for line in listed if line in mine] or crs.area_of_use is None:
+            continue
+        area = crs.area_of_use
+        east = area.east + (360 if area.east < area.west else 0)
+        for x in range(13):
+            for y in range(13):
+                lon = area.west + (east - area.west) * x / 12
+                lon -= 360 if lon > 180 else 0
+                lat = area.south + (area.north - area.south) * y / 12
+                if chosen(mine, lon, lat) != chosen(listed, lon, lat):
+                    own[authority, code] = (base_code, mine)
+    return own
+
+
 def lines():
     versions = dict(query("select key, value from metadata"))
     yield (
@@ -388,16 +452,24 @@ def lines():
     found = bases()
     rows, left = projected(found)
     reasons = {**{key: f"no PROJ string says it: {why}" for key, why in left.items()}, **refused()}
-    hub, body = found[HUB], []
+    hub, body, listed_by_base = found[HUB], [], {}
     for base in found.values():
         if base is not hub:
             listed = list(operations(hub, base))
+            listed_by_base[base["code"]] = listed
             if listed:
                 body += [f"O\t{hub['code']}\t{base['code']}", *listed]
     for one, other in direct_pairs(found):
         listed = list(operations(found[one], found[other]))
         if listed:
             body += [f"O\t{found[one]['code']}\t{found[other]['code']}", *listed]
+    stands_for, groups = {}, {}
+    for key, (base, listed) in own_orders(rows, found, listed_by_base).items():
+        group = (base, tuple(listed))
+        if group not in groups:
+            groups[group] = 1_000_000 + len(groups)
+            body += [f"O\t{hub['code']}\t{groups[group]}", *listed]
+        stands_for[key] = groups[group]
     datums = {}
     for (a, shape), index in ELLIPSOIDS.rows.items():
         yield "\t".join(["E", number(a), shape, ",".join(map(str, ELLIPSOIDS.codes[index]))])
@@ -426,12 +498,14 @@ def lines():
                 fields = [base["code"] - last, datum, base["ellipsoid"], pm, base["unit"], base["name"]]
                 yield "\t".join([letter, *map(str, fields)])
                 last = base["code"]
+    yield from (f"W\t{code}\t{base}" for (base, _), code in groups.items())
     yield from (f"N\t{code}\t{name}" for code, name in datum_names(found))
     yield from body
     for authority, letter in (("EPSG", "P"), ("ESRI", "p")):
         last = 0
         for row_authority, code, base, name, proj in rows:
             if row_authority == authority and (authority, code) not in reasons:
+                base = stands_for.get((authority, code), base)
                 yield f"{letter}\t{code - last}\t{base}\t{name if NAMES else ''}\t{proj}"
                 last = code
     for authority, letter in (("EPSG", "V"), ("ESRI", "v")):

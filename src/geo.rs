@@ -8,6 +8,7 @@ pub mod datum;
 pub mod definition;
 mod description;
 pub mod epsg;
+mod formula;
 pub mod grid_shift;
 mod helmert;
 mod key_crs;

@@ -15,6 +15,9 @@ use super::definition::{Datum, Definition};
 /// The table; its first line tells the versions of PROJ, EPSG and ESRI.
 const TABLE: &[u8] = include_bytes!("crs-table.tsv.gz");
 
+/// Bases from here on have numbers of the table's own: they are like EPSG's, but PROJ sorts their operations otherwise.
+const OWN_NUMBERS: u32 = 1_000_000;
+
 /// Who gave a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Authority {
@@ -157,7 +160,7 @@ pub fn find(authority: Authority, code: u32) -> Option<Entry> {
         }
         return Some(Entry { definition: Definition { proj, datum: Datum::Epsg(row.base) }, name: row.name });
     }
-    let base = table.bases.get(&code).filter(|base| base.authority == authority)?;
+    let base = table.bases.get(&code).filter(|base| base.authority == authority && code < OWN_NUMBERS)?;
     Some(Entry { definition: Definition { proj: base.proj(), datum: Datum::Epsg(code) }, name: base.name })
 }
 
@@ -367,6 +370,11 @@ impl Parser {
                 let (unit, name) = (fields.next()?, fields.next()?);
                 let base = Base { authority, datum, ellipsoid, meridian, unit, name };
                 self.table.bases.insert(code, base);
+            }
+            "W" => {
+                let number = fields.next()?.parse().ok()?;
+                let base = *self.table.bases.get(&fields.next()?.parse().ok()?)?;
+                self.table.bases.insert(number, base);
             }
             "N" => {
                 let code = fields.next()?.parse().ok()?;

@@ -8,6 +8,7 @@ use super::crs::{Crs, WAY_OUT};
 use super::datum::{self, Choice, Operation};
 use super::definition::Definition;
 use super::epsg::Ellipsoid;
+use super::formula::Plane;
 use super::shift::Shift;
 use crate::error::{Error, Result};
 
@@ -22,6 +23,9 @@ const PARAMETERS: &[&str] = &[
     "ellps", "R", "a", "b", "rf", "f", "units", "to_meter", "pm", "axis", "alpha", "gamma", "h", "sweep",
     "no_uoff", "no_off", "no_defs", "type", "wktext",
 ];
+
+/// Projections by formulas of our own.
+const OWN_FORMULAS: &[&str] = &["proj=eqc", "proj=moll", "proj=col_urban"];
 
 /// Takes coordinates from one CRS to another, both in GIS axis order.
 #[derive(Clone)]
@@ -44,6 +48,8 @@ struct Route {
 #[derive(Clone)]
 struct Side {
     proj: Proj,
+    /// In place of proj4rs, where we know better.
+    own: Option<Plane>,
     ellipsoid: Ellipsoid,
     /// Radians in the unit of longitudes and latitudes; `None` for a plane.
     angle: Option<f64>,
@@ -174,6 +180,9 @@ impl Route {
 
 impl Side {
     fn new(definition: &Definition, name: &str) -> Result<Self> {
+        if let Some(side) = Self::of_formula(definition, name)? {
+            return Ok(side);
+        }
         let mut angle = None;
         let mut text = Vec::new();
         let is_geographic = definition.is_geographic();
@@ -204,17 +213,30 @@ impl Side {
         });
         let (a, b) = self::proj(&format!("+proj=longlat {}", text.join(" ")), name)?.ellipse_parameters();
         let ellipsoid = Ellipsoid { a, b, inverse_flattening: None };
-        // proj4rs computes eqc on a sphere whatever the ellipsoid, up to 20 km from where PROJ puts it.
-        if proj.projname() == "eqc" && !ellipsoid.is_sphere() {
+        // proj4rs computes it on a sphere whatever the ellipsoid, up to 20 km from where PROJ puts it.
+        if proj.projname() == "eqc" {
             return Err(Error::unsupported(format!(
-                "cogclip cannot project {name}: +proj=eqc on an ellipsoid; {WAY_OUT}"
+                "cogclip cannot project {name}: +proj=eqc with parameters that it does not know; {WAY_OUT}"
             )));
         }
         if proj.is_geocent() {
             return Err(Error::unsupported(format!("{name} is geocentric: it has no plane to cut in")));
         }
         let angle = proj.is_latlong().then(|| angle.unwrap_or(DEGREE));
-        Ok(Self { proj, ellipsoid, angle })
+        Ok(Self { proj, own: None, ellipsoid, angle })
+    }
+
+    /// One whose formula is ours.
+    fn of_formula(definition: &Definition, name: &str) -> Result<Option<Self>> {
+        let tokens: Vec<&str> = definition.tokens().collect();
+        if !tokens.iter().any(|token| OWN_FORMULAS.contains(token)) {
+            return Ok(None);
+        }
+        let ellipsoid = ellipsoid(definition, name)?;
+        let [to_metre, _] = definition.metres_per_unit(0.0);
+        let Some(own) = Plane::new(&tokens, ellipsoid, to_metre) else { return Ok(None) };
+        let proj = proj(&format!("+proj=longlat {}", ellipsoid.proj()), name)?;
+        Ok(Some(Self { proj, own: Some(own), ellipsoid, angle: None }))
     }
 
     #[expect(clippy::float_cmp, reason = "the very unit, not one like it")]
@@ -232,7 +254,8 @@ impl Side {
         let [x, y] = self.forward(hub, place)?;
         let back = (x - xy[0]).hypot(y - xy[1]);
         // One radian is an earth's radius: the same allowance in the plane's own unit.
-        let allowed = ROUND_TRIP_DEGREES.to_radians() * 6_378_137.0 / self.proj.to_meter();
+        let to_metre = self.own.as_ref().map_or(self.proj.to_meter(), |own| own.to_metre);
+        let allowed = ROUND_TRIP_DEGREES.to_radians() * 6_378_137.0 / to_metre;
         (back <= allowed && is_near(self.inverse(hub, [x, y])?, place)).then_some(place)
     }
 
@@ -246,6 +269,9 @@ impl Side {
     }
 
     fn inverse(&self, hub: &Proj, [x, y]: [f64; 2]) -> Option<[f64; 2]> {
+        if let Some(own) = &self.own {
+            return own.inverse([x, y]);
+        }
         let xy = match self.angle {
             Some(unit) => {
                 let [x, y] = [x * unit, y * unit];
@@ -258,12 +284,24 @@ impl Side {
     }
 
     fn forward(&self, hub: &Proj, place: [f64; 2]) -> Option<[f64; 2]> {
+        if let Some(own) = &self.own {
+            return own.forward(place);
+        }
         let [x, y] = run(hub, &self.proj, place)?;
         Some(match self.angle {
             Some(unit) => [x / unit, y / unit],
             None => [x, y],
         })
     }
+}
+
+/// The ellipsoid of a definition; some projections of proj4rs take it for a sphere, and say so of themselves.
+fn ellipsoid(definition: &Definition, name: &str) -> Result<Ellipsoid> {
+    let keys = ["ellps=", "a=", "b=", "rf=", "f=", "R="];
+    let shape = definition.tokens().filter(|token| keys.iter().any(|key| token.starts_with(key)));
+    let text = shape.fold("+proj=longlat".to_owned(), |text, token| format!("{text} +{token}"));
+    let (a, b) = proj(&text, name)?.ellipse_parameters();
+    Ok(Ellipsoid { a, b, inverse_flattening: None })
 }
 
 /// Radians in a degree.
@@ -435,7 +473,7 @@ mod tests {
         refused("EPSG:4267", "EPSG:4326", [1.0, 1.0], &["NAD27", "20 m"]);
         refused("+proj=ob_tran +o_proj=longlat", "EPSG:4326", [1.0, 1.0], &["o_proj"]);
         refused("+proj=eck4 +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eck4"]);
-        refused("+proj=eqc +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eqc"]);
+        refused("+proj=eqc +k=2 +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eqc"]);
         refused("+proj=geocent +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["geocentric"]);
     }
 
