@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::parquet::{Footer, Group, Leaf, Logical, Physical, Unit};
-use super::parquet_page::{Budget, Cell, Column, column, number};
+use super::parquet::{Budget, Footer, Group, Leaf, Logical, Physical, Unit};
+use super::parquet_encoding::number;
+use super::parquet_page::{Cell, Column, column};
 use super::{Feature, Gathering, Geometry, Layer, Query, Value, Winding, wkb};
 use crate::error::{Error, Result};
 use crate::geo::Bounds;
@@ -437,4 +438,32 @@ fn instant(value: i64, unit: Unit) -> Option<String> {
     let zone = if unit.is_utc { "Z" } else { "" };
     let time = clock(value.checked_rem_euclid(day)?, unit.digits)?;
     Some(format!("{}T{time}{zone}", date(value.checked_div_euclid(day)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_pythons_calendar() {
+        for (days, text) in [
+            (-719_162, "0001-01-01"),
+            (2_932_896, "9999-12-31"),
+            (11_016, "2000-02-29"),
+            (-25_509, "1900-02-28"),
+            (-25_508, "1900-03-01"),
+            (-135_081, "1600-02-29"),
+            (47_846, "2100-12-31"),
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+        ] {
+            assert_eq!(date(days).as_deref(), Some(text));
+        }
+        for extreme in [i64::MIN, i64::MAX] {
+            for digits in [0, 3, 6, 9] {
+                drop(instant(extreme, Unit { digits, is_utc: true }));
+            }
+            drop(date(extreme));
+        }
+    }
 }
