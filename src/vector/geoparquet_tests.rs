@@ -171,7 +171,7 @@ fn bombs_and_lies_in_pages_are_refused() {
         let error = parquet_page::column(&bytes, &leaf, &chunk, 100_000, &mut budget).unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
-        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(start.elapsed() < Duration::from_secs(5));
     }
     use ErrorKind::{Format, Limit, Unsupported};
     let (data, dictionary) = (0, 2);
@@ -235,7 +235,7 @@ fn mutate(bytes: &[u8], query: &Query, stride: usize, masks: &[u8]) {
             bytes[at] ^= mask;
             let start = Instant::now();
             drop(read(&bytes, query));
-            let most = once.saturating_mul(50).saturating_add(Duration::from_millis(1500));
+            let most = once.saturating_mul(50).saturating_add(Duration::from_secs(5));
             assert!(start.elapsed() < most, "byte {at} ^ {mask}");
             bytes[at] ^= mask;
         }
