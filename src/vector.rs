@@ -16,12 +16,15 @@ mod geopackage_index;
 mod geopackage_tests;
 #[cfg(feature = "geoparquet")]
 pub mod geoparquet;
-#[cfg(all(test, feature = "geoparquet"))]
+#[cfg(test)]
+#[cfg(feature = "geoparquet")]
 mod geoparquet_tests;
 #[cfg(test)]
 mod golden;
 #[cfg(feature = "geoparquet")]
 mod parquet;
+#[cfg(feature = "geoparquet")]
+mod parquet_encoding;
 #[cfg(feature = "geoparquet")]
 mod parquet_page;
 pub mod parts;

@@ -132,7 +132,9 @@ fn read_table(
 
 fn is_property(column: &Column, geometry: &Column) -> bool {
     // A blob's declared type may have a greatest size behind it (§1.1.1.1.3).
-    column != geometry && matches!(column.place, Place::Field(_)) && column.declared != "BLOB"
+    column != geometry
+        && matches!(column.place, Place::Field(_))
+        && column.declared.split('(').next() != Some("BLOB")
 }
 
 /// The values of some columns, without those that are bytes.

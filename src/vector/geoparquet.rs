@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::parquet::{Footer, Group, Leaf, Logical, Physical, Unit};
-use super::parquet_page::{Budget, Cell, Column, column, number};
+use super::parquet::{Budget, Footer, Group, Leaf, Logical, Physical, Unit};
+use super::parquet_encoding::number;
+use super::parquet_page::{Cell, Column, column};
 use super::{Feature, Gathering, Geometry, Layer, Query, Value, Winding, wkb};
 use crate::error::{Error, Result};
 use crate::geo::Bounds;
@@ -192,36 +193,37 @@ impl Reader<'_> {
 
     fn group(&mut self, group: &Group, first: usize, budget: &mut Budget) -> Result<()> {
         let fid = |row: usize| i64::try_from(first.saturating_add(row)).unwrap_or(i64::MAX);
-        let rows: Vec<usize> = if self.may_touch(group) {
-            (0..group.rows).filter(|row| self.gathering.wants_fid(fid(*row))).collect()
-        } else {
-            Vec::new()
-        };
-        let rows = self.touching(group, rows, budget)?;
-        // Conditions are tried before the other columns are decoded.
+        let fids = &self.query.fids;
+        let has_wanted = fids.is_empty() || fids.range(fid(0)..fid(group.rows)).next().is_some();
+        if !has_wanted || !self.may_touch(group) {
+            (0..group.rows).for_each(|_| self.gathering.skip());
+            return Ok(());
+        }
+        // Boxes and what conditions are tried on come first: the rest may not be needed. Nothing is made for each row
+        // before a column has shown that there are as many.
+        let sides = self.sides(group, budget)?;
         let query = self.query;
         let is_tried = |name: &str| query.filter.names().any(|asked| asked.eq_ignore_ascii_case(name));
         let mut columns: Vec<Option<Column>> = Vec::new();
         for (index, _, name) in &self.properties {
-            let is_needed = !rows.is_empty() && is_tried(name);
-            columns.push(if is_needed { Some(self.column(group, *index, budget)?) } else { None });
+            columns.push(if is_tried(name) { Some(self.column(group, *index, budget)?) } else { None });
         }
-        let mut wanted = Vec::new();
-        for row in rows {
-            let values = self.values(&columns, row);
-            // A long text that a dictionary holds once may be that of every row.
-            budget.pass(
-                values
-                    .iter()
-                    .map(|(_, value)| if let Value::Text(text) = value { text.len() } else { 0 })
-                    .sum(),
-            )?;
-            if self.gathering.wants(fid(row), &values) {
-                wanted.push(row);
+        let mut geometries = None;
+        if sides.is_none() && columns.iter().all(Option::is_none) {
+            geometries = Some(self.column(group, self.geometry, budget)?);
+        }
+        let mut rows = Vec::new();
+        for row in 0..group.rows {
+            if self.gathering.wants_fid(fid(row)) && self.is_touching(sides.as_ref(), row) {
+                let values = self.values(&columns, row);
+                // A long text that a dictionary holds once may be that of every row.
+                budget.pass(values.iter().map(|(_, value)| text_bytes(value)).sum())?;
+                if self.gathering.wants(fid(row), &values) {
+                    budget.charge(size_of::<usize>())?;
+                    rows.push(row);
+                    continue;
+                }
             }
-        }
-        let rows = wanted;
-        for _ in rows.len()..group.rows {
             self.gathering.skip();
         }
         if rows.is_empty() {
@@ -232,7 +234,10 @@ impl Reader<'_> {
                 *column = Some(self.column(group, *index, budget)?);
             }
         }
-        let geometries = self.column(group, self.geometry, budget)?;
+        let geometries = match geometries {
+            Some(column) => column,
+            None => self.column(group, self.geometry, budget)?,
+        };
         for row in rows {
             let geometry = match geometries.cell(row) {
                 None => Geometry::Collection(Vec::new()),
@@ -248,7 +253,7 @@ impl Reader<'_> {
             self.found = self.found.saturating_add(1);
             if self.found.saturating_mul(FEATURE) as u64 > self.most {
                 return Err(Error::limit(format!(
-                    "more than {} features are more than the limit for a cutline",
+                    "{} features are more than a cutline may have; choose some with --where or --fid",
                     self.found
                 )));
             }
@@ -292,31 +297,44 @@ impl Reader<'_> {
         )
     }
 
-    /// Those of `rows` whose box touches the bounds. A row without a box has no geometry, and touches nothing.
-    fn touching(&self, group: &Group, rows: Vec<usize>, budget: &mut Budget) -> Result<Vec<usize>> {
-        let (Some(bounds), Some([min_x, min_y, max_x, max_y])) = (&self.query.bounds, self.boxes) else {
-            return Ok(rows);
+    /// The columns with the boxes of the group's rows, if they are asked for and there are such.
+    fn sides(&self, group: &Group, budget: &mut Budget) -> Result<Option<[Column; 4]>> {
+        let (Some(_), Some([min_x, min_y, max_x, max_y])) = (&self.query.bounds, self.boxes) else {
+            return Ok(None);
         };
-        if rows.is_empty() {
-            return Ok(rows);
-        }
-        let mut sides = Vec::new();
-        for (index, is_min) in [(min_x, true), (min_y, true), (max_x, false), (max_y, false)] {
-            sides.push((self.column(group, index, budget)?, self.footer.leaves.get(index), is_min));
-        }
-        let side = |index: usize, row: usize| {
-            let (column, leaf, is_min) = sides.get(index)?;
-            match column.cell(row)? {
-                Cell::Real(value) => Some(outwards(value, (*leaf)?, *is_min)),
-                Cell::Integer(_) | Cell::Bytes(_) => None,
-            }
-        };
-        let is_touching = |row: &usize| {
-            let sides = [0, 1, 2, 3].map(|index| side(index, *row));
-            sides.iter().all(Option::is_some) && touches(bounds, sides)
-        };
-        Ok(rows.into_iter().filter(is_touching).collect())
+        Ok(Some([
+            self.column(group, min_x, budget)?,
+            self.column(group, min_y, budget)?,
+            self.column(group, max_x, budget)?,
+            self.column(group, max_y, budget)?,
+        ]))
     }
+
+    /// Whether a row's box touches the bounds. A row without a box has no geometry, and touches nothing.
+    fn is_touching(&self, sides: Option<&[Column; 4]>, row: usize) -> bool {
+        let (Some(bounds), Some(indices), Some(sides)) = (&self.query.bounds, self.boxes, sides) else {
+            return true;
+        };
+        let [min_x, min_y, max_x, max_y] = sides.each_ref().map(|side| match side.cell(row) {
+            Some(Cell::Real(value)) => Some(value),
+            Some(Cell::Integer(_) | Cell::Bytes(_)) | None => None,
+        });
+        let [leaf_min_x, leaf_min_y, leaf_max_x, leaf_max_y] =
+            indices.map(|index| self.footer.leaves.get(index));
+        let out = |value: Option<f64>, leaf: Option<&Leaf>, is_min| Some(outwards(value?, leaf?, is_min));
+        let sides = [
+            out(min_x, leaf_min_x, true),
+            out(min_y, leaf_min_y, true),
+            out(max_x, leaf_max_x, false),
+            out(max_y, leaf_max_y, false),
+        ];
+        sides.iter().all(Option::is_some) && touches(bounds, sides)
+    }
+}
+
+/// Bytes of a text.
+fn text_bytes(value: &Value) -> usize {
+    if let Value::Text(text) = value { text.len() } else { 0 }
 }
 
 /// A side of a box. One of single precision may have been rounded inwards.
@@ -437,4 +455,32 @@ fn instant(value: i64, unit: Unit) -> Option<String> {
     let zone = if unit.is_utc { "Z" } else { "" };
     let time = clock(value.checked_rem_euclid(day)?, unit.digits)?;
     Some(format!("{}T{time}{zone}", date(value.checked_div_euclid(day)?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_pythons_calendar() {
+        for (days, text) in [
+            (-719_162, "0001-01-01"),
+            (2_932_896, "9999-12-31"),
+            (11_016, "2000-02-29"),
+            (-25_509, "1900-02-28"),
+            (-25_508, "1900-03-01"),
+            (-135_081, "1600-02-29"),
+            (47_846, "2100-12-31"),
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+        ] {
+            assert_eq!(date(days).as_deref(), Some(text));
+        }
+        for extreme in [i64::MIN, i64::MAX] {
+            for digits in [0, 3, 6, 9] {
+                drop(instant(extreme, Unit { digits, is_utc: true }));
+            }
+            drop(date(extreme));
+        }
+    }
 }

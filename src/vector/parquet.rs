@@ -163,6 +163,46 @@ impl Footer {
     }
 }
 
+/// What decoding may still cost, in bytes.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// Held at a time: of the row group that is being decoded.
+    pub(super) held: u64,
+    /// Gone through in all.
+    pub(super) total: u64,
+}
+
+impl Budget {
+    /// Charges bytes that are gone through and not kept.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Limit`] when it does not last.
+    pub(super) fn pass(&mut self, bytes: usize) -> Result<()> {
+        let held = self.held;
+        self.charge(bytes)?;
+        self.held = held;
+        Ok(())
+    }
+
+    /// Charges bytes that are kept.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Limit`] when it does not last.
+    pub(super) fn charge(&mut self, bytes: usize) -> Result<()> {
+        let bytes = bytes as u64;
+        match (self.held.checked_sub(bytes), self.total.checked_sub(bytes)) {
+            (Some(held), Some(total)) => {
+                (self.held, self.total) = (held, total);
+                Ok(())
+            }
+            _ => Err(Error::limit(
+                "decoding it would take more memory or time than the limit for a cutline allows; \
+                 write the features that are needed into a file of their own",
+            )),
+        }
+    }
+}
+
 /// An element of the schema: a group, or a leaf.
 #[derive(Debug, Default)]
 struct Element {

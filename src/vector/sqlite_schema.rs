@@ -41,7 +41,7 @@ impl Table {
 pub(super) struct Column {
     /// Its name.
     pub(super) name: Arc<str>,
-    /// Its declared type in capitals, words with one space between them, without a length; empty without one.
+    /// Its declared type in capitals, words with one space before them; empty without one.
     pub(super) declared: String,
     /// Where its values are.
     pub(super) place: Place,
@@ -334,11 +334,17 @@ fn column(item: &[Token<'_>]) -> Option<(Column, bool)> {
     let (name, rest) = item.split_first()?;
     let end = rest.iter().position(|token| token.is_any(CONSTRAINTS)).unwrap_or(rest.len());
     let (kind, constraints) = rest.split_at_checked(end)?;
-    let words: Vec<&str> =
-        kind.iter().take_while(|token| **token != Token::Mark('(')).filter_map(Token::name).collect();
+    let mut declared = String::new();
+    for token in kind {
+        match token {
+            Token::Mark(mark) => declared.push(*mark),
+            Token::Word(word) => declared = format!("{declared} {word}"),
+            Token::Name(word) | Token::Text(word) => declared = format!("{declared} {word}"),
+        }
+    }
     let mut column = Column {
         name: name.name()?.into(),
-        declared: words.join(" ").to_ascii_uppercase(),
+        declared: declared.trim().to_ascii_uppercase(),
         place: Place::Field(0),
         default: Default::Null,
     };
@@ -427,4 +433,76 @@ fn blob(hex: &str) -> Option<Default> {
     let nibbles: Vec<u8> = hex.chars().map(nibble).collect::<Option<_>>()?;
     let (pairs, odd) = nibbles.as_chunks::<2>();
     odd.is_empty().then(|| Default::Blob(pairs.iter().map(|[high, low]| (high << 4) | low).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the column `x` is the rowid, as SQLite 3.40 has it.
+    #[track_caller]
+    fn is_rowid(columns: &str, expected: bool) {
+        let table = parse("t", 2, &format!("CREATE TABLE t ({columns})")).unwrap();
+        assert_eq!(table.need("x").unwrap().place == Place::Rowid, expected, "{columns}");
+        let others = table.columns.iter().filter(|column| *column.name != *"x");
+        assert!(others.clone().all(|column| column.place == Place::Field(1)), "{columns}");
+        assert_eq!(others.count(), 1);
+    }
+
+    #[test]
+    fn the_rowid_has_the_names_that_sqlite_gives_it() {
+        is_rowid("x INTEGER PRIMARY KEY, y", true);
+        is_rowid("x INTEGER PRIMARY KEY ASC, y", true);
+        is_rowid("x INTEGER PRIMARY KEY DESC, y", false);
+        is_rowid("x INTEGER, y, PRIMARY KEY (x DESC)", true);
+        is_rowid("x INT PRIMARY KEY, y", false);
+        is_rowid("x INTEGER(5) PRIMARY KEY, y", false);
+        is_rowid("\"x\" \"INTEGER\" PRIMARY KEY, y", true);
+        is_rowid("x INTEGER, y, PRIMARY KEY (x, y)", false);
+        is_rowid("x 'INTEGER' , y, CONSTRAINT k PRIMARY KEY ('x' COLLATE NOCASE)", true);
+    }
+
+    /// What a column has in rows that are older than it.
+    #[track_caller]
+    fn check(column: &str, expected: &Default) {
+        let table = parse("t", 2, &format!("CREATE TABLE t (a, {column})")).unwrap();
+        assert_eq!(table.columns.last().unwrap().default, *expected, "{column}");
+    }
+
+    #[test]
+    fn defaults_are_literals_as_their_columns_store_them() {
+        // lang_createtable.html §3.2, datatype3.html §3
+        check("x INT", &Default::Null);
+        check("x INT DEFAULT 5", &Default::Integer(5));
+        check("x INT DEFAULT -0x10 NOT NULL", &Default::Integer(-16));
+        check("x INT DEFAULT 5.0", &Default::Integer(5));
+        check("x INT DEFAULT '5'", &Default::Integer(5));
+        check("x TEXT DEFAULT 5", &Default::Text("5".to_owned()));
+        check("x DEFAULT +1.5e2", &Default::Real(150.0));
+        check("x DEFAULT ('it''s')", &Default::Text("it's".to_owned()));
+        check("x DEFAULT \"word\" UNIQUE", &Default::Text("word".to_owned()));
+        check("x DEFAULT x'00fF'", &Default::Blob(vec![0, 255]));
+        check("x DEFAULT FALSE", &Default::Integer(0));
+        check("x REFERENCES b (c) ON DELETE SET DEFAULT", &Default::Null);
+        check("x CHECK (x IN (DEFAULT, 1))", &Default::Null);
+        for expression in ["1e+5", "(1 + 1)", "CURRENT_TIMESTAMP", "((1))", "x'0'", "(random())", "-'a'"] {
+            check(&format!("x DEFAULT {expression}"), &Default::Expression);
+        }
+    }
+
+    #[test]
+    fn what_makes_no_table_is_a_format_error() {
+        let nest = format!("CREATE TABLE t (a DEFAULT {}", "(".repeat(1_000_000));
+        for sql in [
+            "",
+            "CREATE TABLE t",
+            "CREATE TABLE t (",
+            "CREATE TABLE t ('a)",
+            "DROP TABLE t (a)",
+            "CREATE TABLE t ()",
+            &nest,
+        ] {
+            assert_eq!(parse("t", 2, sql).unwrap_err().kind(), crate::error::ErrorKind::Format);
+        }
+    }
 }
