@@ -4,12 +4,16 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 pub mod filter;
+mod flatbuffer;
+pub mod flatgeobuf;
+pub mod format;
 pub mod geojson;
 mod geojson_members;
 mod code_page;
 mod dbf;
 #[cfg(test)]
 mod golden;
+pub mod parts;
 mod rings;
 pub mod shapefile;
 pub mod wkb;
