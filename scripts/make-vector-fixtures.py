@@ -252,12 +252,37 @@ def flatgeobufs():
     read(OUT / "grid.fgb", "grid-box.fgb", bbox=(0.5, 1.5, 3, 3.5))
 
 
+def geojsons():
+    # Doubles hold no such long numbers, and a day is text that OGR writes in more than one way.
+    fields = {k: v for k, v in FIELDS.items() if k not in ("long", "day")}
+    for name, crs, options in (
+        ("polygons.geojson", "EPSG:32633", {"driver": "GeoJSON"}),
+        ("polygons.geojsonl", "EPSG:4326", {"driver": "GeoJSONSeq"}),
+        ("polygons.geojsons", "EPSG:4326", {"driver": "GeoJSONSeq", "RS": "YES"}),
+    ):
+        write(OUT / name, POLYGONS, fields, crs=crs, SIGNIFICANT_FIGURES=17, **options)
+        read(OUT / name)
+    feature = lambda g, **more: {"type": "Feature", "properties": {}, "geometry": g and shapely.geometry.mapping(wkt.loads(g)), **more}
+    features = [
+        feature("POINT (1 2)", id=7, properties={"nested": {"a": [1, None, "ä"]}, "list": [1, 2.5, "x"], "b": True}),
+        feature("LINESTRING (0.1 0.2, 1e-9 -179.99999999999997)", id=3, properties={"b": None, "t": "\u00fc\n\"\\"}),
+        feature(None, id=9),
+        feature("MULTIPOINT (1 2, 3 4)", id=2, properties={"n": 5}),
+        feature("MULTILINESTRING ((0 0, 1 1), (5 5, 6 6))", id=11),
+        feature("GEOMETRYCOLLECTION (POINT (1 2), POLYGON ((0 0, 1 0, 0 1, 0 0)))", id=5),
+    ]
+    collection = {"features": features, "name": "mixed", "type": "FeatureCollection"}
+    (OUT / "mixed.geojson").write_text(json.dumps(collection, indent=1, ensure_ascii=False))
+    read(OUT / "mixed.geojson")
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     shapefiles()
     zips()
     flatgeobufs()
+    geojsons()
 
 
 if __name__ == "__main__":

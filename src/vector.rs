@@ -9,6 +9,8 @@ pub mod flatgeobuf;
 pub mod format;
 pub mod geojson;
 mod geojson_members;
+#[cfg(test)]
+mod geojson_tests;
 mod code_page;
 mod dbf;
 #[cfg(test)]
