@@ -23,6 +23,8 @@ import pyogrio
 import shapely
 from shapely import wkt
 
+# The driver's own way to Arrow fails on features without a geometry.
+pyogrio.set_gdal_config_options({"OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES"})
 OUT = pathlib.Path(__file__).resolve().parent.parent / "testdata" / "vector"
 
 
@@ -49,14 +51,13 @@ def read(path, name=None, **options):
     """OGR's reading of a file, as NAME.json."""
     meta, table = pyogrio.read_arrow(path, return_fids=True, **options)
     geometry = meta["geometry_name"] or "wkb_geometry"
+    table = table.drop([f.name for f in table.schema if pa.types.is_binary(f.type) and f.name != geometry])
     rows = []
     for row in table.to_pylist():
         wkb = row.pop(geometry, None)
         fid = row.pop(meta.get("fid_column") or "OGC_FID", None)
         values = {}
         for key, value in row.items():
-            if isinstance(value, bytes):
-                continue
             values[key] = value.isoformat() if hasattr(value, "isoformat") else value
         rows.append({"fid": fid, "properties": values, "wkt": None if wkb is None else text(shapely.from_wkb(wkb))})
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
@@ -209,11 +210,79 @@ def zips():
     pack("two.zip", [(f"{n}{e.upper()}", f"{n}{e}") for n in ("lines", "winding") for e in part[:3]])
 
 
+def flatgeobufs():
+    def fgb(name, *args, **options):
+        write(OUT / name, *args, driver="FlatGeobuf", **options)
+        read(OUT / name)
+
+    more = {
+        "größe": pa.array(["Größe", "", None, "x" * 300]),
+        "i16": pa.array([-32768, 32767, None, 0], pa.int16()),
+        "i32": pa.array([1, -2147483648, None, 7], pa.int32()),
+        "i64": FIELDS["long"],
+        "f32": pa.array([0.1, 1e38, None, 2.5], pa.float32()),
+        "f64": FIELDS["real"],
+        "yes": FIELDS["yes"],
+        "day": FIELDS["day"],
+        "bytes": pa.array([b"1", b"", None, b"2"], pa.binary()),
+    }
+    multi = [g and (f"MULTI{g[:7]}({g[7:]})" if g.startswith("POLYGON") else g) for g in POLYGONS]
+    fgb("polygons.fgb", multi, more, geometry_type="MultiPolygon", SPATIAL_INDEX="NO", layer="parcels")
+    whole = {k: v.take(pa.array([0, 1, 3])) for k, v in FIELDS.items()}
+    fgb("indexed.fgb", [g for g in multi if g], whole, geometry_type="MultiPolygon")
+    fgb("one.fgb", POLYGONS[1:2], {"n": pa.array([1])}, crs="ESRI:54009", geometry_type="Polygon")
+    mixed = [
+        "POINT Z (1 2 3)", "LINESTRING (0 0, 1 1)", POLYGONS[3], "MULTIPOINT (1 2, 3 4)",
+        "MULTILINESTRING ((0 0, 1 1), (5 5, 6 6, 7 5.5))", POLYGONS[0],
+        "GEOMETRYCOLLECTION (POINT (1 2), GEOMETRYCOLLECTION (LINESTRING (0 0, 1 1)), POLYGON ((0 0, 1 0, 0 1, 0 0)))",
+    ]  # fmt: skip
+    fgb("mixed.fgb", mixed, {"n": pa.array(range(len(mixed)))}, crs=None, SPATIAL_INDEX="NO")
+    # WKB by hand, as GEOS has none of these: OGC 06-103r4 table 4
+    kind = lambda k, count: struct.pack("<BII", 1, k, count)
+    arc = struct.pack("<6d", 0, 0, 1, 1, 2, 0)
+    ring = struct.pack("<II8d", 1, 4, 0, 0, 1, 0, 0, 1, 0, 0)
+    surfaces = [kind(k, 2) + 2 * (kind(part, 1) + ring[4:]) for k, part in ((15, 3), (16, 17), (12, 3))]
+    curves = [kind(8, 3) + arc, kind(10, 1) + kind(8, 3) + arc, kind(9, 1) + kind(8, 3) + arc]
+    for name, wkbs in (("surfaces.fgb", surfaces), ("curves.fgb", curves)):
+        table = pa.table({"geometry": pa.array(wkbs, pa.binary()), "n": pa.array(range(3))})
+        options = dict(geometry_name="geometry", geometry_type="Unknown", crs=None, SPATIAL_INDEX="NO")
+        pyogrio.write_arrow(table, OUT / name, driver="FlatGeobuf", **options)
+    points = [f"POINT ({x} {y})" for y in range(6) for x in range(7)]
+    fgb("grid.fgb", points, {"n": pa.array(range(len(points)), pa.int32())}, geometry_type="Point")
+    read(OUT / "grid.fgb", "grid-box.fgb", bbox=(0.5, 1.5, 3, 3.5))
+
+
+def geojsons():
+    # Doubles hold no such long numbers, and a day is text that OGR writes in more than one way.
+    fields = {k: v for k, v in FIELDS.items() if k not in ("long", "day")}
+    for name, crs, options in (
+        ("polygons.geojson", "EPSG:32633", {"driver": "GeoJSON"}),
+        ("polygons.geojsonl", "EPSG:4326", {"driver": "GeoJSONSeq"}),
+        ("polygons.geojsons", "EPSG:4326", {"driver": "GeoJSONSeq", "RS": "YES"}),
+    ):
+        write(OUT / name, POLYGONS, fields, crs=crs, SIGNIFICANT_FIGURES=17, **options)
+        read(OUT / name)
+    feature = lambda g, **more: {"type": "Feature", "properties": {}, "geometry": g and shapely.geometry.mapping(wkt.loads(g)), **more}
+    features = [
+        feature("POINT (1 2)", id=7, properties={"nested": {"a": [1, None, "ä"]}, "list": [1, 2.5, "x"], "b": True}),
+        feature("LINESTRING (0.1 0.2, 1e-9 -179.99999999999997)", id=3, properties={"b": None, "t": "\u00fc\n\"\\"}),
+        feature(None, id=9),
+        feature("MULTIPOINT (1 2, 3 4)", id=2, properties={"n": 5}),
+        feature("MULTILINESTRING ((0 0, 1 1), (5 5, 6 6))", id=11),
+        feature("GEOMETRYCOLLECTION (POINT (1 2), POLYGON ((0 0, 1 0, 0 1, 0 0)))", id=5),
+    ]
+    collection = {"features": features, "name": "mixed", "type": "FeatureCollection"}
+    (OUT / "mixed.geojson").write_text(json.dumps(collection, indent=1, ensure_ascii=False))
+    read(OUT / "mixed.geojson")
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     shapefiles()
     zips()
+    flatgeobufs()
+    geojsons()
 
 
 if __name__ == "__main__":

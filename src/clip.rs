@@ -23,6 +23,7 @@ use crate::observe::{Event, Observer};
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::sink::{Published, Sink, SinkOptions};
+use crate::vector::Area;
 use crate::source::{self, Sidecar, SidecarKind, Source, SourceMeta, SourceStats, StoreOptions};
 use crate::tiff::parse::Fetched;
 
@@ -175,17 +176,22 @@ impl Cog {
                      the raster's coordinates, say --cutline-crs source",
                 )
             })?;
-            let Some(transform) = geo.transform else {
+            let Some(frame) = self.frame(options) else {
                 return Err(Error::unsupported(
                     "the raster has a CRS but no geotransform, only ground control points or RPCs; warp it first, or \
                      give the cutline in pixel coordinates with --cutline-crs source",
                 ));
             };
-            let by_centre = options.rule == Rule::Centre;
-            let frame = Frame { transform, size: self.header.main.size(), by_centre };
             Plan::new(&self.header, &cutline.to_crs(&raster, &frame, &terms(options), &options.limits)?, options)
         })();
         planned.map_err(|error| error.at(self.uri()))
+    }
+
+    /// Where the raster lies; `None` without a geotransform.
+    fn frame(&self, options: &ClipOptions) -> Option<Frame> {
+        let by_centre =
+            options.rule == Rule::Centre && options.min_coverage.is_none() && !options.coverage_band;
+        Some(Frame { transform: self.header.geo.transform?, size: self.header.main.size(), by_centre })
     }
 
     /// The requests that a plan's tiles take. Reads the tile table where the header did not bring it.
@@ -302,6 +308,14 @@ impl Cog {
             encoder: Arc::new(encoder),
             observer,
         })
+    }
+
+    /// Where features in another CRS can concern the raster; `None` where that cannot be said, and everywhere is.
+    #[must_use]
+    pub fn area_in(&self, crs: &Crs, options: &ClipOptions) -> Option<Area> {
+        let raster = self.header.geo.crs().ok().flatten()?;
+        let frame = self.frame(options)?;
+        frame.bounds_in(&raster, crs, &terms(options)).map(|bounds| Area::new(bounds, crs.is_geographic()))
     }
 
     /// The world's corner coordinates of the raster's pixels, or of its pixel grid without a geotransform.

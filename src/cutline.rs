@@ -19,7 +19,7 @@ pub use repair::Repairs;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::geo::{Affine, Bounds, Choice, Crs, Operation, ShiftGrid};
+use crate::geo::{Affine, Bounds, Choice, Crs, Operation, Projector, ShiftGrid};
 use crate::grid::Size;
 use crate::limits::Limits;
 use crate::vector::{Feature, Layer, Query, Winding, geojson};
@@ -165,7 +165,7 @@ impl Cutline {
             ));
         };
         let choice = Choice {
-            area: raster.area(frame.samples()),
+            area: raster.area(frame.samples(SAMPLES)),
             max_error: terms.max_error.unwrap_or_else(|| frame.pixel_metres(raster)),
             allow_ballpark: terms.allow_ballpark,
             grids: terms.grids,
@@ -201,16 +201,56 @@ pub struct Terms<'a> {
 /// Places along each side of the raster that tell where it lies.
 const SAMPLES: u32 = 5;
 
+/// Places along each side of the raster between which its outline is taken to be straight in another CRS, but for
+/// [`BULGE`].
+const BOX_SAMPLES: u32 = 33;
+
+/// Share of a box by which it is widened.
+const BULGE: f64 = 0.1;
+
+/// Degrees of longitude from which a raster may lie around a pole.
+const NEARLY_HALF_A_TURN: f64 = 170.0;
+
 impl Frame {
     /// World coordinates of a grid of places of the raster, its centre first, its corners among them.
-    fn samples(&self) -> impl Iterator<Item = [f64; 2]> {
+    fn samples(&self, along: u32) -> impl Iterator<Item = [f64; 2]> {
         let Size { width, height } = self.size;
         let at = move |share_x: f64, share_y: f64| {
             self.transform.apply(f64::from(width) * share_x, f64::from(height) * share_y)
         };
-        let last = f64::from(SAMPLES.saturating_sub(1));
-        let shares = move || (0..SAMPLES).map(move |n| f64::from(n) / last);
+        let last = f64::from(along.saturating_sub(1));
+        let shares = move || (0..along).map(move |n| f64::from(n) / last);
         std::iter::once(at(0.5, 0.5)).chain(shares().flat_map(move |y| shares().map(move |x| at(x, y))))
+    }
+
+    /// A box in `crs` outside of which nothing concerns the raster; `None` where that cannot be said: next to a pole, over
+    /// the end of a map, and where one of the two CRSs is not understood.
+    #[must_use]
+    pub fn bounds_in(&self, raster: &Crs, crs: &Crs, terms: &Terms<'_>) -> Option<Bounds> {
+        let samples = || self.samples(BOX_SAMPLES);
+        let choice = Choice {
+            area: raster.area(samples()),
+            max_error: f64::INFINITY,
+            allow_ballpark: true,
+            grids: terms.grids,
+        };
+        let projector = Projector::new(raster, crs, &choice).ok()?;
+        let in_degrees = crs.is_geographic();
+        let mut first = None;
+        let mut places = Vec::new();
+        for sample in samples() {
+            let [x, y] = projector.project(sample).ok()?;
+            let first = *first.get_or_insert(x);
+            let turns = if in_degrees { ((x - first) / 360.0).round() * 360.0 } else { 0.0 };
+            places.push([x - turns, y]);
+        }
+        let Bounds { min_x, min_y, max_x, max_y } = Bounds::around(places)?;
+        if in_degrees && max_x - min_x > NEARLY_HALF_A_TURN {
+            return None;
+        }
+        // Between the samples an edge may bulge.
+        let (x, y) = ((max_x - min_x) * BULGE, (max_y - min_y) * BULGE);
+        Some(Bounds { min_x: min_x - x, min_y: min_y - y, max_x: max_x + x, max_y: max_y + y })
     }
 
     /// Metres on the ground of the shorter side of the raster's central pixel; 0, which allows no shift, where that is not

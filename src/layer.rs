@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::fetch;
-use crate::geo::{Bounds, ShiftGrid};
+use crate::geo::ShiftGrid;
 use crate::limits::{Limits, within};
 use crate::source::{Source, StoreOptions, coalesce, sibling};
 use crate::vector::format::Format;
 use crate::vector::parts::Parts;
-use crate::vector::{Layer, Query, Stop, flatgeobuf, format, shapefile};
+use crate::vector::{Area, Layer, Query, Stop, flatgeobuf, format, geopackage, shapefile};
 
 /// First bytes of a file: they tell its format, and most cutlines are shorter.
 const FIRST_BYTES: u64 = 256 << 10;
@@ -33,7 +33,7 @@ const MAX_REQUEST: u64 = 4 << 20;
 pub async fn read(
     uri: &str,
     query: &mut Query,
-    extent: &dyn Fn(Option<&str>) -> Option<Bounds>,
+    extent: &dyn Fn(Option<&str>) -> Option<Area>,
     store: &StoreOptions,
     limits: &Limits,
 ) -> Result<Layer> {
@@ -59,10 +59,10 @@ pub async fn read(
         known => {
             let bytes = rest(&source, head, limits).await?;
             if known == Format::GeoPackage {
-                let crs = crate::vector::geopackage::crs(&bytes, query)?;
+                let crs = geopackage::crs(&bytes, query).map_err(|error| error.at(source.uri()))?;
                 query.bounds = extent(crs.as_deref());
             }
-            format::read(known, source.uri(), &bytes, query, limits)
+            format::read(known, &bytes, query, limits)
         }
     };
     layer.map_err(|error| error.at(source.uri()))
@@ -74,7 +74,7 @@ pub async fn read(
 /// By the format's reader, the message led by `name`.
 pub fn parse(name: &str, bytes: &Bytes, query: &Query, limits: &Limits) -> Result<Layer> {
     let known = Format::detect(name, bytes).map_err(|error| error.at(name))?;
-    format::read(known, name, bytes, query, limits).map_err(|error| error.at(name))
+    format::read(known, bytes, query, limits).map_err(|error| error.at(name))
 }
 
 /// Whether a cutline is given itself, rather than a place where it lies: GeoJSON, WKT or WKB in hexadecimal.
@@ -112,12 +112,12 @@ async fn indexed(
     source: &Source,
     head: Bytes,
     query: &mut Query,
-    extent: &dyn Fn(Option<&str>) -> Option<Bounds>,
+    extent: &dyn Fn(Option<&str>) -> Option<Area>,
     limits: &Limits,
 ) -> Result<Layer> {
     let size = source.meta().map_or(head.len() as u64, |meta| meta.size);
     let mut parts = Parts::new(size);
-    parts.insert(0, head);
+    parts.insert(0, &head);
     let crs = satisfied(source, &mut parts, limits, |parts| flatgeobuf::crs(parts, limits)).await?;
     query.bounds = extent(crs.as_deref());
     let found = satisfied(source, &mut parts, limits, |parts| flatgeobuf::plan(parts, query, limits)).await?;
@@ -147,7 +147,7 @@ async fn satisfied<T>(
             brought = brought.saturating_add(merged.range.end.saturating_sub(merged.range.start));
             within(brought, limits.cutline_bytes, "reading its features")?;
             let start = merged.range.start;
-            parts.insert(start, source.read(merged.range).await?);
+            parts.insert(start, &source.read(merged.range).await?);
         }
     }
 }

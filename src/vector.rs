@@ -6,10 +6,13 @@
 mod code_page;
 mod dbf;
 pub mod filter;
+mod flatbuffer;
 pub mod flatgeobuf;
 pub mod format;
 pub mod geojson;
 mod geojson_members;
+#[cfg(test)]
+mod geojson_tests;
 pub mod geopackage;
 mod geopackage_index;
 #[cfg(test)]
@@ -186,9 +189,39 @@ pub struct Query {
     pub filter: Filter,
     /// Numbers of features; empty for all.
     pub fids: BTreeSet<i64>,
-    /// Only features whose box touches this one, in the layer's own coordinates: used where the file has a spatial index,
-    /// ignored where it has none.
-    pub bounds: Option<Bounds>,
+    /// Only features whose box touches this area: used where the file has a spatial index, ignored where it has none.
+    pub bounds: Option<Area>,
+}
+
+/// Where features are wanted, in the layer's own coordinates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Area {
+    bounds: Bounds,
+    turns: bool,
+}
+
+impl Area {
+    /// The area within `bounds`; of longitudes in degrees, at every turn of them.
+    #[must_use]
+    pub fn new(bounds: Bounds, in_degrees: bool) -> Self {
+        Self { bounds, turns: in_degrees }
+    }
+
+    /// Whether a feature's box touches it. A side that is no number holds nothing back.
+    #[must_use]
+    pub fn touches(&self, feature: &Bounds) -> bool {
+        let Bounds { min_x, min_y, max_x, max_y } = self.bounds;
+        let is_beside = |turn: f64| feature.min_x > max_x + turn || feature.max_x < min_x + turn;
+        // Longitudes are taken up to 540 degrees.
+        let turns: &[f64] = if self.turns { &[0.0, -360.0, 360.0, -720.0, 720.0] } else { &[0.0] };
+        !(feature.min_y > max_y || feature.max_y < min_y || turns.iter().all(|turn| is_beside(*turn)))
+    }
+}
+
+impl From<Bounds> for Area {
+    fn from(bounds: Bounds) -> Self {
+        Self::new(bounds, false)
+    }
 }
 
 impl Query {

@@ -99,14 +99,10 @@ impl CutlineArgs {
                 let bytes = text.as_bytes().to_vec();
                 (layer::parse("--cutline", &bytes.into(), &query, limits)?, "--cutline".to_owned())
             } else {
-                let extent = |own: Option<&str>| -> Option<Bounds> {
-                    match &crs {
-                        Given::Raster => Some(cog.bounds()),
-                        Given::Crs(_) | Given::ByFile => {
-                            let _ = own;
-                            None
-                        }
-                    }
+                let extent = |own: Option<&str>| match &crs {
+                    Given::Raster => Some(cog.bounds().into()),
+                    Given::Crs(crs) => cog.area_in(crs, options),
+                    Given::ByFile => cog.area_in(&Crs::parse(own?).ok()?, options),
                 };
                 let read = layer::read(text, &mut query, &extent, &store.options(), limits).await?;
                 (read, crate::source::redact(text))

@@ -254,13 +254,12 @@ impl Densifier<'_> {
 #[cfg(test)]
 #[expect(clippy::print_stdout, reason = "how close the numbers came belongs to the test's output")]
 mod tests {
-    use super::super::Cutline;
+    use super::super::{Cutline, Terms};
     use super::super::plane::Between;
     use super::*;
     use crate::cutline::Frame;
     use crate::error::ErrorKind;
-    use crate::geo::Crs;
-    use crate::geo::project::Projector;
+    use crate::geo::{Choice, Crs, Projector};
     use crate::grid::Size;
 
     fn ring(points: &[[f64; 2]], crs: &str) -> Cutline {
@@ -295,7 +294,7 @@ mod tests {
         let projected = cutline.to_crs(&to, &north_up(pixel), &Terms::default(), &Limits::default()).unwrap();
         let outline = &projected.polygons[0].rings[0];
         assert_eq!(outline.first(), outline.last());
-        let projector = Projector::new(cutline.crs.as_ref().unwrap(), &to).unwrap();
+        let projector = Projector::new(cutline.crs.as_ref().unwrap(), &to, &Choice::ANY).unwrap();
         let mut worst = 0.0_f64;
         for pair in cutline.polygons[0].rings[0].windows(2) {
             assert!(outline.contains(&projector.project(pair[0]).unwrap()), "the vertices themselves stay");
@@ -340,7 +339,7 @@ mod tests {
             // To the pole, where web Mercator has no place
             (vec![[0.0, 80.0], [10.0, 80.0], [10.0, 90.0]], "EPSG:3857"),
         ] {
-            let plane = Between::new(&Crs::wgs84(), &Crs::parse(to).unwrap()).unwrap();
+            let plane = Between::new(&Crs::wgs84(), &Crs::parse(to).unwrap(), &Choice::ANY).unwrap();
             let measure = Measure::pixels(north_up(100.0).transform.inverse().unwrap(), false);
             let cutline = ring(&points, "EPSG:4326");
             let error = Densifier { plane: &plane, measure, unwraps: false }
@@ -354,7 +353,7 @@ mod tests {
     /// EPSG:3413 lie on the diagonals of its central meridian, 45 degrees west.
     #[test]
     fn longitudes_run_on_around_a_pole() {
-        let plane = Between::new(&Crs::parse("EPSG:3413").unwrap(), &Crs::wgs84()).unwrap();
+        let plane = Between::new(&Crs::parse("EPSG:3413").unwrap(), &Crs::wgs84(), &Choice::ANY).unwrap();
         let square = ring(&[[-1e6, -1e6], [1e6, -1e6], [1e6, 1e6], [-1e6, 1e6]], "EPSG:3413");
         let there = Densifier { plane: &plane, measure: Measure::ground(0.01), unwraps: true }
             .ring(&square.polygons[0].rings[0], &mut Budget::new(&Limits::default()))
@@ -393,6 +392,7 @@ mod tests {
         let same = cutline.to_crs(
             &Crs::parse("urn:ogc:def:crs:EPSG::27700").unwrap(),
             &north_up(1.0),
+            &Terms::default(),
             &Limits::default(),
         );
         assert_eq!(same.unwrap().polygons, cutline.polygons);

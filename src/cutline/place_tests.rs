@@ -7,9 +7,9 @@ use super::cut;
 use super::footprint::{Footprint, Samples};
 use super::meridian::{Tear, tear, windows};
 use super::plane::Between;
-use super::{Cutline, Frame, Polygon, Ring};
+use super::{Cutline, Frame, Polygon, Ring, Terms};
 use crate::error::{ErrorKind, Result};
-use crate::geo::{Affine, Crs};
+use crate::geo::{Affine, Choice, Crs};
 use crate::grid::Size;
 use crate::limits::Limits;
 
@@ -35,7 +35,7 @@ fn closed(points: &[[f64; 2]]) -> Ring {
 
 fn cutline(rings: &[&[[f64; 2]]], crs: &str) -> Cutline {
     let rings = rings.iter().map(|ring| closed(ring)).collect();
-    Cutline { polygons: vec![Polygon { rings }], crs: Some(Crs::parse(crs).unwrap()) }
+    Cutline::new(vec![Polygon { rings }], Some(Crs::parse(crs).unwrap()))
 }
 
 /// A raster of 40 x 30 pixels: west, north, pixel width and height.
@@ -45,7 +45,7 @@ fn frame([x, y, dx, dy]: [f64; 4]) -> Frame {
 }
 
 fn place(cutline: &Cutline, raster: &str, place: [f64; 4]) -> Result<Cutline> {
-    cutline.to_crs(&Crs::parse(raster).unwrap(), &frame(place), &Limits::default())
+    cutline.to_crs(&Crs::parse(raster).unwrap(), &frame(place), &Terms::default(), &Limits::default())
 }
 
 /// Pixels whose centre is inside one of the polygons.
@@ -174,7 +174,7 @@ fn another_turn_counts_from_the_first_centre_on_or_from_the_first_touch() {
     let touched = Frame { by_centre: false, ..raster };
     let east = cutline(&[&[[170.0, 0.0], [180.0, 0.0], [180.0, 9.0]]], "EPSG:4326");
     for (frame, polygons) in [(raster, 1), (touched, 2)] {
-        let placed = east.to_crs(&Crs::wgs84(), &frame, &Limits::default()).unwrap();
+        let placed = east.to_crs(&Crs::wgs84(), &frame, &Terms::default(), &Limits::default()).unwrap();
         assert_eq!(placed.polygons.len(), polygons);
     }
 }
@@ -210,7 +210,7 @@ fn no_coordinate_panics_or_hangs() {
             for (x, y) in odd.into_iter().zip(odd.into_iter().cycle().skip(step)) {
                 let hostile =
                     cutline(&[&[[0.0, 0.0], [x, 1.0], [1.0, y]], &[[x, y], [5.0, 5.0], [y, x]]], from);
-                match hostile.to_crs(&Crs::parse(raster).unwrap(), &frame(at), &limits) {
+                match hostile.to_crs(&Crs::parse(raster).unwrap(), &frame(at), &Terms::default(), &limits) {
                     Ok(placed) => assert!(placed.vertices() <= limits.vertices),
                     Err(error) => {
                         assert!(matches!(error.kind(), ErrorKind::Usage | ErrorKind::Limit), "{error}");
@@ -232,7 +232,7 @@ fn what_cannot_be_placed_says_where_and_what_to_do() {
 
 #[track_caller]
 fn check_tear(crs: &str, lat: (f64, f64), expected: Option<f64>) {
-    let plane = Between::new(&Crs::wgs84(), &Crs::parse(crs).unwrap()).unwrap();
+    let plane = Between::new(&Crs::wgs84(), &Crs::parse(crs).unwrap(), &Choice::ANY).unwrap();
     match (tear(&plane, lat), expected) {
         (Some(Tear { east_end, west_end }), Some(lon)) => {
             let off = (east_end - lon + 1.0).rem_euclid(360.0) - 1.0;
@@ -280,7 +280,7 @@ fn windows_avoid_the_tear() {
 #[test]
 fn surroundings_hold_the_raster() {
     let of = |crs: &str, at| {
-        let plane = Between::new(&Crs::wgs84(), &Crs::parse(crs).unwrap()).unwrap();
+        let plane = Between::new(&Crs::wgs84(), &Crs::parse(crs).unwrap(), &Choice::ANY).unwrap();
         Samples::new(&plane, &frame(at)).footprint(&plane).unwrap()
     };
     // UTM 33N: 12.005 to 18.0 degrees east, 45.1 to 47.9 north

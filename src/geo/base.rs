@@ -27,8 +27,7 @@ impl Crs {
     #[must_use]
     pub fn area(&self, coordinates: impl IntoIterator<Item = [f64; 2]>) -> Option<[f64; 4]> {
         let degrees = self.geographic()?;
-        let anything = Choice { area: None, max_error: f64::INFINITY, allow_ballpark: true, grids: &[] };
-        let projector = Projector::new(self, &degrees, &anything).ok()?;
+        let projector = Projector::new(self, &degrees, &Choice::ANY).ok()?;
         let meridian = degrees.definition()?.meridian();
         let mut first = None;
         let places = coordinates.into_iter().filter_map(|xy| projector.project(xy).ok()).map(|[x, y]| {

@@ -33,6 +33,12 @@ pub struct Choice<'a> {
     pub grids: &'a [Arc<ShiftGrid>],
 }
 
+impl Choice<'_> {
+    /// Takes the best operation that there is, however bad.
+    pub const ANY: Choice<'static> =
+        Choice { area: None, max_error: f64::INFINITY, allow_ballpark: true, grids: &[] };
+}
+
 /// What takes coordinates from one datum to another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {

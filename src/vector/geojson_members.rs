@@ -225,10 +225,22 @@ fn value_of(json: &str) -> Result<Value, serde_json::Error> {
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'"') => Value::Text(serde_json::from_str(json)?),
-        Some(b'[' | b'{') => Value::Text(json.to_owned()),
+        Some(b'[' | b'{') => Value::Text(compact(json)),
         // A number beyond all doubles is infinite, here as in OGR.
         _ => json.parse().map_or_else(|_| Value::Real(json.parse().unwrap_or(f64::NAN)), Value::Integer),
     })
+}
+
+/// JSON without the white space between its parts.
+fn compact(json: &str) -> String {
+    let (mut is_text, mut is_escaped) = (false, false);
+    let keeps = |c: &char| {
+        let keep = is_text || !c.is_ascii_whitespace();
+        is_text ^= *c == '"' && !is_escaped;
+        is_escaped = *c == '\\' && !is_escaped;
+        keep
+    };
+    json.chars().filter(keeps).collect()
 }
 
 /// The `id` of a feature: text or a number; anything else is let pass.

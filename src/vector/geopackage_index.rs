@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::sqlite::{Database, Field, Kind};
 use super::sqlite_schema;
 use crate::error::{Error, Result};
+use super::Area;
 use crate::geo::Bounds;
 
 /// Levels that SQLite follows at most.
@@ -22,14 +23,14 @@ pub(super) fn candidates(
     database: &Database<'_>,
     table: &str,
     column: &str,
-    bounds: &Bounds,
+    area: &Area,
 ) -> Result<Option<BTreeSet<i64>>> {
     let name = format!("rtree_{table}_{column}");
     if !(is_registered(database, table, column)? && is_of_two_axes(database, &name)) {
         return Ok(None);
     }
     let Some(nodes) = database.table(&format!("{name}_node"))? else { return Ok(None) };
-    descend(database, nodes.root, nodes.need("data")?, bounds).map(Some).map_err(|error| error.at(name))
+    descend(database, nodes.root, nodes.need("data")?, area).map(Some).map_err(|error| error.at(name))
 }
 
 /// Whether the file declares the index: one that it does not may have been left behind.
@@ -64,7 +65,7 @@ fn descend(
     database: &Database<'_>,
     root: u32,
     data: &sqlite_schema::Column,
-    bounds: &Bounds,
+    area: &Area,
 ) -> Result<BTreeSet<i64>> {
     let mut level = BTreeSet::from([1]);
     let mut seen = level.clone();
@@ -86,7 +87,7 @@ fn descend(
             let entries = entries.as_chunks::<ENTRY>().0;
             let count = usize::from(u16::from_be_bytes([*count_high, *count_low]));
             let entries = entries.get(..count).ok_or_else(|| damaged(cell.rowid))?;
-            found.extend(entries.iter().filter_map(|entry| touching(entry, bounds)));
+            found.extend(entries.iter().filter_map(|entry| touching(entry, area)));
         }
         if met != level.len() {
             return Err(Error::format(
@@ -111,17 +112,14 @@ fn descend(
     }
 }
 
-/// The number of an entry whose box touches `bounds`. A bound that is no number holds nothing back.
-fn touching(entry: &[u8; ENTRY], bounds: &Bounds) -> Option<i64> {
+/// The number of an entry whose box touches the area. A bound that is no number holds nothing back.
+fn touching(entry: &[u8; ENTRY], area: &Area) -> Option<i64> {
     let (id, boxes) = entry.split_first_chunk()?;
     let bound = |index: usize| {
         boxes.as_chunks::<4>().0.get(index).map_or(f64::NAN, |bytes| f64::from(f32::from_be_bytes(*bytes)))
     };
-    let is_beside = bound(0) > bounds.max_x
-        || bound(1) < bounds.min_x
-        || bound(2) > bounds.max_y
-        || bound(3) < bounds.min_y;
-    (!is_beside).then(|| i64::from_be_bytes(*id))
+    let feature = Bounds { min_x: bound(0), max_x: bound(1), min_y: bound(2), max_y: bound(3) };
+    area.touches(&feature).then(|| i64::from_be_bytes(*id))
 }
 
 fn damaged(node: i64) -> Error {

@@ -119,7 +119,7 @@ fn an_index_lets_pass_what_sqlite_selects() {
     assert_eq!(boxes.len(), 5);
     for pair in boxes {
         let [min_x, min_y, max_x, max_y] = [0, 1, 2, 3].map(|index| pair[0][index].as_f64().unwrap());
-        let bounds = Some(Bounds { min_x, min_y, max_x, max_y });
+        let bounds = Some(Bounds { min_x, min_y, max_x, max_y }.into());
         let expected: Vec<i64> = pair[1].as_array().unwrap().iter().map(|id| id.as_i64().unwrap()).collect();
         let found = read(&bytes, &Query { bounds, ..Query::default() }).unwrap();
         assert_eq!(
@@ -285,7 +285,7 @@ fn no_mutation_panics_or_takes_long() {
     mutate(&fixture!("odd-512-utf16be"), &any, 3, &[0xff]);
     mutate(&fixture!("odd-1024-reserved-32"), &any, 5, &[0x81]);
     mutate(&fixture!("layers"), &of("custom"), 5, &[0xff]);
-    let bounds = Some(Bounds { min_x: 20.0, min_y: 30.0, max_x: 40.0, max_y: 35.5 });
+    let bounds = Some(Bounds { min_x: 20.0, min_y: 30.0, max_x: 40.0, max_y: 35.5 }.into());
     mutate(&fixture!("index-512"), &Query { bounds, ..Query::default() }, 11, &[0xff]);
 }
 

@@ -279,22 +279,19 @@ impl Reader<'_> {
 
     /// Whether a row of the group can have a box that touches the bounds, by the statistics of its boxes' columns.
     fn may_touch(&self, group: &Group) -> bool {
-        let (Some(bounds), Some(indices)) = (&self.query.bounds, self.boxes) else { return true };
+        let (Some(area), Some(indices)) = (&self.query.bounds, self.boxes) else { return true };
         let statistics = |index: usize, is_min: bool| {
             let (leaf, chunk) = (self.footer.leaves.get(index)?, group.chunks.get(index)?);
             let value = number(leaf.physical, (if is_min { &chunk.min } else { &chunk.max }).as_deref()?)?;
             Some(outwards(value, leaf, is_min))
         };
         let [min_x, min_y, max_x, max_y] = indices;
-        touches(
-            bounds,
-            [
-                statistics(min_x, true),
-                statistics(min_y, true),
-                statistics(max_x, false),
-                statistics(max_y, false),
-            ],
-        )
+        area.touches(&bounds([
+            statistics(min_x, true),
+            statistics(min_y, true),
+            statistics(max_x, false),
+            statistics(max_y, false),
+        ]))
     }
 
     /// The columns with the boxes of the group's rows, if they are asked for and there are such.
@@ -312,7 +309,7 @@ impl Reader<'_> {
 
     /// Whether a row's box touches the bounds. A row without a box has no geometry, and touches nothing.
     fn is_touching(&self, sides: Option<&[Column; 4]>, row: usize) -> bool {
-        let (Some(bounds), Some(indices), Some(sides)) = (&self.query.bounds, self.boxes, sides) else {
+        let (Some(area), Some(indices), Some(sides)) = (&self.query.bounds, self.boxes, sides) else {
             return true;
         };
         let [min_x, min_y, max_x, max_y] = sides.each_ref().map(|side| match side.cell(row) {
@@ -328,7 +325,7 @@ impl Reader<'_> {
             out(max_x, leaf_max_x, false),
             out(max_y, leaf_max_y, false),
         ];
-        sides.iter().all(Option::is_some) && touches(bounds, sides)
+        sides.iter().all(Option::is_some) && area.touches(&bounds(sides))
     }
 }
 
@@ -347,13 +344,14 @@ fn outwards(value: f64, leaf: &Leaf, is_min: bool) -> f64 {
     if is_min { single.next_down().into() } else { single.next_up().into() }
 }
 
-/// Whether a box (smallest x and y, greatest x and y) touches the bounds. A side that is not known holds nothing back.
-fn touches(bounds: &Bounds, [min_x, min_y, max_x, max_y]: [Option<f64>; 4]) -> bool {
-    let is_beside = min_x.is_some_and(|v| v > bounds.max_x)
-        || min_y.is_some_and(|v| v > bounds.max_y)
-        || max_x.is_some_and(|v| v < bounds.min_x)
-        || max_y.is_some_and(|v| v < bounds.min_y);
-    !is_beside
+/// A box of smallest x and y, greatest x and y. A side that is not known holds nothing back.
+fn bounds([min_x, min_y, max_x, max_y]: [Option<f64>; 4]) -> Bounds {
+    Bounds {
+        min_x: min_x.unwrap_or(f64::NAN),
+        min_y: min_y.unwrap_or(f64::NAN),
+        max_x: max_x.unwrap_or(f64::NAN),
+        max_y: max_y.unwrap_or(f64::NAN),
+    }
 }
 
 /// Digits of the largest decimals that are read.

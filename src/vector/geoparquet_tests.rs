@@ -78,7 +78,7 @@ fn rows_are_found_by_their_numbers_and_boxes() {
         assert_eq!(boxes.len(), 5);
         for pair in boxes {
             let [min_x, min_y, max_x, max_y] = [0, 1, 2, 3].map(|index| pair[0][index].as_f64().unwrap());
-            let bounds = Some(Bounds { min_x, min_y, max_x, max_y });
+            let bounds = Some(Bounds { min_x, min_y, max_x, max_y }.into());
             let expected: Vec<i64> =
                 pair[1].as_array().unwrap().iter().map(|fid| fid.as_i64().unwrap()).collect();
             let found = read(&bytes, &Query { bounds, ..Query::default() }).unwrap();
@@ -100,7 +100,7 @@ fn row_groups_beside_the_bounds_are_not_decoded() {
             damaged[start..][..usize::try_from(chunk.size).unwrap()].fill(0);
         }
     }
-    let bounds = Some(Bounds { min_x: 1.0, min_y: -100.0, max_x: 3.0, max_y: 100.0 });
+    let bounds = Some(Bounds { min_x: 1.0, min_y: -100.0, max_x: 3.0, max_y: 100.0 }.into());
     let query = Query { bounds, ..Query::default() };
     assert_eq!(read(&damaged, &query).unwrap(), read(&bytes, &query).unwrap());
     assert_eq!(read(&damaged, &Query::default()).unwrap_err().kind(), ErrorKind::Format);
@@ -251,7 +251,7 @@ fn no_mutation_panics_or_takes_long() {
     mutate(&fixture!("snappy-v1-dictionary"), &any, 31, &[0x81]);
     mutate(&fixture!("zstd-v2-dictionary"), &any, 31, &[0xff]);
     mutate(&fixture!("none-v1-plain"), &any, 31, &[0xff]);
-    let bounds = Some(Bounds { min_x: 3.0, min_y: 0.0, max_x: 9.0, max_y: 2.0 });
+    let bounds = Some(Bounds { min_x: 3.0, min_y: 0.0, max_x: 9.0, max_y: 2.0 }.into());
     mutate(&fixture!("lz4-v1-mixed"), &Query { bounds, ..Query::default() }, 31, &[0xff]);
 }
 

@@ -73,6 +73,22 @@ pub fn read(bytes: &[u8], query: &Query, limits: &Limits) -> Result<Layer> {
     gathering.finish()
 }
 
+/// Whether `head` begins as WKB does: with a byte order, and a type that is known in it.
+pub(super) fn begins(head: &[u8]) -> bool {
+    let code = match head.split_first() {
+        Some((0, rest)) => rest.first_chunk().map(|code| u32::from_be_bytes(*code)),
+        Some((1, rest)) => rest.first_chunk().map(|code| u32::from_le_bytes(*code)),
+        _ => None,
+    };
+    let plain = code.map(|code| code & !(HAS_Z | HAS_M | HAS_SRID));
+    plain.is_some_and(|code| code / 1000 <= 3 && !matches!(Kind::of(code % 1000), Err(None)))
+}
+
+/// Whether `head` begins as hexadecimal digits of WKB.
+pub(super) fn begins_in_digits(head: &[u8]) -> bool {
+    head.get(..10).and_then(|digits| unhex(digits).ok()).is_some_and(|bytes| begins(&bytes))
+}
+
 fn unhex(digits: &[u8]) -> Result<Vec<u8>> {
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {

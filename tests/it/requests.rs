@@ -25,7 +25,7 @@ fn pixels(cog: &Cog, corners: &[[f64; 2]]) -> Cutline {
     let transform = cog.header().geo.transform.unwrap();
     let mut ring: Vec<_> = corners.iter().map(|&[col, row]| transform.apply(col, row)).collect();
     ring.push(ring[0]);
-    Cutline { polygons: vec![cogclip::cutline::Polygon { rings: vec![ring] }], crs: None }
+    Cutline::new(vec![cogclip::cutline::Polygon { rings: vec![ring] }], None)
 }
 
 async fn clip(cog: &mut Cog, cutline: &Cutline, dst: &str, sink: &SinkOptions) -> Report {
@@ -175,12 +175,9 @@ async fn the_same_bytes_whatever_the_number_of_threads() {
                 .await
                 .unwrap();
         let Bounds { min_x, min_y, max_x, max_y } = cog.bounds();
-        let cutline = Cutline {
-            polygons: vec![cogclip::cutline::Polygon {
+        let cutline = Cutline::new(vec![cogclip::cutline::Polygon {
                 rings: vec![vec![[min_x, min_y], [max_x, max_y], [min_x, max_y], [min_x, min_y]]],
-            }],
-            crs: None,
-        };
+            }], None);
         let plan = cog.plan(&cutline, &options).unwrap().unwrap();
         let out = folder.path().join(format!("{threads}.tif"));
         cog.clip(plan, out.to_str().unwrap(), &options, &SinkOptions::default(), &Silent).await.unwrap();
