@@ -8,8 +8,10 @@ use std::ops::Range;
 
 use robust::{Coord, orient2d};
 
-/// Comparisons of boxes, and of points with edges, after which a polygon is looked at no further: about a second.
+/// Comparisons of boxes after which a polygon is looked at no further: about a second.
 const STEPS: u64 = 1 << 25;
+/// The same for edges at the height of a hole that is looked for: 100,000 holes, 1,000 edges at the height of each.
+const HOLE_STEPS: u64 = 1 << 28;
 /// Places where rings touch that are remembered.
 const CONTACTS: usize = 1 << 20;
 /// Edges in a box of the lowest level, and boxes in one of the next.
@@ -290,35 +292,33 @@ impl Rings {
             asked.push((ring, point));
         }
         asked.sort_by(|(_, a), (_, b)| a[1].total_cmp(&b[1]));
-        let lower = |index: usize| {
-            let [a, b] = self.edge(index);
-            a[1].min(b[1])
-        };
-        let mut by_lower: Vec<usize> = (0..self.points.len()).collect();
-        by_lower.sort_by(|&a, &b| lower(a).total_cmp(&lower(b)));
-        let mut waiting = by_lower.into_iter().peekable();
-        let mut active: Vec<usize> = Vec::new();
+        // Edges from their lower end to their upper one, with their rings.
+        let mut upwards: Vec<([f64; 2], [f64; 2], usize)> = (0..self.points.len())
+            .map(|index| {
+                let [a, b] = self.edge(index);
+                let (ring, _) = self.ring(index);
+                if a[1] < b[1] { (a, b, ring) } else { (b, a, ring) }
+            })
+            .collect();
+        upwards.sort_by(|(a, ..), (b, ..)| a[1].total_cmp(&b[1]));
+        let mut waiting = upwards.iter().peekable();
+        let mut active = Vec::new();
         let mut odd: Vec<usize> = Vec::new();
-        let mut steps = STEPS;
+        let mut steps = HOLE_STEPS;
         for (own, point) in asked {
-            while let Some(edge) = waiting.next_if(|&edge| lower(edge) <= point[1]) {
+            while let Some(edge) = waiting.next_if(|(lower, ..)| lower[1] <= point[1]) {
                 active.push(edge);
             }
-            active.retain(|&edge| {
-                let [a, b] = self.edge(edge);
-                a[1].max(b[1]) > point[1]
-            });
             let Some(left) = steps.checked_sub(active.len() as u64) else {
                 found.complete = false;
                 break;
             };
             steps = left;
+            active.retain(|(_, upper, _)| upper[1] > point[1]);
             odd.clear();
-            for &edge in &active {
-                let [a, b] = self.edge(edge);
-                let [a, b] = if a[1] < b[1] { [a, b] } else { [b, a] };
-                let (ring, _) = self.ring(edge);
-                if ring != own && side(a, b, point) < 0.0 {
+            for &&(lower, upper, ring) in &active {
+                let right = lower[0] > point[0] && upper[0] > point[0];
+                if ring != own && !right && side(lower, upper, point) < 0.0 {
                     odd.push(ring);
                 }
             }
