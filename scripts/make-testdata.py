@@ -699,6 +699,37 @@ OTHERS = {
 }
 
 
+# Files of features: the file's name without endings, and what they test. NAME.json is OGR's own reading.
+VECTOR = {
+    "cp1251": "a table in Windows-1251, which its .cpg says",
+    "cp1252": "a table in Windows-1252, which its header says",
+    "curves": "geometries with curves",
+    "deleted-and-gaps": "records that are marked as deleted, and bytes between shapes",
+    "grid": "an index of three levels",
+    "grid-box": "what OGR finds by the index",
+    "indexed": "multipolygons with an index",
+    "latin1": "a table in ISO-8859-1, which its header says",
+    "lines": "lines of one part and of several",
+    "lines-z": "lines with heights and measures",
+    "measured": "polygons with measures",
+    "mixed": "geometries of all types in one layer",
+    "multipoints": "multipoints",
+    "one": "an index of a single feature, and a CRS that is not EPSG's",
+    "points-z": "points with heights",
+    "polygons": "polygons with holes and parts, a feature without geometry, properties of all types",
+    "surfaces": "surfaces that are polygons",
+    "two": "an archive of two shapefiles",
+    "winding": "rings in every order and direction",
+    "winding-z": "rings in every order and direction, with heights",
+    "zip64": "an archive in zip64",
+}
+OTHERS |= {
+    f"vector/{path.name}": ("make-vector-fixtures.py", VECTOR[path.name.split(".")[0]])
+    for path in sorted((HERE / "vector").iterdir())
+    if path.name.split(".")[0] in VECTOR
+}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true", help="compare with what is committed and change nothing")

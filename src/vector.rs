@@ -373,10 +373,10 @@ impl<'a> Gathering<'a> {
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             )));
         }
+        let found: BTreeSet<i64> = self.layer.features.iter().map(|feature| feature.fid).collect();
         if self.query.filter.is_empty()
             && self.query.bounds.is_none()
-            && let Some(fid) =
-                self.query.fids.iter().find(|fid| !self.layer.features.iter().any(|f| f.fid == **fid))
+            && let Some(fid) = self.query.fids.difference(&found).next()
         {
             return Err(Error::usage(format!(
                 "--fid {fid}: the layer `{}` of {} features has no feature of that number",
