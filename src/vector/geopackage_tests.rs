@@ -108,6 +108,7 @@ fn records_of_all_kinds_are_as_sqlite_and_ogr_read_them() {
 #[test]
 fn layers_and_their_systems_are_as_ogr_reads_them() {
     check("layers", &fixture!("layers"));
+    check("layers-wkt2", &fixture!("layers-wkt2"));
     check("index-512", &fixture!("index-512"));
 }
 
