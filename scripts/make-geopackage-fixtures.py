@@ -21,6 +21,7 @@ import warnings
 
 import geopandas
 import pyogrio
+import pyproj
 import shapely
 
 warnings.simplefilter("ignore")
@@ -179,6 +180,26 @@ def layers(path):
     shrink(path, 512)
 
 
+def wkt2(path):
+    """A system of no authority in WKT of 2015, beside that of 2001."""
+    frame = geopandas.GeoDataFrame({"n": [1]}, geometry=[shapely.box(0, 0, 1, 1)], crs="+proj=laea +lat_0=10 +lon_0=3 +ellps=bessel")
+    frame.to_file(path, layer="later", driver="GPKG", dataset_options={"CRS_WKT_EXTENSION": "YES"}, layer_options={"SPATIAL_INDEX": "NO"})
+    shrink(path, 512)
+
+
+def system(connection, path, layer):
+    """OGR's name of the layer's CRS if it is a code, else the definition that the file has: of two the later."""
+    crs = pyogrio.read_info(path, layer=layer)["crs"]
+    if crs is None or crs.startswith("EPSG:"):
+        return crs
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(gpkg_spatial_ref_sys)")]
+    column = "definition_12_063" if "definition_12_063" in columns else "definition"
+    ((definition,),) = connection.execute(
+        f"SELECT {column} FROM gpkg_spatial_ref_sys JOIN gpkg_geometry_columns USING (srs_id) WHERE table_name=?", [layer])
+    assert pyproj.CRS(definition) == pyproj.CRS(crs), (definition, crs)
+    return definition
+
+
 def lengths(path):
     """Records of all lengths around those at which SQLite moves a part to overflow pages: row n holds n letters."""
     connection = sqlite3.connect(path)
@@ -200,9 +221,9 @@ def refused(path, what):
     else:
         connection.executescript(TABLES)
         if what == "tiles":
-            connection.execute("INSERT INTO gpkg_contents (table_name, data_type, srs_id) VALUES ('t', 'tiles', 4326)")
+            connection.execute("INSERT INTO gpkg_contents (table_name, data_type, last_change, srs_id) VALUES ('t', 'tiles', '', 4326)")
         else:
-            connection.execute("INSERT INTO gpkg_contents (table_name, data_type, srs_id) VALUES ('t', 'features', 4326)")
+            connection.execute("INSERT INTO gpkg_contents (table_name, data_type, last_change, srs_id) VALUES ('t', 'features', '', 4326)")
             connection.execute("INSERT INTO gpkg_geometry_columns VALUES ('t', 'g', 'GEOMETRY', 4326, 2, 2)")
             keys = "i TEXT PRIMARY KEY, g BLOB) WITHOUT ROWID" if what == "without-rowid" else "i INTEGER PRIMARY KEY, g BLOB)"
             connection.execute(f"CREATE TABLE t ({keys}")
@@ -225,6 +246,10 @@ def shrink(path, page_size):
     connection.executescript(f"PRAGMA journal_mode=DELETE; PRAGMA page_size={page_size}; "
                              "UPDATE gpkg_contents SET last_change='2026-01-01T00:00:00.000Z'; VACUUM")
     connection.close()
+    # How often OGR committed depends on its clock; the two counts need only be the same.
+    data = bytearray(path.read_bytes())
+    data[24:28] = data[92:96] = b"\0\0\0\1"
+    path.write_bytes(data)
 
 
 FILES = {
@@ -236,6 +261,7 @@ FILES = {
     "odd-512-utf16be": lambda path: odd(path, page_size=512, encoding="UTF-16be"),
     "index-512": index,
     "layers": layers,
+    "layers-wkt2": wkt2,
     "lengths-512": lengths,
     **{f"refused-{what}": lambda path, what=what: refused(path, what)
        for what in ["plain", "spatialite", "tiles", "without-rowid", "extended", "version", "envelope", "wkb", "curve"]},
@@ -277,7 +303,7 @@ def answers(path):
                           for (name, kind), value in zip(columns, row[1:], strict=True) if not isinstance(value, bytes)]
             features.append({"fid": row[0], "properties": properties,
                              "geometry": shape(shapely.from_wkb(body) if body is not None else None)})
-        found[layer] = {"crs": pyogrio.read_info(path, layer=layer)["crs"], "features": features}
+        found[layer] = {"crs": system(connection, path, layer), "features": features}
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name=?", [f"rtree_{layer}_{geometry}"]).fetchone():
             boxes = [[20, 30, 40, 35.5], [-5, -5, 0, 0], [1000, 1000, 2000, 2000], [0, 0, 1000, 1000], [100 / 7, 0, 100 / 7, 200]]
             found[layer]["boxes"] = [[box, [i for (i,) in connection.execute(

@@ -24,14 +24,14 @@ struct FeatureTable {
 /// Reads the features of one feature table.
 ///
 /// A feature's number is its row's key. Properties are all other columns but those of bytes; dates and times are the
-/// file's own text. The CRS is `EPSG:n` where the file says so, else the definition as WKT. With [`Query::bounds`] and an
-/// R-tree (Annex F.3) only those rows are read that its boxes, which are of single precision and rounded outwards, let pass.
-/// A write-ahead log beside the file is not read.
+/// file's own text. The CRS is `EPSG:n` where the file says so, else the definition as WKT. With [`Query::bounds`] and
+/// an R-tree (Annex F.3) only those rows are read that its boxes let pass, which are of single precision and rounded
+/// outwards. A write-ahead log beside the file is not read.
 ///
 /// # Errors
 /// - [`crate::ErrorKind::Format`] when the file is damaged or cut short;
-/// - [`crate::ErrorKind::Unsupported`] when it is a SQLite file but no GeoPackage, has no features, keeps them in a view or
-///   in a table WITHOUT ROWID, or has a geometry of an extension or with curves;
+/// - [`crate::ErrorKind::Unsupported`] when it is a SQLite file but no GeoPackage, has no features, keeps them in a
+///   view or in a table WITHOUT ROWID, or has a geometry of an extension or with curves;
 /// - [`crate::ErrorKind::Usage`] when the layer must be named, or has another name;
 /// - [`crate::ErrorKind::Limit`] for a file, or for features, beyond `limits`.
 pub fn read(bytes: &[u8], query: &Query, limits: &Limits) -> Result<Layer> {

@@ -15,7 +15,7 @@ const DEEPEST: u16 = 40;
 /// Bytes of an entry of a node: a number, and two bounds for each of two axes in single precision.
 const ENTRY: usize = 24;
 
-/// The rows of `table` whose geometry's box touches `bounds`; `None` when the column has no index that can be relied on.
+/// The rows of `table` whose geometry's box touches `bounds`; `None` when the column has no index to be relied on.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Format`] when the index is damaged.

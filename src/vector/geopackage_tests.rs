@@ -108,6 +108,7 @@ fn records_of_all_kinds_are_as_sqlite_and_ogr_read_them() {
 #[test]
 fn layers_and_their_systems_are_as_ogr_reads_them() {
     check("layers", &fixture!("layers"));
+    check("layers-wkt2", &fixture!("layers-wkt2"));
     check("index-512", &fixture!("index-512"));
 }
 
@@ -256,8 +257,7 @@ fn loops_and_lies_are_format_errors() {
     check("a table that is none", &plain, &[(500, b"((((((((((((")], "cannot be understood");
 }
 
-/// Reads a file with one byte changed, for every `stride`th byte, in the time that reading it as often takes, or not much
-/// more.
+/// Reads a file with one byte changed, for every `stride`th byte, each in not much more time than the whole file takes.
 #[track_caller]
 fn mutate(bytes: &[u8], query: &Query, stride: usize, masks: &[u8]) {
     let start = Instant::now();
