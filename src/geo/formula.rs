@@ -83,7 +83,7 @@ impl Plane {
         }
         let turned = lon - self.lon_0;
         // Both edges of the map keep their side.
-        let east = if turned.abs() <= PI { turned } else { turned - (turned / TAU).round() * TAU };
+        let east = if turned.abs() <= PI + 1e-9 { turned } else { turned - (turned / TAU).round() * TAU };
         let a = self.ellipsoid.a;
         let [x, y] = match self.formula {
             Formula::EquidistantCylindrical { across, origin } => {

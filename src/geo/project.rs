@@ -239,7 +239,6 @@ impl Side {
         Ok(Some(Self { proj, own: Some(own), ellipsoid, angle: None }))
     }
 
-    #[expect(clippy::float_cmp, reason = "the very unit, not one like it")]
     fn is_plain_geographic(&self) -> bool {
         self.angle == Some(DEGREE) && self.proj.from_greenwich() == 0.0 && self.proj.is_normalized_axis()
     }
