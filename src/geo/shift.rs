@@ -287,7 +287,7 @@ fn geographic(ellipsoid: &Ellipsoid, [x, y, z]: [f64; 3]) -> ([f64; 2], f64) {
     let across = x.hypot(y);
     let mut reduced = (z * major).atan2(across * minor);
     let mut lat = 0.0;
-    for _ in 0..3 {
+    for _ in 0..2 {
         let (sin, cos) = reduced.sin_cos();
         lat = (z + second * minor * sin.powi(3)).atan2(across - es * major * cos.powi(3));
         reduced = (minor * lat.sin()).atan2(major * lat.cos());
