@@ -3,9 +3,10 @@
 
     cargo build --release --example project_points
     scripts/crs-agreement.py --bin target/release/examples/project_points      writes docs/crs-agreement.tsv.gz
+                                                                               and testdata/projected-points.tsv.gz
     scripts/crs-agreement.py --bin ... --only EPSG:27700 -v                    prints the points of one code
     scripts/crs-agreement.py --bin ... --pairs                                 other pairs of datums; testdata/datum-pairs.tsv
-    scripts/crs-agreement.py --sample                                          writes testdata/projected-points.tsv.gz
+    scripts/crs-agreement.py --bin ... --write-refused                         adds wrong codes to scripts/crs-refused.tsv
 
 Points lie on a lattice over the area of use, its edges included. At each of them PROJ chooses an operation from WGS 84
 (proj_trans with alternatives) and takes the point there and back. Left out are points where PROJ itself fails or does not
@@ -33,6 +34,7 @@ pyproj.network.set_network_enabled(False)
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = ROOT / "docs/crs-agreement.tsv.gz"
 TABLE = ROOT / "src/geo/crs-table.tsv.gz"
+REFUSED = ROOT / "scripts/crs-refused.tsv"
 PAIRS = ROOT / "testdata/datum-pairs.tsv"
 SAMPLE = ROOT / "testdata/projected-points.tsv.gz"
 DB = sqlite3.connect(Path(pyproj.datadir.get_data_dir()) / "proj.db")
@@ -40,7 +42,9 @@ MILLIMETRE = 0.001
 # From west to east and from south to north; some off the lattice, where symmetry hides nothing.
 LATTICE = [(x, y) for y in (0, 0.25, 0.5, 0.75, 1) for x in (0, 0.25, 0.5, 0.75, 1)]
 LATTICE += [(0.1, 0.15), (0.37, 0.61), (0.85, 0.9), (0.62, 0.33)]
-SAMPLES = (0.37, 0.61), (0.85, 0.15)
+# Of these, the points that the unit test looks at.
+SAMPLE_PLACES = 26, 27
+SAMPLES = (0.37, 0.61), (0.85, 0.9)
 
 
 def codes():
@@ -145,19 +149,35 @@ def compare_pairs(args):
                      + "".join(agreeing[::12]))
 
 
-def sample(args):
-    lines = []
-    for authority, code, reason in codes():
-        if reason is None:
-            name = f"{authority}:{code}"
-            for lon, lat, place, operation in expected(name, SAMPLES):
-                if place and len(place) == 4 and "Ballpark" not in operation:
-                    lines.append(f"{name}\t{lon!r}\t{lat!r}\t{place[0]:.7f}\t{place[1]:.7f}" if abs(place[0]) > 1000
-                                 else f"{name}\t{lon!r}\t{lat!r}\t{place[0]!r}\t{place[1]!r}")
-    head = f"# Made by scripts/crs-agreement.py --sample with PROJ {pyproj.proj_version_str}"
+def why_refused(verdict):
+    """The reason for scripts/crs-refused.tsv, from the verdict on a wrong code."""
+    text = verdict.removeprefix("WRONG: ")
+    if text.startswith(("cogclip cannot project", "the parameter")):
+        return "cogclip has no formula for its projection"
+    if text.startswith("the coordinate"):
+        return "its projection fails at places of its area of use where PROJ's does not"
+    if "other than PROJ" in text:
+        return "its projection is more than 1 mm off PROJ's"
+    return "PROJ chooses another datum operation in its area"
+
+
+def write_refused(wrong):
+    """Adds the wrong codes to those that were refused before."""
+    lines = [line for line in REFUSED.read_text().splitlines() if not line.startswith("#")] if REFUSED.exists() else []
+    known = {tuple(line.split("\t")[:2]) for line in lines}
+    for authority, code, *_, verdict in wrong:
+        if (authority, str(code)) not in known:
+            lines.append(f"{authority}\t{code}\t{why_refused(verdict)}")
+    lines.sort(key=lambda line: (line.split("\t")[0], int(line.split("\t")[1])))
+    REFUSED.write_text("# Codes that are refused because they do not agree with PROJ, by scripts/crs-agreement.py\n"
+                       "# --write-refused; scripts/make-crs-table.py leaves them out.\n" + "\n".join(lines) + "\n")
+
+
+def write_sample(lines):
+    head = f"# Made by scripts/crs-agreement.py with PROJ {pyproj.proj_version_str}: longitude, latitude, x, y"
     data = gzip.compress("\n".join([head, *lines, ""]).encode(), 9, mtime=0)
     SAMPLE.write_bytes(data)
-    print(f"{len(lines)} points, {len(data)} bytes", file=sys.stderr)
+    print(f"{SAMPLE.name}: {len(lines)} points, {len(data)} bytes")
 
 
 def main():
@@ -165,16 +185,14 @@ def main():
     parser.add_argument("--bin")
     parser.add_argument("--only", action="append")
     parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--sample", action="store_true")
+    parser.add_argument("--write-refused", action="store_true")
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument("-o", "--output", type=Path, default=RESULT)
     parser.add_argument("-v", action="store_true")
     args = parser.parse_args()
-    if args.sample:
-        return sample(args)
     if args.pairs:
         return compare_pairs(args)
-    asked, lines, rows = [], [], []
+    asked, lines, rows, samples = [], [], [], []
     for index, (authority, code, reason) in enumerate(codes()):
         name = f"{authority}:{code}"
         if args.only and name not in args.only or index % args.every:
@@ -199,9 +217,10 @@ def main():
     run = subprocess.run([args.bin], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
     replies = iter(run.stdout.splitlines())
     for authority, code, crs, unit, answers in asked:
+        asked_samples = {answers[i][:2] for i in SAMPLE_PLACES if i < len(answers)}
         compared = ballpark = 0
         worst = [0.0, 0.0]
-        verdict = set()
+        verdict, why, sampled = set(), collections.Counter(), []
         for lon, lat, place, operation in answers:
             if place is None or len(place) != 4:
                 continue
@@ -213,6 +232,10 @@ def main():
             if there[0] == "-" and ("outside its area of use" in there[1] or "Ballpark" in there[1]
                                     or "unknown accuracy" in there[1]):
                 ballpark += 1
+                why["PROJ's operation does not state its accuracy" if "unknown accuracy" in there[1]
+                    and "Ballpark" not in there[1] and "outside its area" not in there[1] else
+                    "no operation for its area" if "outside its area" in there[1] else
+                    "PROJ has none but ballpark without a grid"] += 1
                 continue
             if there[0] == "-" or back[0] == "-":
                 if proj_returns:
@@ -233,6 +256,9 @@ def main():
             home = float(back[0]), float(back[1])
             inverse = min(metres_apart(home, returned), metres_apart(home, (lon, lat)))
             worst = [max(worst[0], forward), max(worst[1], inverse)]
+            if (lon, lat) in asked_samples:
+                exact = [repr(v) if abs(v) < 1000 else f"{v:.6f}" for v in (x, y)]
+                sampled.append("\t".join([f"{authority}:{code}", repr(lon), repr(lat), *exact]))
             if not (forward <= MILLIMETRE and inverse <= MILLIMETRE):
                 verdict.add(f"WRONG: at {lon},{lat} PROJ by {operation}, cogclip by {there[3]}"
                             if operation != there[3] else f"WRONG: other than PROJ by {operation}")
@@ -240,8 +266,9 @@ def main():
             verdict = sorted(verdict)[0]
         elif compared:
             verdict = "agree"
+            samples += sampled
         elif ballpark:
-            verdict = "refused: no operation of known accuracy without a grid (--allow-ballpark)"
+            verdict = f"refused: {why.most_common(1)[0][0]} (--allow-ballpark)"
         else:
             verdict = "refused: PROJ itself cannot take any point there and back"
         rows.append((authority, code, compared, ballpark, worst[0] * 1000, worst[1] * 1000, verdict))
@@ -249,6 +276,8 @@ def main():
     text = f"# Made by scripts/crs-agreement.py with PROJ {pyproj.proj_version_str}, without grids; up to {len(LATTICE)} points\n"
     text += "authority\tcode\tpoints compared\tpoints refused as ballpark\tworst forward, mm\tworst inverse, mm\tverdict\n"
     text += "".join(f"{a}\t{c}\t{n}\t{b}\t{f:.6f}\t{i:.6f}\t{v}\n" for a, c, n, b, f, i, v in rows)
+    if not args.only and args.every == 1:
+        write_sample(samples)
     if not args.only:
         args.output.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     counts = collections.Counter(row[6].split(":")[0] if row[6].startswith("WRONG") else row[6] for row in rows)
@@ -257,6 +286,8 @@ def main():
     wrong = [row for row in rows if row[6].startswith("WRONG")]
     for row in wrong[:4000]:
         print("\t".join(map(str, row)), file=sys.stderr)
+    if args.write_refused:
+        write_refused(wrong)
     sys.exit(1 if wrong else 0)
 
 

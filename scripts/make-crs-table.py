@@ -292,7 +292,7 @@ def direct_pairs(found):
 def normal_name(name):
     """As `epsg::normal_name`."""
     name = unicodedata.normalize("NFKD", name)
-    name = "".join(c for c in name.lower() if c.isascii() and c.isalnum() or c in "_ ")
+    name = "".join(c for c in name.lower() if c.isascii() and c.isalnum() or c in "_ +")
     name = re.sub(r"^(d|gcs)_", "", name)
     name = re.sub(r"[_ ]", "", name)
     return name.removesuffix("ensemble")
@@ -308,29 +308,33 @@ def datum_names(found):
     for base in found.values():
         if base["datum"] not in best or rank(base) < rank(best[base["datum"]]):
             best[base["datum"]] = base
-    names = {}
+    names = collections.defaultdict(dict)
 
     def add(name, base, priority):
-        key = normal_name(name)
-        if key and (key not in names or (priority, rank(base)) < names[key][0]):
-            names[key] = ((priority, rank(base)), base)
+        order = (base["authority"] != "EPSG", base["deprecated"], priority)
+        names[normal_name(name)].setdefault(order, {})[base["datum"]] = base
 
     for authority, code, name in query("select auth_name, code, name from geodetic_datum"):
         if (authority, code) in best:
             add(name, best[authority, code], 0)
+    for base in found.values():
+        add(base["name"], base, 1)
     for authority, code, name in query(
         "select auth_name, code, alt_name from alias_name where table_name = 'geodetic_datum'"
     ):
         if (authority, code) in best:
-            add(name, best[authority, code], 1)
-    for base in found.values():
-        add(base["name"], base, 2)
+            add(name, best[authority, code], 2)
     for authority, code, name in query(
         "select auth_name, code, alt_name from alias_name where table_name = 'geodetic_crs'"
     ):
         if f"{authority}:{code}" in found:
             add(name, found[f"{authority}:{code}"], 3)
-    return sorted((base["code"], key) for key, (_, base) in names.items())
+    for name, by_order in names.items():
+        datums = by_order[min(by_order)]
+        # A name of several datums names none.
+        if name and len(datums) == 1:
+            (base,) = datums.values()
+            yield best[base["datum"]]["code"], name
 
 
 def projection(crs, base):
@@ -499,7 +503,7 @@ def lines():
                 yield "\t".join([letter, *map(str, fields)])
                 last = base["code"]
     yield from (f"W\t{code}\t{base}" for (base, _), code in groups.items())
-    yield from (f"N\t{code}\t{name}" for code, name in datum_names(found))
+    yield from (f"N\t{code}\t{name}" for code, name in sorted(datum_names(found)))
     yield from body
     for authority, letter in (("EPSG", "P"), ("ESRI", "p")):
         last = 0

@@ -156,7 +156,8 @@ pub fn find(authority: Authority, code: u32) -> Option<Entry> {
             proj.push_str(&base.ellipsoid.proj());
         }
         if base.meridian != 0.0 {
-            proj.push_str(&format!(" +pm={}", base.meridian));
+            proj.push_str(" +pm=");
+            proj.push_str(&base.meridian.to_string());
         }
         return Some(Entry { definition: Definition { proj, datum: Datum::Epsg(row.base) }, name: row.name });
     }
@@ -233,13 +234,13 @@ pub(super) fn numbered_ellipsoid(number: usize) -> Option<Ellipsoid> {
     table().ellipsoids.get(number).copied()
 }
 
-/// Lower case, without accents, without any sign but letters and digits, without a leading `D_` or `GCS_` and without the
+/// Lower case, without accents, without any sign but letters, digits and the plus of CH1903+, without a leading `D_` or `GCS_` and without the
 /// word `ensemble` at the end.
 fn normal_name(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     for letter in name.chars().flat_map(char::to_lowercase) {
         match letter {
-            'a'..='z' | '0'..='9' | '_' | ' ' => plain.push(letter),
+            'a'..='z' | '0'..='9' | '_' | ' ' | '+' => plain.push(letter),
             'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' => plain.push('a'),
             'ç' => plain.push('c'),
             'è' | 'é' | 'ê' | 'ë' => plain.push('e'),
@@ -260,7 +261,8 @@ impl Base {
     fn proj(&self) -> String {
         let mut proj = format!("+proj=longlat {}", self.ellipsoid.proj());
         if self.meridian != 0.0 {
-            proj.push_str(&format!(" +pm={}", self.meridian));
+            proj.push_str(" +pm=");
+            proj.push_str(&self.meridian.to_string());
         }
         if !self.unit.is_empty() {
             proj.push_str(" +units=");
@@ -405,5 +407,110 @@ impl Parser {
             _ => return line.starts_with('#').then_some(()),
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_read() {
+        let (table, unread) = Table::parse(text());
+        assert_eq!(unread, 0);
+        let codes = table.projected.len() + table.bases.len();
+        assert!(
+            codes > 8800 && table.operations.len() > 1000,
+            "{codes} codes, {} pairs",
+            table.operations.len()
+        );
+        assert!(TABLE.len() <= 250 * 1024, "{} bytes", TABLE.len());
+        // No code stands for two datums.
+        for ((authority, code), row) in &table.projected {
+            assert!(table.bases.contains_key(&row.base), "{authority:?} {code}");
+        }
+        for (from, to) in table.operations.keys() {
+            assert!(table.bases.contains_key(from) && table.bases.contains_key(to), "{from} {to}");
+        }
+        assert!(version().contains("EPSG v12"), "{}", version());
+    }
+
+    /// Expected: the EPSG dataset, by PROJ's projinfo.
+    #[test]
+    fn codes_are_what_their_authorities_say() {
+        #[track_caller]
+        fn check(authority: Authority, code: u32, name: &str, proj: &str, datum: u32) {
+            let entry = find(authority, code).unwrap();
+            let expected = Definition { proj: proj.to_owned(), datum: Datum::Epsg(datum) };
+            assert_eq!((entry.name, entry.definition), (name, expected));
+        }
+        check(
+            Authority::Epsg,
+            27700,
+            "OSGB36 / British National Grid",
+            "+proj=tmerc +lat_0=49 +lon_0=-2 +k=0.9996012717 +x_0=400000 +y_0=-100000 +a=6377563.396 +rf=299.3249646",
+            4277,
+        );
+        check(
+            Authority::Epsg,
+            3857,
+            "WGS 84 / Pseudo-Mercator",
+            "+proj=merc +a=6378137 +b=6378137 +lat_ts=0",
+            4326,
+        );
+        // Grads from Paris, on an ellipsoid of two axes
+        check(
+            Authority::Epsg,
+            4807,
+            "NTF (Paris)",
+            "+proj=longlat +a=6378249.2 +b=6356515 +pm=2.33722916666667 +units=grad",
+            4807,
+        );
+        // The horizontal part of RGF93 v1 / Lambert-93 + NGF-IGN69 height
+        assert_eq!(find(Authority::Epsg, 5698), find(Authority::Epsg, 2154));
+        assert!(find(Authority::Esri, 102_001).is_some() && find(Authority::Epsg, 102_001).is_none());
+        assert!(find(Authority::Epsg, 5773).is_none(), "a vertical CRS");
+        assert!(find(Authority::Epsg, 4978).is_none(), "a geocentric CRS");
+        assert!(refusal(Authority::Epsg, 5017).is_some() && find(Authority::Epsg, 5017).is_none());
+        assert!(refusal(Authority::Epsg, 4326).is_none());
+    }
+
+    #[test]
+    fn datums_are_found_by_any_of_their_names() {
+        for (name, code) in [
+            ("WGS 84", 4326),
+            ("WGS_1984", 4326),
+            ("D_WGS_1984", 4326),
+            ("GCS_WGS_1984", 4326),
+            ("World Geodetic System 1984 ensemble", 4326),
+            ("D_North_American_1927", 4267),
+            ("GCS_North_American_1927", 4267),
+            ("North American Datum 1983", 4269),
+            ("North_American_Datum_1983", 4269),
+            ("OSGB_1936", 4277),
+            ("Ordnance Survey of Great Britain 1936", 4277),
+            ("European_Terrestrial_Reference_System_1989", 4258),
+            ("Deutsches_Hauptdreiecksnetz", 4314),
+            ("Réseau Géodésique Français 1993 v1", 4171),
+            ("Amersfoort", 4289),
+            ("CH1903+", 4150),
+        ] {
+            assert_eq!(datum_by_name(name), Some(code), "{name}");
+        }
+        assert_eq!((datum_by_name(""), datum_by_name("unknown")), (None, None));
+        assert_eq!(datum_by_name(&"x".repeat(10_000_000)), None);
+    }
+
+    #[test]
+    fn ellipsoids_meridians_and_units_have_codes() {
+        let bessel = ellipsoid(7004).unwrap();
+        assert_eq!((bessel.a, bessel.inverse_flattening), (6_377_397.155, Some(299.152_812_8)));
+        assert_eq!(ellipsoid(7011).unwrap().proj(), "+a=6378249.2 +b=6356515");
+        assert_eq!(prime_meridian(8901), Some(0.0));
+        assert!((prime_meridian(8903).unwrap() - 2.337_229_17).abs() < 1e-8);
+        assert_eq!((unit(9001), unit(9002)), (Some(1.0), Some(0.3048)));
+        assert!((unit(9102).unwrap() - 1_f64.to_radians()).abs() < 1e-15);
+        assert!((unit(9105).unwrap() - 0.9_f64.to_radians()).abs() < 1e-15);
+        assert_eq!((ellipsoid(1), prime_meridian(1), unit(1)), (None, None, None));
     }
 }

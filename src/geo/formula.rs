@@ -83,7 +83,7 @@ impl Plane {
         }
         let turned = lon - self.lon_0;
         // Both edges of the map keep their side.
-        let east = if turned.abs() <= PI { turned } else { turned - (turned / TAU).round() * TAU };
+        let east = if turned.abs() <= PI + 1e-9 { turned } else { turned - (turned / TAU).round() * TAU };
         let a = self.ellipsoid.a;
         let [x, y] = match self.formula {
             Formula::EquidistantCylindrical { across, origin } => {
@@ -220,4 +220,85 @@ fn sum(angle: f64, coefficients: &[f64; 4]) -> f64 {
         + c4 * (4.0 * angle).sin()
         + c6 * (6.0 * angle).sin()
         + c8 * (8.0 * angle).sin()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WGS84: Ellipsoid = Ellipsoid { a: 6_378_137.0, b: 6_356_752.314_245_179, inverse_flattening: None };
+
+    fn sphere(radius: f64) -> Ellipsoid {
+        Ellipsoid { a: radius, b: radius, inverse_flattening: None }
+    }
+
+    /// Expected: PROJ 9.8.1.
+    #[test]
+    fn places_are_where_proj_has_them_both_ways() {
+        #[track_caller]
+        fn check(proj: &str, ellipsoid: Ellipsoid, to_metre: f64, [lon, lat]: [f64; 2], expected: [f64; 2]) {
+            let tokens: Vec<&str> = proj.split(' ').collect();
+            let plane = Plane::new(&tokens, ellipsoid, to_metre).unwrap();
+            let got = plane.forward([lon.to_radians(), lat.to_radians()]).unwrap();
+            let off = (got[0] - expected[0]).hypot(got[1] - expected[1]);
+            // PROJ ends Mollweide's iteration at 1e-7 radians.
+            assert!(off < 1e-4, "{got:?}: {off}");
+            let back = plane.inverse(expected).unwrap();
+            let east = (back[0] - lon.to_radians()) / TAU;
+            let off =
+                ((east - east.round()) * TAU * lat.to_radians().cos()).hypot(back[1] - lat.to_radians());
+            // Colombia Urban's inverse is an approximation, also EPSG's: 0.7 mm here, 25 km from the origin.
+            let allowed = if proj.contains("col_urban") { 1e-3 } else { 1e-5 };
+            assert!(off * 6_378_137.0 < allowed, "{back:?}: {off}");
+        }
+        let arc = "proj=eqc lat_ts=22.94791772";
+        check(arc, WGS84, 1.0, [12.5, 41.25], [1_282_022.841_984_477_6, 4_568_337.372_499_878_5]);
+        check(arc, WGS84, 1.0, [-179.9, -89.5], [-18_450_872.741_840_6, -9_946_118.753_864_447]);
+        check(
+            "proj=eqc R=6371000 lat_ts=45",
+            sphere(6_371_000.0),
+            1.0,
+            [12.5, 41.25],
+            [982_833.583_298_852_4, 4_586_790.724_088_048],
+        );
+        let feet = "proj=eqc lat_ts=30 lat_0=10 lon_0=20 x_0=1000 y_0=-500 units=us-ft";
+        let grs80 = Ellipsoid { b: 6_356_752.314_140_356, ..WGS84 };
+        check(
+            feet,
+            grs80,
+            1200.0 / 3937.0,
+            [12.5, 41.25],
+            [-2_370_884.700_100_028_4, 11_358_187.713_978_838],
+        );
+        check("proj=moll", WGS84, 1.0, [12.5, 41.25], [1_049_230.201_451_631_5, 4_928_634.274_406_257]);
+        check("proj=moll", WGS84, 1.0, [-100.0, 89.9], [-153_438.639_845_145_17, 9_018_990.687_123_366]);
+        check("proj=moll", WGS84, 1.0, [30.0, 0.0], [3_006_682.616_024_548, 0.0]);
+        let modis = sphere(6_371_007.181);
+        check(
+            "proj=moll lon_0=150",
+            modis,
+            1.0,
+            [-170.0, 60.0],
+            [2_591_355.725_756_666_4, 6_869_071.788_283_026],
+        );
+        let bogota = "proj=col_urban lat_0=4.68048611111111 lon_0=-74.1465916666667 x_0=92334.879 y_0=109320.965 h_0=2550";
+        check(bogota, grs80, 1.0, [-74.0, 4.9], [108_600.646_808_477_93, 133_606.644_284_033_1]);
+    }
+
+    #[test]
+    fn what_is_outside_has_no_place() {
+        let plane = |proj: &str| Plane::new(&proj.split(' ').collect::<Vec<_>>(), WGS84, 1.0);
+        let mollweide = plane("proj=moll").unwrap();
+        for [x, y] in [[0.0, 9.1e6], [1.81e7, 0.0], [1.7e7, 5e6], [f64::NAN, 0.0], [0.0, f64::INFINITY]] {
+            assert_eq!(mollweide.inverse([x, y]), None, "{x} {y}");
+        }
+        assert_eq!(mollweide.forward([0.0, 1.6]), None);
+        assert!(mollweide.forward([0.0, FRAC_PI_2]).is_some(), "the poles are points");
+        assert_eq!(plane("proj=eqc").unwrap().inverse([0.0, 1.01e7]), None);
+        // What is not understood is not guessed at.
+        for proj in ["proj=merc", "proj=eqc axis=wsu", "proj=eqc lat_ts=x", "proj=eqc lat_ts=inf", "lon_0=1"]
+        {
+            assert!(plane(proj).is_none(), "{proj}");
+        }
+    }
 }

@@ -239,7 +239,6 @@ impl Side {
         Ok(Some(Self { proj, own: Some(own), ellipsoid, angle: None }))
     }
 
-    #[expect(clippy::float_cmp, reason = "the very unit, not one like it")]
     fn is_plain_geographic(&self) -> bool {
         self.angle == Some(DEGREE) && self.proj.from_greenwich() == 0.0 && self.proj.is_normalized_axis()
     }
@@ -256,7 +255,7 @@ impl Side {
         // One radian is an earth's radius: the same allowance in the plane's own unit.
         let to_metre = self.own.as_ref().map_or(self.proj.to_meter(), |own| own.to_metre);
         let allowed = ROUND_TRIP_DEGREES.to_radians() * 6_378_137.0 / to_metre;
-        (back <= allowed && is_near(self.inverse(hub, [x, y])?, place)).then_some(place)
+        (back <= allowed).then_some(place)
     }
 
     /// The coordinate of a longitude and latitude in radians; `None` outside the domain.

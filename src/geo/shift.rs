@@ -109,11 +109,8 @@ impl Shift {
                         keeps_height = true;
                     } else if let Some(number) = item.strip_prefix('@') {
                         let ellipsoid = epsg::numbered_ellipsoid(number.parse().ok()?)?;
-                        if transformations.is_empty() {
-                            start = Some(ellipsoid)
-                        } else {
-                            end = Some(ellipsoid)
-                        }
+                        let place = if transformations.is_empty() { &mut start } else { &mut end };
+                        *place = Some(ellipsoid);
                     } else {
                         transformations.push(Helmert::parse(item)?);
                     }
@@ -262,9 +259,9 @@ fn times(matrix: &[[f64; 3]; 3], [x, y, z]: [f64; 3]) -> [f64; 3] {
     matrix.map(|[a, b, c]| a * x + b * y + c * z)
 }
 
-fn transposed(m: &[[f64; 3]; 3]) -> [[f64; 3]; 3] {
-    let [[a, b, c], [d, e, f], [g, h, i]] = *m;
-    [[a, d, g], [b, e, h], [c, f, i]]
+fn transposed(matrix: &[[f64; 3]; 3]) -> [[f64; 3]; 3] {
+    let [[m00, m01, m02], [m10, m11, m12], [m20, m21, m22]] = *matrix;
+    [[m00, m10, m20], [m01, m11, m21], [m02, m12, m22]]
 }
 
 fn radians_of_seconds(seconds: f64) -> f64 {
@@ -284,18 +281,18 @@ fn geocentric(ellipsoid: &Ellipsoid, [lon, lat]: [f64; 2], height: f64) -> [f64;
 /// EPSG method 9602, inverse: longitude, latitude and height. Bowring's start is already good to micrometres near the
 /// ground; each turn squares that.
 fn geographic(ellipsoid: &Ellipsoid, [x, y, z]: [f64; 3]) -> ([f64; 2], f64) {
-    let (a, b) = (ellipsoid.a, ellipsoid.b);
-    let es = 1.0 - (b * b) / (a * a);
-    let second = (a * a) / (b * b) - 1.0;
+    let (major, minor) = (ellipsoid.a, ellipsoid.b);
+    let es = 1.0 - (minor * minor) / (major * major);
+    let second = (major * major) / (minor * minor) - 1.0;
     let across = x.hypot(y);
-    let mut reduced = (z * a).atan2(across * b);
+    let mut reduced = (z * major).atan2(across * minor);
     let mut lat = 0.0;
-    for _ in 0..3 {
+    for _ in 0..2 {
         let (sin, cos) = reduced.sin_cos();
-        lat = (z + second * b * sin.powi(3)).atan2(across - es * a * cos.powi(3));
-        reduced = (b * lat.sin()).atan2(a * lat.cos());
+        lat = (z + second * minor * sin.powi(3)).atan2(across - es * major * cos.powi(3));
+        reduced = (minor * lat.sin()).atan2(major * lat.cos());
     }
     let (sin, cos) = lat.sin_cos();
-    let height = across * cos + z * sin - a * (1.0 - es * sin * sin).sqrt();
+    let height = across * cos + z * sin - major * (1.0 - es * sin * sin).sqrt();
     ([y.atan2(x), lat], height)
 }
