@@ -189,7 +189,7 @@ fn cutline(header: &Header, wanted: u8, text: &[u8], limits: &Limits) -> cogclip
         let whole = Bounds { min_x: 0.0, min_y: 0.0, max_x: 1.0, max_y: 1.0 };
         return Cutline::from_bounds(whole, Some(Crs::wgs84())).map(Some);
     }
-    Ok(Some(Cutline { polygons: vec![cogclip::cutline::Polygon { rings: vec![points] }], crs: None }))
+    Ok(Some(Cutline::new(vec![cogclip::cutline::Polygon { rings: vec![points] }], None)))
 }
 
 /// The output is a valid COG, and every tile of it can be read.

@@ -508,9 +508,11 @@ mod tests {
         assert_eq!(ellipsoid(7011).unwrap().proj(), "+a=6378249.2 +b=6356515");
         assert_eq!(prime_meridian(8901), Some(0.0));
         assert!((prime_meridian(8903).unwrap() - 2.337_229_17).abs() < 1e-8);
-        assert_eq!((unit(9001), unit(9002)), (Some(1.0), Some(0.3048)));
-        assert!((unit(9102).unwrap() - 1_f64.to_radians()).abs() < 1e-15);
-        assert!((unit(9105).unwrap() - 0.9_f64.to_radians()).abs() < 1e-15);
+        assert_eq!((unit(9001), unit(9002)), (Some(Measure::Length(1.0)), Some(Measure::Length(0.3048))));
+        for (code, degrees) in [(9102, 1.0_f64), (9105, 0.9)] {
+            let Some(Measure::Angle(radians)) = unit(code) else { panic!("{code} is no angle") };
+            assert!((radians - degrees.to_radians()).abs() < 1e-15, "{code}");
+        }
         assert_eq!((ellipsoid(1), prime_meridian(1), unit(1)), (None, None, None));
     }
 }

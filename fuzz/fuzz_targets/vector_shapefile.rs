@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: cogclip_fuzz::seeds::write(cogclip_fuzz::vector::shapefile_seeds), |data: &[u8]| -> libfuzzer_sys::Corpus {
+    cogclip_fuzz::vector::run_shapefile(data)
+});
