@@ -694,7 +694,11 @@ OTHERS = {
     "mask-cases.bin": ("make-mask-cases.py", "what rasterio burns of 29,400 random polygons, in both modes"),
     "overview/blocks.bin": ("make-overview-goldens.py", "blocks and what GDAL's overviews make of them"),
     "overview/blocks.tsv": ("make-overview-goldens.py", "where they lie, and how they were made"),
-    "projected-points.tsv.gz": ("make-epsg.py", "points of every listed CRS, projected by PROJ"),
+    "datum-pairs.tsv": ("crs-agreement.py", "places on one datum, taken to another by PROJ"),
+    "projected-points.tsv.gz": ("crs-agreement.py", "points of every listed CRS, projected by PROJ"),
+    "shift-grid-be.gsb": ("make-shift-grid.py", "an NTv2 grid, in the other byte order"),
+    "shift-grid.gsb": ("make-shift-grid.py", "an NTv2 grid with nested sub-grids"),
+    "shift-grid.tsv": ("make-shift-grid.py", "places shifted by it by PROJ, there and back"),
     "validity.json.gz": ("make-validity-cases.py", "3,600 random polygons on a coarse grid, and whether GEOS finds them valid"),
 }
 
