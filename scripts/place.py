@@ -337,7 +337,7 @@ def main():
                 polygons += 1
                 proj = pair.by_proj(shape)
                 if unwraps:
-                    edge = int(np.count_nonzero(proj[:, 1:] != proj[:, :-1]) + np.count_nonzero(proj[1:] != proj[:-1]))
+                    edge = int(np.count_nonzero((proj[1:, 1:] != proj[1:, :-1]) | (proj[1:, 1:] != proj[:-1, 1:])))
                     wrong = 0
                 else:
                     inside, edge, bounds = pair.by_rasterio(shape)

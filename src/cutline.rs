@@ -117,7 +117,7 @@ impl Cutline {
         if ![min_x, min_y, max_x, max_y].iter().all(|v| v.is_finite()) || min_x >= max_x || min_y >= max_y {
             return Err(Error::usage(format!(
                 "the bounds {min_x},{min_y},{max_x},{max_y} are no rectangle: they are minx,miny,maxx,maxy, and each \
-                 minimum must be below its maximum (split a box at the antimeridian)"
+                 minimum must be below its maximum (over the antimeridian longitudes run on: 170,-20,190,-10)"
             )));
         }
         let ring = vec![[min_x, min_y], [max_x, min_y], [max_x, max_y], [min_x, max_y], [min_x, min_y]];

@@ -21,7 +21,9 @@ const SERIES_DEGREES: f64 = 5e-10;
 /// Pixels from which an edge is cut into at least 2^[`FIRST_HALVINGS`] pieces, whatever its few samples say: an
 /// edge over half the world may pass through all of them by chance.
 const LONG_EDGE_PIXELS: f64 = 64.0;
-/// The same in degrees of longitude, where a raster may have few pixels all round the world.
+/// Pixels up to which only the middle of a piece is looked at.
+const SHORT_PIECE_PIXELS: f64 = 16.0;
+/// [`LONG_EDGE_PIXELS`] in degrees of longitude, where a raster may have few pixels all round the world.
 const LONG_EDGE_DEGREES: f64 = 5.0;
 const FIRST_HALVINGS: u32 = 3;
 /// Halvings of one edge. The error of a smooth projection shrinks fourfold with each, and 2^40 pieces of the
@@ -188,18 +190,7 @@ impl Densifier<'_> {
         let is_long = ends.iter().any(|(end, _)| self.is_long(start.world, end.world));
         let first_halvings = if is_long { FIRST_HALVINGS } else { 0 };
         while let Some(&(end, halvings)) = ends.last() {
-            let middle = start.along.midpoint(end.along);
-            let quarter = self.follow(start, self.place(edge, start.along.midpoint(middle))?);
-            let middle = self.follow(quarter, self.place(edge, middle)?);
-            let last_quarter = self.follow(middle, self.place(edge, middle.along.midpoint(end.along))?);
-            let end = self.follow(last_quarter, end);
-            let scale = if self.unwraps { middle.world[1].to_radians().cos() } else { 1.0 };
-            let [from, to] = [start, end].map(|place| self.measure.pixel(place.world, scale));
-            let is_straight =
-                [(quarter, 0.25), (middle, 0.5), (last_quarter, 0.75)].iter().all(|(sample, share)| {
-                    let sample = self.measure.pixel(sample.world, scale);
-                    is_on_line(from, to, sample, *share, self.measure.tolerance(halvings))
-                });
+            let (is_straight, middle, end) = self.look(edge, start, end, halvings)?;
             let is_done = is_straight && halvings >= first_halvings;
             if is_done || (halvings >= HALVINGS && self.is_at_a_pole(start.world, end.world)) {
                 budget.take(1)?;
@@ -223,6 +214,37 @@ impl Densifier<'_> {
             }
         }
         Ok(start.world)
+    }
+
+    /// Whether a piece of an edge is straight; its middle; and its end, on the turn that follows its start.
+    fn look(&self, edge: Edge, start: Place, end: Place, halvings: u32) -> Result<(bool, Place, Place)> {
+        let tolerance = self.measure.tolerance(halvings);
+        let along = start.along.midpoint(end.along);
+        let [before, after] = [start.along.midpoint(along), along.midpoint(end.along)];
+        if !self.unwraps {
+            let middle = self.place(edge, along)?;
+            let [from, to, at] = [start, end, middle].map(|place| self.measure.pixel(place.world, 1.0));
+            let mut is_straight = is_on_line(from, to, at, 0.5, tolerance);
+            // So short a piece bends to one side only, and most in the middle.
+            if is_straight && distance(from, to) > SHORT_PIECE_PIXELS {
+                for (along, share) in [(before, 0.25), (after, 0.75)] {
+                    let sample = self.measure.pixel(self.place(edge, along)?.world, 1.0);
+                    is_straight &= is_on_line(from, to, sample, share, tolerance);
+                }
+            }
+            return Ok((is_straight, middle, end));
+        }
+        let quarter = self.follow(start, self.place(edge, before)?);
+        let middle = self.follow(quarter, self.place(edge, along)?);
+        let last_quarter = self.follow(middle, self.place(edge, after)?);
+        let end = self.follow(last_quarter, end);
+        let scale = middle.world[1].to_radians().cos();
+        let [from, to] = [start, end].map(|place| self.measure.pixel(place.world, scale));
+        let is_straight =
+            [(quarter, 0.25), (middle, 0.5), (last_quarter, 0.75)].iter().all(|(sample, share)| {
+                is_on_line(from, to, self.measure.pixel(sample.world, scale), *share, tolerance)
+            });
+        Ok((is_straight, middle, end))
     }
 
     fn is_long(&self, start: [f64; 2], end: [f64; 2]) -> bool {
