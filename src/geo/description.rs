@@ -47,6 +47,8 @@ pub(super) struct Geodetic {
     /// The datum's code.
     pub(super) datum_id: Option<Id>,
     pub(super) ellipsoid: Ellipsoid,
+    /// The datum, when it does not take looking up.
+    pub(super) certain: Option<Datum>,
     /// Longitude of the prime meridian from Greenwich in degrees.
     pub(super) meridian: f64,
     /// Degrees in the unit of its coordinates.
@@ -188,24 +190,28 @@ impl Geodetic {
     /// transformation at all within one.
     fn datum(&self) -> Datum {
         let b = self.ellipsoid.b();
-        let agrees = |code: u32| {
+        let agrees = |code: u32, with_meridian: bool| {
             epsg::definition(Authority::Epsg, code).and_then(|found| {
                 let (a0, b0) = found.ellipsoid()?;
                 let is_same = (self.ellipsoid.a - a0).abs() < 0.01 && (b - b0).abs() < 0.01;
-                (is_same && found.is_geographic()).then_some(found.datum)
+                let has_meridian = !with_meridian || (found.meridian() - self.meridian).abs() < 1e-6;
+                (is_same && has_meridian && found.is_geographic()).then_some(found.datum)
             })
         };
-        let by_code =
-            self.id.filter(|id| id.authority == Authority::Epsg).and_then(|id| agrees(id.code)).or_else(
-                || {
-                    // EPSG numbers the datums of the geographic CRSs 4xxx as 6xxx.
-                    let id = self.datum_id.filter(|id| id.authority == Authority::Epsg)?;
-                    (6001..7000).contains(&id.code).then(|| agrees(id.code - 2000))?
-                },
-            );
-        let known = by_code.or_else(|| {
-            let names = [&self.datum, &self.name];
-            names.iter().find_map(|name| agrees(epsg::datum_by_name(name)?))
+        let by_code = self
+            .id
+            .filter(|id| id.authority == Authority::Epsg)
+            .and_then(|id| agrees(id.code, false))
+            .or_else(|| {
+                // EPSG numbers the datums of the geographic CRSs 4xxx as 6xxx.
+                let id = self.datum_id.filter(|id| id.authority == Authority::Epsg)?;
+                (6001..7000).contains(&id.code).then(|| agrees(id.code - 2000, false))?
+            });
+        // ESRI has one name for a datum with two prime meridians, and the geographic CRS tells which.
+        let known = self.certain.or(by_code).or_else(|| {
+            let codes = [&self.datum, &self.name].map(|name| epsg::datum_by_name(name));
+            let by_name = |with_meridian| codes.iter().find_map(|code| agrees((*code)?, with_meridian));
+            by_name(true).or_else(|| by_name(false))
         });
         match (known, self.shift) {
             (_, Shift::Null) => Datum::Epsg(4326),
@@ -511,8 +517,8 @@ pub(super) fn meridian(name: &str, number: f64, degrees: f64) -> Result<f64> {
     if number == 0.0 || scaled == number {
         return Ok(number);
     }
-    // Longitude of Paris, EPSG:8903: the only one in grads that is in use.
-    let paris = 2.337_229_166_666_667;
+    // Longitude of Paris, EPSG:8903, 2.5969213 grads: the only one in grads that is in use.
+    let paris = 2.337_229_17;
     if folded(name) == "paris" {
         for value in [number, scaled] {
             if (value - paris).abs() < 1e-7 {

@@ -44,11 +44,16 @@ fn geographic() -> &'static Geographic {
             let mut number = || fields.next().and_then(|f| f.parse().ok()).unwrap_or_default();
             all.0.insert(code, (number(), number(), number()));
             for name in fields {
-                all.1.entry(super::method::folded(name)).or_insert(code);
+                all.1.entry(folded(name)).or_insert(code);
             }
         }
         all
     })
+}
+
+/// A name as it is looked up: CH1903+ is not CH1903.
+fn folded(name: &str) -> String {
+    super::method::folded(&name.replace('+', "plus"))
 }
 
 /// The definition of a code.
@@ -70,7 +75,7 @@ pub(super) fn definition(authority: Authority, code: u32) -> Option<Definition> 
 
 /// The geographic CRS that a name of a datum or of itself stands for.
 pub(super) fn datum_by_name(name: &str) -> Option<u32> {
-    geographic().1.get(&super::method::folded(name)).copied()
+    geographic().1.get(&folded(name)).copied()
 }
 
 /// Semi-axes of an ellipsoid in metres.
@@ -92,7 +97,7 @@ pub(super) fn ellipsoid(code: u32) -> Option<(f64, f64)> {
 pub(super) fn prime_meridian(code: u32) -> Option<f64> {
     Some(match code {
         8901 => 0.0,
-        8903 => 2.337_229_166_666_667,
+        8903 => 2.337_229_17,
         8909 => -17.666_666_666_666_668,
         _ => return None,
     })

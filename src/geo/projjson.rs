@@ -162,6 +162,7 @@ fn geodetic(json: &Json) -> Result<Geodetic> {
         datum: name(datum).to_owned(),
         datum_id: id(datum),
         ellipsoid,
+        certain: None,
         meridian,
         degrees,
         shift: Shift::None,

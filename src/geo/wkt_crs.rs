@@ -88,7 +88,7 @@ fn geodetic(node: &Node) -> Result<Geodetic> {
         )));
     }
     let directions = directions(node);
-    if directions.iter().any(|direction| matches!(*direction, "WEST" | "SOUTH")) {
+    if directions.iter().any(|direction| matches!(direction.as_str(), "WEST" | "SOUTH")) {
         return Err(Error::unsupported(format!(
             "the axes of \"{}\" point {}",
             node.name(),
@@ -140,15 +140,18 @@ fn geodetic(node: &Node) -> Result<Geodetic> {
         datum: datum.name().to_owned(),
         datum_id: id(datum),
         ellipsoid,
+        certain: None,
         meridian,
         degrees,
         shift,
     })
 }
 
-/// Where the axes point, in upper case.
-fn directions(node: &Node) -> Vec<&str> {
-    node.nodes().filter(|child| child.keyword == "AXIS").filter_map(|axis| axis.word(1)).collect()
+/// Where the horizontal axes point, in upper case.
+fn directions(node: &Node) -> Vec<String> {
+    let axes = node.nodes().filter(|child| child.keyword == "AXIS");
+    let directions = axes.filter_map(|axis| Some(axis.word(1)?.to_ascii_uppercase()));
+    directions.filter(|direction| !matches!(direction.as_str(), "UP" | "DOWN")).collect()
 }
 
 fn projected(node: &Node) -> Result<Description> {
@@ -197,8 +200,9 @@ fn projected(node: &Node) -> Result<Description> {
         }
     };
     let directions = directions(node);
-    let is_south_west = directions.contains(&"SOUTH") && directions.contains(&"WEST");
-    let is_usual = match directions.as_slice() {
+    let is_south_west =
+        ["SOUTH", "WEST"].iter().all(|point| directions.iter().any(|direction| direction == point));
+    let is_usual = match directions.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["EAST" | "NORTH", "EAST" | "NORTH"] | ["SOUTH", "SOUTH"] | [] | [_] => true,
         _ => is_south_west && found.proj.contains("+axis="),
     };
