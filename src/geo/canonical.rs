@@ -1,5 +1,7 @@
 //! PROJ strings in one form, so that two of them can be compared.
 
+#![expect(clippy::float_cmp, reason = "defaults are written as they are")]
+
 use std::collections::BTreeMap;
 
 use proj4rs::Proj;
@@ -57,7 +59,7 @@ impl Canonical {
             "utm" => {
                 let zone = self.numbers.remove("zone").unwrap_or(0.0);
                 let is_south = self.words.remove("south").is_some();
-                self.method = "tmerc".to_owned();
+                "tmerc".clone_into(&mut self.method);
                 let utm = [
                     ("lon_0", zone * 6.0 - 183.0),
                     ("k_0", 0.9996),

@@ -244,15 +244,14 @@ impl Crs {
 
     /// The error for a CRS without a definition.
     pub(super) fn unlisted(&self) -> Error {
-        match self.code {
-            Some(_) => Error::unsupported(format!(
+        if self.code.is_some() {
+            return Error::unsupported(format!(
                 "{self} is not among the CRSs that cogclip can project exactly; {WAY_OUT}"
-            )),
-            None => {
-                let problem = self.problem.as_deref().unwrap_or("it has no definition");
-                Error::unsupported(format!("cogclip cannot project the CRS \"{self}\": {problem}; {WAY_OUT}"))
-            }
+            ));
         }
+        let problem = self.problem.as_deref().unwrap_or("it has no definition");
+        let problem = problem.strip_suffix(WAY_OUT).map_or(problem, |text| text.trim_end_matches("; "));
+        Error::unsupported(format!("cogclip cannot project the CRS \"{self}\": {problem}; {WAY_OUT}"))
     }
 }
 

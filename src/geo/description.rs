@@ -1,6 +1,8 @@
 //! What a text says of a CRS, whatever its format, and the [`Definition`] that this amounts to. Nothing is made up: what
 //! is not known by name is an error that names it.
 
+#![expect(clippy::float_cmp, reason = "what a text writes as 0 or 1 is 0 or 1")]
+
 use super::crs::{Authority, Crs, WAY_OUT};
 use super::definition::{Datum, Definition};
 use super::epsg_stub as epsg;
@@ -179,7 +181,7 @@ impl Geodetic {
             return Err(Error::format(format!("its prime meridian lies at {} degrees", self.meridian)));
         }
         if self.meridian != 0.0 {
-            text.push_str(&format!(" +pm={}", self.meridian));
+            text.extend([" +pm=", &self.meridian.to_string()]);
         }
         Ok(text)
     }
@@ -265,7 +267,6 @@ impl Projection {
         let mut proj = self.method.proj;
         let mut on = ellipsoid;
         match self.method.twist {
-            Twist::None => {}
             Twist::LambertConic => lambert(&mut found)?,
             Twist::Mercator => mercator(&mut found)?,
             Twist::Pole => {
@@ -299,7 +300,7 @@ impl Projection {
                     self.name
                 )));
             }
-            Twist::OnlySphere => {}
+            Twist::None | Twist::OnlySphere => {}
         }
         if let Some(k) = get(&found, "k_0")
             && k <= 0.0
@@ -312,7 +313,7 @@ impl Projection {
                 return Err(Error::format(format!("its parameter {key} is {value}")));
             }
             if !key.starts_with('!') {
-                text.push_str(&format!(" +{key}={value}"));
+                text.extend([" +", key, "=", &value.to_string()]);
             }
         }
         Ok((text, on))
@@ -491,13 +492,18 @@ pub(super) fn unit_text(metres: f64) -> Result<String> {
     }
     Ok(if metres == 1.0 {
         "+units=m".to_owned()
-    } else if (metres - 0.3048).abs() < 1e-12 {
+    } else if metres == 0.3048 {
         "+units=ft".to_owned()
-    } else if (metres - US_FOOT).abs() < 1e-10 {
+    } else if metres == US_FOOT {
         "+units=us-ft".to_owned()
     } else {
         format!("+to_meter={metres}")
     })
+}
+
+/// Metres in a unit of length: texts round the survey foot.
+pub(super) fn metres_in(metres: f64) -> f64 {
+    if (metres - US_FOOT).abs() < 1e-10 { US_FOOT } else { metres }
 }
 
 /// Degrees in an angular unit of so many radians: texts round what a degree or a grad is.

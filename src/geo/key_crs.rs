@@ -5,7 +5,9 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::crs::{Authority, Crs, WAY_OUT};
-use super::description::{self, Description, Ellipsoid, Geodetic, Id, Plane, Projection, Value, degrees_in};
+use super::description::{
+    self, Description, Ellipsoid, Geodetic, Id, Plane, Projection, Value, degrees_in, metres_in,
+};
 use super::epsg_stub as epsg;
 use super::helmert::{self, Shift};
 use super::keys::{GeoKeys, KeyValue, USER_DEFINED};
@@ -105,13 +107,13 @@ pub(super) fn metres(keys: &GeoKeys) -> Result<Option<f64>> {
     match keys.short(LINEAR_UNITS) {
         None | Some(0) => Ok(None),
         Some(USER_DEFINED) => match double(keys, LINEAR_UNIT_SIZE) {
-            Some(metres) if metres > 0.0 => Ok(Some(metres)),
+            Some(metres) if metres > 0.0 => Ok(Some(metres_in(metres))),
             _ => Err(Error::format(
                 "GeoKey 3076 is user-defined, and 3077 does not say what the unit of lengths is",
             )),
         },
         Some(code) => match epsg::unit(u32::from(code)) {
-            Some(epsg::Measure::Length(metres)) => Ok(Some(metres)),
+            Some(epsg::Measure::Length(metres)) => Ok(Some(metres_in(metres))),
             _ => Err(Error::unsupported(format!(
                 "the unit of lengths EPSG:{code} (GeoKey 3076) is not understood; {WAY_OUT}"
             ))),
@@ -269,14 +271,15 @@ fn projection(keys: &GeoKeys, degrees: f64) -> Result<Projection> {
     })?;
     for (name, candidates) in PARAMETERS {
         let Some(number) = candidates.iter().find_map(|key| double(keys, *key)) else { continue };
-        if *name == "azimuth" && degrees_of_azimuth(keys, degrees)? != 1.0 {
+        if *name == "azimuth" && (degrees_of_azimuth(keys, degrees)? - 1.0).abs() > 1e-12 {
             return Err(Error::unsupported(format!(
                 "the unit of azimuths (GeoKey 2060) is not degrees; {WAY_OUT}"
             )));
         }
         // Some writers fill in keys that the method has no use for, with what changes nothing.
         let is_known = found.terms.iter().any(|term| term.parameter.is_called(name));
-        let is_idle = number == if *name == "scale_factor" { 1.0 } else { 0.0 };
+        let idle: f64 = if *name == "scale_factor" { 1.0 } else { 0.0 };
+        let is_idle = (number - idle).abs() < f64::MIN_POSITIVE;
         if is_known || !is_idle {
             values.push(value(name, number));
         }
@@ -305,6 +308,7 @@ fn degrees_of_azimuth(keys: &GeoKeys, degrees: f64) -> Result<f64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "the numbers are the test's own")]
 mod tests {
     use super::*;
     use crate::geo::Datum;

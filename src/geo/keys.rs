@@ -198,19 +198,14 @@ impl GeoKeys {
     /// The unit that the keys state, when it is not the one of the CRS.
     fn other_unit(&self, crs: &Crs) -> Option<String> {
         let definition = crs.definition()?;
-        match definition.metres() {
-            Some(expected) => {
-                let code = self.short(key_crs::LINEAR_UNITS)?;
-                let metres = key_crs::metres(self).transpose()?;
-                (!metres.is_ok_and(|metres| (metres / expected - 1.0).abs() < 1e-9))
-                    .then(|| format!("EPSG:{code}"))
-            }
-            None => {
-                let code = self.short(key_crs::ANGULAR_UNITS)?;
-                let degrees = key_crs::degrees(self).transpose()?;
-                (!degrees.is_ok_and(|degrees| degrees == 1.0)).then(|| format!("EPSG:{code}"))
-            }
-        }
+        let (key, expected, found) = if let Some(metres) = definition.metres() {
+            (key_crs::LINEAR_UNITS, metres, key_crs::metres(self))
+        } else {
+            (key_crs::ANGULAR_UNITS, 1.0, key_crs::degrees(self))
+        };
+        let code = self.short(key)?;
+        let found = found.transpose()?;
+        (!found.is_ok_and(|unit| (unit / expected - 1.0).abs() < 1e-9)).then(|| format!("EPSG:{code}"))
     }
 
     /// What ESRI software, or GDAL in its manner, wrote into a citation as well-known text.

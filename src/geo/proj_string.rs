@@ -148,7 +148,8 @@ pub(super) fn projection_of_extension(text: &str, ellipsoid: Ellipsoid) -> Resul
     let own = Canonical::of(&proj).ellipsoid();
     let (a, b) = (ellipsoid.a, ellipsoid.b());
     let is_near = |x: f64, y: f64| (x - y).abs() < 1e-2;
-    let is_web = proj.contains("+proj=merc ") && own.is_some_and(|(x, y)| x == y && is_near(x, 6_378_137.0));
+    let is_web =
+        proj.contains("+proj=merc ") && own.is_some_and(|(x, y)| is_near(x, y) && is_near(x, 6_378_137.0));
     if is_web && is_near(a, 6_378_137.0) || own.is_some_and(|(x, y)| is_near(x, a) && is_near(y, b)) {
         return Ok(proj);
     }

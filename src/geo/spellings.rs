@@ -85,7 +85,7 @@ fn crs_of(text: &Json) -> Result<Crs> {
 fn apart(definition: &Definition, points: &Json) -> std::result::Result<f64, String> {
     let to =
         Proj::from_proj_string(&definition.proj).map_err(|error| format!("{error}: {}", definition.proj))?;
-    if to.projname() == "eqc" && definition.ellipsoid().is_none_or(|(a, b)| a != b) {
+    if to.projname() == "eqc" && definition.ellipsoid().is_none_or(|(a, b)| (a - b).abs() > 1e-3) {
         return Err("eqc is a sphere's in proj4rs".to_owned());
     }
     let from = Proj::from_proj_string("+proj=longlat +ellps=WGS84").unwrap();

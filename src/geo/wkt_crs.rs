@@ -4,7 +4,7 @@
 
 use super::crs::{Crs, WAY_OUT};
 use super::description::{
-    Description, Ellipsoid, Geodetic, Id, Plane, Projection, Unit, Value, degrees_in, meridian,
+    Description, Ellipsoid, Geodetic, Id, Plane, Projection, Unit, Value, degrees_in, meridian, metres_in,
 };
 use super::helmert::{self, Shift};
 use super::method;
@@ -161,7 +161,7 @@ fn projected(node: &Node) -> Result<Description> {
         Description { name: node.name().to_owned(), id: id(node), geodetic, plane: Plane::Geographic };
     let axis_unit = node.node(&["AXIS"]).and_then(|axis| axis.node(&["LENGTHUNIT", "UNIT"]));
     let own_unit = node.node(&["LENGTHUNIT", "UNIT"]).or(axis_unit).ok_or_else(|| lacking(node, "a unit"))?;
-    let metres = unit(own_unit)?;
+    let metres = metres_in(unit(own_unit)?);
     if let Some(extension) = node.node(&["EXTENSION"]) {
         let text = extension.text(1).unwrap_or_default();
         if extension.text(0) != Some("PROJ4") {
@@ -234,7 +234,7 @@ fn values(node: &Node) -> Result<Vec<Value>> {
             None => None,
             Some(own) => Some(match own.keyword.as_str() {
                 "ANGLEUNIT" => Unit::Angle(degrees_in(unit(own)?)),
-                "LENGTHUNIT" => Unit::Length(unit(own)?),
+                "LENGTHUNIT" => Unit::Length(metres_in(unit(own)?)),
                 "SCALEUNIT" => Unit::Scale(unit(own)?),
                 _ => {
                     return Err(Error::unsupported(format!(
