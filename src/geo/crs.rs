@@ -118,9 +118,8 @@ impl Crs {
             (_, "OGC" | "CRS", "CRS27" | "27") => Ok(Self::of_ogc("OGC:CRS27", 4267)),
             (Some(authority), _, code) => match code.parse() {
                 Ok(code) => Ok(Self::coded(authority, code)),
-                Err(cause) => {
-                    Err(Error::usage(format!("`{text}` has no number after {authority}")).caused_by(cause))
-                }
+                Err(cause) => Err(Error::usage(format!("`{text}` has no number after {}", authority.name()))
+                    .caused_by(cause)),
             },
             (None, "", code) if !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit()) => Err(
                 Error::usage(format!("`{code}` is only a number; write `EPSG:{code}` if it is an EPSG code")),
@@ -150,7 +149,7 @@ impl Crs {
     /// The CRS of a code, in the table or not; projecting one that is not is the error.
     pub(super) fn coded(authority: Authority, code: u32) -> Self {
         Self {
-            name: format!("{authority}:{code}"),
+            name: format!("{}:{code}", authority.name()),
             code: Some((authority, code)),
             definition: epsg::definition(authority, code).map(Arc::new),
             text: None,
@@ -239,7 +238,9 @@ impl Crs {
     /// Whether its coordinates are longitude and latitude in degrees. `false` when that is not known.
     #[must_use]
     pub fn is_geographic(&self) -> bool {
-        self.definition().is_some_and(Definition::is_geographic)
+        self.definition().is_some_and(|definition| {
+            definition.is_geographic() && (definition.unit().to_degrees() - 1.0).abs() < 1e-12
+        })
     }
 
     /// The error for a CRS without a definition.

@@ -144,12 +144,19 @@ fn definition(name: &str, geodetic: &Geodetic, plane: Plane) -> Result<Definitio
             proj: proj_string::projection_of_extension(&extension, geodetic.ellipsoid)?,
             datum,
         }),
-        Plane::Geographic if (geodetic.degrees - 1.0).abs() > 1e-12 => Err(Error::unsupported(format!(
-            "its coordinates are in a unit of {} degrees; only degrees are understood; {WAY_OUT}",
-            geodetic.degrees
-        ))),
         Plane::Geographic => {
-            Ok(Definition { proj: format!("+proj=longlat {}", geodetic.text(geodetic.ellipsoid)?), datum })
+            let unit = match geodetic.degrees {
+                1.0 => String::new(),
+                0.9 => " +units=grad".to_owned(),
+                degrees if degrees.is_finite() && degrees > 0.0 => {
+                    format!(" +to_meter={}", degrees.to_radians())
+                }
+                degrees => return Err(Error::format(format!("its unit is {degrees} degrees"))),
+            };
+            Ok(Definition {
+                proj: format!("+proj=longlat {}{unit}", geodetic.text(geodetic.ellipsoid)?),
+                datum,
+            })
         }
         Plane::Projected(projection) => {
             let (terms, ellipsoid) = projection.terms(geodetic.ellipsoid)?;

@@ -1,7 +1,6 @@
 //! What the table of CRSs answers. To be replaced by the table itself.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::OnceLock;
 
 use super::definition::{Datum, Definition};
@@ -13,12 +12,13 @@ pub(super) enum Authority {
     Esri,
 }
 
-impl fmt::Display for Authority {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Authority {
+    /// Its name as it stands before codes.
+    pub(super) fn name(self) -> &'static str {
+        match self {
             Self::Epsg => "EPSG",
             Self::Esri => "ESRI",
-        })
+        }
     }
 }
 

@@ -198,10 +198,12 @@ impl GeoKeys {
     /// The unit that the keys state, when it is not the one of the CRS.
     fn other_unit(&self, crs: &Crs) -> Option<String> {
         let definition = crs.definition()?;
-        let (key, expected, found) = if let Some(metres) = definition.metres() {
-            (key_crs::LINEAR_UNITS, metres, key_crs::metres(self))
+        let expected = definition.unit();
+        let (key, found) = if definition.is_geographic() {
+            let radians = |degrees: Option<f64>| degrees.map(f64::to_radians);
+            (key_crs::ANGULAR_UNITS, key_crs::degrees(self).map(radians))
         } else {
-            (key_crs::ANGULAR_UNITS, 1.0, key_crs::degrees(self))
+            (key_crs::LINEAR_UNITS, key_crs::metres(self))
         };
         let code = self.short(key)?;
         let found = found.transpose()?;

@@ -55,7 +55,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("Goode", "interrupted: proj4rs has no such projection"),
     ("told of an ellipsoid", "PROJ projects the spherical method on the ellipsoid"),
     ("scale factor is -", "ESRI's way of turning the axes"),
-    ("in a unit of", "coordinates in grads"),
     ("with the unit", "coordinates in grads"),
     ("prime meridian", "in grads or in degrees, WKT1 does not say"),
     ("the axes of", "they point south and west, where the method's do not"),
@@ -83,8 +82,8 @@ fn crs_of(text: &Json) -> Result<Crs> {
 
 /// How far from PROJ, in metres, or why it cannot be told.
 fn apart(definition: &Definition, points: &Json) -> std::result::Result<f64, String> {
-    let to =
-        Proj::from_proj_string(&definition.proj).map_err(|error| format!("{error}: {}", definition.proj))?;
+    let to = Proj::from_proj_string(&definition.proj.replace(" +units=grad", ""))
+        .map_err(|error| format!("{error}: {}", definition.proj))?;
     if to.projname() == "eqc" && definition.ellipsoid().is_none_or(|(a, b)| (a - b).abs() > 1e-3) {
         return Err("eqc is a sphere's in proj4rs".to_owned());
     }
@@ -97,8 +96,9 @@ fn apart(definition: &Definition, points: &Json) -> std::result::Result<f64, Str
         let mut found = [place.0, place.1];
         let unit = if to.is_latlong() { 111_320.0 } else { to.to_meter() };
         if to.is_latlong() {
-            found = found.map(f64::to_degrees);
-            found[0] -= ((found[0] - x) / 360.0).round() * 360.0;
+            let turn = std::f64::consts::TAU / definition.unit();
+            found = found.map(|radians| radians / definition.unit());
+            found[0] -= ((found[0] - x) / turn).round() * turn;
         }
         worst = worst.max((found[0] - x).abs().max((found[1] - y).abs()) * unit);
     }
