@@ -245,9 +245,10 @@ impl Crs {
 
     /// The error for a CRS without a definition.
     pub(super) fn unlisted(&self) -> Error {
-        if self.code.is_some() {
+        if let Some((authority, code)) = self.code {
+            let why = epsg::refusal(authority, code).map(|why| format!(": {why}")).unwrap_or_default();
             return Error::unsupported(format!(
-                "{self} is not among the CRSs that cogclip can project exactly; {WAY_OUT}"
+                "{self} is not among the CRSs that cogclip can project exactly{why}; {WAY_OUT}"
             ));
         }
         let problem = self.problem.as_deref().unwrap_or("it has no definition");

@@ -63,14 +63,21 @@ pub(super) fn definition(authority: Authority, code: u32) -> Option<Definition> 
     }
     if let Some(&(a, b, pm)) = geographic().0.get(&code) {
         let pm = if pm == 0.0 { String::new() } else { format!(" +pm={pm}") };
+        let is_in_grads = matches!(code, 4807 | 4810 | 4811 | 4816 | 4819 | 4821 | 4901 | 4902);
+        let unit = if is_in_grads { " +units=grad" } else { "" };
         return Some(Definition {
-            proj: format!("+proj=longlat +a={a} +b={b}{pm}"),
+            proj: format!("+proj=longlat +a={a} +b={b}{pm}{unit}"),
             datum: Datum::Epsg(code),
         });
     }
     let entry = super::epsg::find(code)?;
     let crs = super::proj_string::crs(entry.proj).ok()?;
     Some(Definition { proj: crs.definition()?.proj.clone(), datum: Datum::Epsg(entry.base) })
+}
+
+/// Why a code that PROJ knows is refused.
+pub(super) fn refusal(_: Authority, _: u32) -> Option<&'static str> {
+    None
 }
 
 /// The geographic CRS that a name of a datum or of itself stands for.

@@ -310,7 +310,7 @@ mod tests {
         check(&[], None, false);
         check(&[[1025, 0, 1, 1]], None, false);
         check(&[[1024, 0, 1, 2], [2048, 0, 1, 4326], [2054, 0, 1, 9102]], Some("EPSG:4326"), true);
-        check(&[[1024, 0, 1, 1], [3072, 0, 1, 27700]], Some("EPSG:27700"), false);
+        check(&[[1024, 0, 1, 1], [3072, 0, 1, 60000]], Some("EPSG:60000"), false);
         check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 8, 0]], Some("My grid"), false);
         // Not even a citation that looks like a code is guessed at.
         check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 11, 8]], Some("EPSG:32633"), false);

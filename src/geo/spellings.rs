@@ -35,6 +35,9 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("EPSG:5890 WKT1_ESRI", "D_Hughes_1980 is the name of two geographic CRSs on one ellipsoid"),
 ];
 
+/// The same, of codes: they are right or unlisted.
+const OF_CODES: &[(&str, &str)] = &[("EPSG:9311 GeoKeys", "GDAL loses that the method is spherical")];
+
 /// Words of the refusals that are right, and why.
 const REFUSED: &[(&str, &str)] = &[
     ("is not among the CRSs", "a code that the table lacks"),
@@ -55,7 +58,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("Goode", "interrupted: proj4rs has no such projection"),
     ("told of an ellipsoid", "PROJ projects the spherical method on the ellipsoid"),
     ("scale factor is -", "ESRI's way of turning the axes"),
-    ("with the unit", "coordinates in grads"),
     ("prime meridian", "in grads or in degrees, WKT1 does not say"),
     ("the axes of", "they point south and west, where the method's do not"),
     ("+R_A", "PROJ takes it otherwise in a string than in the WKT that it wrote it from"),
@@ -166,6 +168,7 @@ fn every_spelling_is_understood_as_proj_understands_it() {
         }
     }
     let mut unused: Vec<&str> = OTHERWISE.iter().map(|(label, _)| *label).collect();
+    wrong.retain(|line: &String| !OF_CODES.iter().any(|(label, _)| line.starts_with(label)));
     wrong.retain(|line: &String| match OTHERWISE.iter().find(|(label, _)| line.starts_with(label)) {
         Some((label, _)) => {
             unused.retain(|other| other != label);
