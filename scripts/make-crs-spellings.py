@@ -19,6 +19,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy
 import pyproj
 import pyproj.database
 import rasterio
@@ -155,7 +156,7 @@ def read_keys(wkt):
         crs = rasterio.crs.CRS.from_wkt(wkt)
         profile = dict(driver="GTiff", width=1, height=1, count=1, dtype="uint8", crs=crs)
         with file.open(transform=rasterio.transform.from_origin(0, 0, 1, 1), **profile) as out:
-            out.write(b"\0" and __import__("numpy").zeros((1, 1, 1), "uint8"))
+            out.write(numpy.zeros((1, 1, 1), "uint8"))
         with file.open() as raster:
             back = raster.crs.to_wkt(version="WKT2_2019") if raster.crs else None
         file.seek(0)
@@ -191,22 +192,29 @@ def spellings(crs, at):
         yield "PROJ", text, points(pyproj.CRS.from_user_input(text), at)
     except pyproj.exceptions.CRSError:
         pass
-    if crs.to_authority(min_confidence=100):
+    # The table has no geographic CRSs in other units.
+    in_degrees = not crs.is_geographic or crs.axis_info[0].unit_name.startswith("degree")
+    if crs.to_authority(min_confidence=100) and in_degrees:
         authority, code = crs.to_authority(min_confidence=100)
         yield "URN", f"urn:ogc:def:crs:{authority}::{code}", points(crs, at)
+    if crs.is_deprecated:
+        return  # GDAL reads its successor, which may be another CRS, from its GeoKeys
     for name, wkt in ("GeoKeys", crs.to_wkt("WKT2_2019")), ("GeoKeys without IDs", bare):
         try:
             keys, back = read_keys(wkt)
         except Exception as error:  # GDAL has many ways to say no
             print(name, crs.name, error, file=sys.stderr)
             continue
-        if back is not None and back.type_name not in ("Engineering CRS",):
+        # Without GTModelTypeGeoKey GDAL had no keys for it.
+        if back is not None and 1024 in keys[0][4::4]:
             yield name, keys, points(back, at)
 
 
 def datum(crs):
     crs = crs.source_crs if crs.type_name == "Bound CRS" else crs
     base = crs.geodetic_crs
+    if len(base.axis_info) != 2:
+        return None
     # A deprecated geographic CRS has the name of its successor.
     found = base.to_json_dict().get("id", {})
     return found["code"] if found.get("authority") == "EPSG" and not base.is_deprecated else None

@@ -1,5 +1,7 @@
 //! PROJ strings in one form, so that two of them can be compared.
 
+#![expect(clippy::float_cmp, reason = "defaults are written as they are")]
+
 use std::collections::BTreeMap;
 
 use proj4rs::Proj;
@@ -15,8 +17,8 @@ pub(super) struct Canonical {
     words: BTreeMap<String, String>,
     /// Semi-axes in metres.
     axes: Option<(f64, f64)>,
-    /// Metres in the unit.
-    metres: f64,
+    /// Metres in the unit of a plane, radians in that of longitudes and latitudes.
+    unit: f64,
 }
 
 /// Parameters that say nothing of the projection.
@@ -36,7 +38,7 @@ impl Canonical {
             numbers: BTreeMap::new(),
             words: BTreeMap::new(),
             axes: axes(&tokens),
-            metres: metres(&tokens),
+            unit: 1.0,
         };
         for (name, value) in &tokens {
             if SILENT.contains(name) || *name == "proj" {
@@ -49,6 +51,7 @@ impl Canonical {
             };
         }
         this.settle();
+        this.unit = if this.is_geographic() { radians(&tokens) } else { metres(&tokens) };
         this
     }
 
@@ -57,7 +60,7 @@ impl Canonical {
             "utm" => {
                 let zone = self.numbers.remove("zone").unwrap_or(0.0);
                 let is_south = self.words.remove("south").is_some();
-                self.method = "tmerc".to_owned();
+                "tmerc".clone_into(&mut self.method);
                 let utm = [
                     ("lon_0", zone * 6.0 - 183.0),
                     ("k_0", 0.9996),
@@ -149,7 +152,7 @@ impl Canonical {
             (Some((a, b)), Some((c, d))) => (a - c).abs() < 1e-5 && (b - d).abs() < 1e-5,
             (_, _) => false,
         };
-        let is_unit_same = self.is_geographic() || (self.metres / other.metres - 1.0).abs() < 1e-12;
+        let is_unit_same = (self.unit / other.unit - 1.0).abs() < 1e-12;
         self.method == other.method
             && self.words == other.words
             && are_axes_same
@@ -174,9 +177,9 @@ impl Canonical {
         self.method == "longlat"
     }
 
-    /// Metres in the unit of the plane.
-    pub(super) fn metres(&self) -> f64 {
-        self.metres
+    /// Metres in the unit of the plane, or radians in that of longitudes and latitudes.
+    pub(super) fn unit(&self) -> f64 {
+        self.unit
     }
 
     /// Longitude of the prime meridian in degrees.
@@ -218,6 +221,17 @@ fn metres(tokens: &BTreeMap<&str, &str>) -> f64 {
     };
     // A unit that is not known is equal to nothing, not even to itself.
     proj(&format!("+proj=merc +a=6378137 {unit}")).map_or(f64::NAN, |proj| proj.to_meter())
+}
+
+/// As [`super::Definition`] has the units of longitudes and latitudes.
+fn radians(tokens: &BTreeMap<&str, &str>) -> f64 {
+    match (tokens.get("units").copied(), tokens.get("to_meter")) {
+        (None | Some("degrees"), None) => 1.0_f64.to_radians(),
+        (Some("grad"), None) => 0.9_f64.to_radians(),
+        (Some("rad"), None) => 1.0,
+        (None, Some(radians)) => radians.parse().unwrap_or(f64::NAN),
+        (_, _) => f64::NAN,
+    }
 }
 
 fn proj(text: &str) -> Option<Proj> {
@@ -270,6 +284,12 @@ mod tests {
         );
         check("+proj=longlat +ellps=nothing", "+proj=longlat +ellps=nothing", false);
         check("+proj=tmerc +ellps=WGS84 +units=nothing", "+proj=tmerc +ellps=WGS84 +units=nothing", false);
+        check("+proj=longlat +ellps=WGS84 +units=grad", "+proj=longlat +ellps=WGS84", false);
+        check(
+            "+proj=longlat +ellps=WGS84 +units=grad",
+            "+proj=longlat +ellps=WGS84 +to_meter=0.015707963267948967",
+            true,
+        );
         check("+proj=tmerc +ellps=WGS84 +axis=wsu", "+proj=tmerc +ellps=WGS84", false);
     }
 }

@@ -118,9 +118,8 @@ impl Crs {
             (_, "OGC" | "CRS", "CRS27" | "27") => Ok(Self::of_ogc("OGC:CRS27", 4267)),
             (Some(authority), _, code) => match code.parse() {
                 Ok(code) => Ok(Self::coded(authority, code)),
-                Err(cause) => {
-                    Err(Error::usage(format!("`{text}` has no number after {authority}")).caused_by(cause))
-                }
+                Err(cause) => Err(Error::usage(format!("`{text}` has no number after {}", authority.name()))
+                    .caused_by(cause)),
             },
             (None, "", code) if !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit()) => Err(
                 Error::usage(format!("`{code}` is only a number; write `EPSG:{code}` if it is an EPSG code")),
@@ -150,7 +149,7 @@ impl Crs {
     /// The CRS of a code, in the table or not; projecting one that is not is the error.
     pub(super) fn coded(authority: Authority, code: u32) -> Self {
         Self {
-            name: format!("{authority}:{code}"),
+            name: format!("{}:{code}", authority.name()),
             code: Some((authority, code)),
             definition: epsg::definition(authority, code).map(Arc::new),
             text: None,
@@ -236,15 +235,15 @@ impl Crs {
 
     /// The error for a CRS without a definition.
     pub(super) fn unlisted(&self) -> Error {
-        match self.code {
-            Some(_) => Error::unsupported(format!(
-                "{self} is not among the CRSs that cogclip can project exactly; {WAY_OUT}"
-            )),
-            None => {
-                let problem = self.problem.as_deref().unwrap_or("it has no definition");
-                Error::unsupported(format!("cogclip cannot project the CRS \"{self}\": {problem}; {WAY_OUT}"))
-            }
+        if let Some((authority, code)) = self.code {
+            let why = epsg::refusal(authority, code).map(|why| format!(": {why}")).unwrap_or_default();
+            return Error::unsupported(format!(
+                "{self} is not among the CRSs that cogclip can project exactly{why}; {WAY_OUT}"
+            ));
         }
+        let problem = self.problem.as_deref().unwrap_or("it has no definition");
+        let problem = problem.strip_suffix(WAY_OUT).map_or(problem, |text| text.trim_end_matches("; "));
+        Error::unsupported(format!("cogclip cannot project the CRS \"{self}\": {problem}; {WAY_OUT}"))
     }
 }
 

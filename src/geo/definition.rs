@@ -6,7 +6,9 @@ use super::canonical::Canonical;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition {
     /// The projection as a PROJ string without a datum: `+proj=`, its parameters, the ellipsoid as `+a +rf`, `+a +b`, `+R`
-    /// or `+ellps`, `+pm`, `+axis`, and the unit as `+units` or `+to_meter`. Coordinates are in GIS axis order.
+    /// or `+ellps`, `+pm`, `+axis`, and the unit as `+units` or `+to_meter`. Coordinates are in GIS axis order. Those of
+    /// `+proj=longlat` are in degrees, unless `+units=grad` or `+units=rad` says otherwise, or `+to_meter`, which is the unit
+    /// in radians there.
     pub proj: String,
     /// The datum.
     pub datum: Datum,
@@ -33,7 +35,7 @@ impl Datum {
     pub fn is_same(&self, other: &Self) -> bool {
         match (*self, *other) {
             (Self::Epsg(a) | Self::EpsgToWgs84(a, _), Self::Epsg(b) | Self::EpsgToWgs84(b, _)) => a == b,
-            (Self::ToWgs84(a), Self::ToWgs84(b)) => a == b,
+            (Self::ToWgs84(a), Self::ToWgs84(b)) => a.map(f64::to_bits) == b.map(f64::to_bits),
             (_, _) => false,
         }
     }
@@ -44,10 +46,22 @@ impl Definition {
     /// projection, however it is written. `false` when a datum is unknown.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.datum.is_same(&other.datum) && Canonical::of(&self.proj).is_same(&Canonical::of(&other.proj))
+        self.datum.is_same(&other.datum) && self.has_projection_of(other)
     }
 
-    /// Whether its coordinates are longitude and latitude, in whatever unit.
+    /// Metres in the units of x and y at a latitude in degrees: of a plane, both as its unit is; of longitudes and
+    /// latitudes, by 111,320 m a degree. At the poles a longitude has no length.
+    #[must_use]
+    pub fn metres_per_unit(&self, latitude: f64) -> [f64; 2] {
+        let unit = self.unit();
+        if self.is_geographic() {
+            let metres = 111_320.0 * unit.to_degrees();
+            return [metres * latitude.to_radians().cos().max(0.0), metres];
+        }
+        [unit, unit]
+    }
+
+    /// Whether its coordinates are longitudes and latitudes.
     #[must_use]
     pub fn is_geographic(&self) -> bool {
         Canonical::of(&self.proj).is_geographic()
@@ -56,40 +70,15 @@ impl Definition {
     /// Whether its coordinates are longitude and latitude in degrees.
     #[must_use]
     pub fn is_in_degrees(&self) -> bool {
-        self.is_geographic() && (self.angular_unit().to_degrees() - 1.0).abs() < 1e-12
+        self.is_geographic() && (self.unit().to_degrees() - 1.0).abs() < 1e-12
     }
 
-    /// Metres in the unit of the plane; `None` for longitude and latitude.
-    #[must_use]
-    pub fn metres(&self) -> Option<f64> {
-        let canonical = Canonical::of(&self.proj);
-        (!canonical.is_geographic()).then_some(canonical.metres())
+    /// Metres in the unit of the plane, or radians in that of longitudes and latitudes. Not a number when it is not known.
+    pub(super) fn unit(&self) -> f64 {
+        Canonical::of(&self.proj).unit()
     }
 
-    /// Metres in the units of x and y at a latitude in degrees: of a plane, both as its unit is; of longitudes and
-    /// latitudes, by 111,320 m a degree. At the poles a longitude has no length.
-    #[must_use]
-    pub fn metres_per_unit(&self, latitude: f64) -> [f64; 2] {
-        let canonical = Canonical::of(&self.proj);
-        if canonical.is_geographic() {
-            let metres = 111_320.0_f64 * self.angular_unit().to_degrees();
-            return [metres * latitude.to_radians().cos().max(0.0), metres];
-        }
-        [canonical.metres(); 2]
-    }
-
-    /// Radians in the unit of longitudes and latitudes.
-    fn angular_unit(&self) -> f64 {
-        let value = |name| self.tokens().find_map(|token| token.strip_prefix(name));
-        match (value("units="), value("to_meter=").and_then(|text| text.parse().ok())) {
-            (_, Some(radians)) => radians,
-            (Some("grad"), None) => 0.9_f64.to_radians(),
-            (Some("rad"), None) => 1.0,
-            _ => 1.0_f64.to_radians(),
-        }
-    }
-
-    /// Whether both are projected in the same way; their datums may differ.
+    /// Whether both are the same projection, however it is written; their datums may differ.
     pub(super) fn has_projection_of(&self, other: &Self) -> bool {
         Canonical::of(&self.proj).is_same(&Canonical::of(&other.proj))
     }
@@ -117,6 +106,6 @@ impl Definition {
             (Datum::Epsg(a), Datum::Epsg(b)) => a == b || super::datum::agree(a, b),
             (a, b) => a.is_same(&b),
         };
-        datums && Canonical::of(&self.proj).is_same(&Canonical::of(&listed.proj))
+        datums && self.has_projection_of(listed)
     }
 }

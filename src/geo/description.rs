@@ -1,6 +1,8 @@
 //! What a text says of a CRS, whatever its format, and the [`Definition`] that this amounts to. Nothing is made up: what
 //! is not known by name is an error that names it.
 
+#![expect(clippy::float_cmp, reason = "what a text writes as 0 or 1 is 0 or 1")]
+
 use super::crs::{Authority, Crs, WAY_OUT};
 use super::definition::{Datum, Definition};
 use super::epsg;
@@ -47,6 +49,8 @@ pub(super) struct Geodetic {
     /// The datum's code.
     pub(super) datum_id: Option<Id>,
     pub(super) ellipsoid: Ellipsoid,
+    /// The datum, when it does not take looking up.
+    pub(super) certain: Option<Datum>,
     /// Longitude of the prime meridian from Greenwich in degrees.
     pub(super) meridian: f64,
     /// Degrees in the unit of its coordinates.
@@ -140,12 +144,19 @@ fn definition(name: &str, geodetic: &Geodetic, plane: Plane) -> Result<Definitio
             proj: proj_string::projection_of_extension(&extension, geodetic.ellipsoid)?,
             datum,
         }),
-        Plane::Geographic if (geodetic.degrees - 1.0).abs() > 1e-12 => Err(Error::unsupported(format!(
-            "its coordinates are in a unit of {} degrees; only degrees are understood; {WAY_OUT}",
-            geodetic.degrees
-        ))),
         Plane::Geographic => {
-            Ok(Definition { proj: format!("+proj=longlat {}", geodetic.text(geodetic.ellipsoid)?), datum })
+            let unit = match geodetic.degrees {
+                1.0 => String::new(),
+                0.9 => " +units=grad".to_owned(),
+                degrees if degrees.is_finite() && degrees > 0.0 => {
+                    format!(" +to_meter={}", degrees.to_radians())
+                }
+                degrees => return Err(Error::format(format!("its unit is {degrees} degrees"))),
+            };
+            Ok(Definition {
+                proj: format!("+proj=longlat {}{unit}", geodetic.text(geodetic.ellipsoid)?),
+                datum,
+            })
         }
         Plane::Projected(projection) => {
             let (terms, ellipsoid) = projection.terms(geodetic.ellipsoid)?;
@@ -177,7 +188,7 @@ impl Geodetic {
             return Err(Error::format(format!("its prime meridian lies at {} degrees", self.meridian)));
         }
         if self.meridian != 0.0 {
-            text.push_str(&format!(" +pm={}", self.meridian));
+            text.extend([" +pm=", &self.meridian.to_string()]);
         }
         Ok(text)
     }
@@ -188,24 +199,28 @@ impl Geodetic {
     /// transformation at all within one.
     fn datum(&self) -> Datum {
         let b = self.ellipsoid.b();
-        let agrees = |code: u32| {
+        let agrees = |code: u32, with_meridian: bool| {
             epsg::definition(Authority::Epsg, code).and_then(|found| {
                 let (a0, b0) = found.ellipsoid()?;
                 let is_same = (self.ellipsoid.a - a0).abs() < 0.01 && (b - b0).abs() < 0.01;
-                (is_same && found.is_geographic()).then_some(found.datum)
+                let has_meridian = !with_meridian || (found.meridian() - self.meridian).abs() < 1e-6;
+                (is_same && has_meridian && found.is_geographic()).then_some(found.datum)
             })
         };
-        let by_code =
-            self.id.filter(|id| id.authority == Authority::Epsg).and_then(|id| agrees(id.code)).or_else(
-                || {
-                    // EPSG numbers the datums of the geographic CRSs 4xxx as 6xxx.
-                    let id = self.datum_id.filter(|id| id.authority == Authority::Epsg)?;
-                    (6001..7000).contains(&id.code).then(|| agrees(id.code - 2000))?
-                },
-            );
-        let known = by_code.or_else(|| {
-            let names = [&self.datum, &self.name];
-            names.iter().find_map(|name| agrees(epsg::datum_by_name(name)?))
+        let by_code = self
+            .id
+            .filter(|id| id.authority == Authority::Epsg)
+            .and_then(|id| agrees(id.code, false))
+            .or_else(|| {
+                // EPSG numbers the datums of the geographic CRSs 4xxx as 6xxx.
+                let id = self.datum_id.filter(|id| id.authority == Authority::Epsg)?;
+                (6001..7000).contains(&id.code).then(|| agrees(id.code - 2000, false))?
+            });
+        // ESRI has one name for a datum with two prime meridians, and the geographic CRS tells which.
+        let known = self.certain.or(by_code).or_else(|| {
+            let codes = [&self.datum, &self.name].map(|name| epsg::datum_by_name(name));
+            let by_name = |with_meridian| codes.iter().find_map(|code| agrees((*code)?, with_meridian));
+            by_name(true).or_else(|| by_name(false))
         });
         match (known, self.shift) {
             (_, Shift::Null) => Datum::Epsg(4326),
@@ -259,7 +274,6 @@ impl Projection {
         let mut proj = self.method.proj;
         let mut on = ellipsoid;
         match self.method.twist {
-            Twist::None => {}
             Twist::LambertConic => lambert(&mut found)?,
             Twist::Mercator => mercator(&mut found)?,
             Twist::Pole => {
@@ -293,7 +307,7 @@ impl Projection {
                     self.name
                 )));
             }
-            Twist::OnlySphere => {}
+            Twist::None | Twist::OnlySphere => {}
         }
         if let Some(k) = get(&found, "k_0")
             && k <= 0.0
@@ -306,7 +320,7 @@ impl Projection {
                 return Err(Error::format(format!("its parameter {key} is {value}")));
             }
             if !key.starts_with('!') {
-                text.push_str(&format!(" +{key}={value}"));
+                text.extend([" +", key, "=", &value.to_string()]);
             }
         }
         Ok((text, on))
@@ -485,13 +499,18 @@ pub(super) fn unit_text(metres: f64) -> Result<String> {
     }
     Ok(if metres == 1.0 {
         "+units=m".to_owned()
-    } else if (metres - 0.3048).abs() < 1e-12 {
+    } else if metres == 0.3048 {
         "+units=ft".to_owned()
-    } else if (metres - US_FOOT).abs() < 1e-10 {
+    } else if metres == US_FOOT {
         "+units=us-ft".to_owned()
     } else {
         format!("+to_meter={metres}")
     })
+}
+
+/// Metres in a unit of length: texts round the survey foot.
+pub(super) fn metres_in(metres: f64) -> f64 {
+    if (metres - US_FOOT).abs() < 1e-10 { US_FOOT } else { metres }
 }
 
 /// Degrees in an angular unit of so many radians: texts round what a degree or a grad is.
@@ -511,8 +530,8 @@ pub(super) fn meridian(name: &str, number: f64, degrees: f64) -> Result<f64> {
     if number == 0.0 || scaled == number {
         return Ok(number);
     }
-    // Longitude of Paris, EPSG:8903: the only one in grads that is in use.
-    let paris = 2.337_229_166_666_667;
+    // Longitude of Paris, EPSG:8903, 2.5969213 grads: the only one in grads that is in use.
+    let paris = 2.337_229_17;
     if folded(name) == "paris" {
         for value in [number, scaled] {
             if (value - paris).abs() < 1e-7 {

@@ -5,7 +5,9 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::crs::{Authority, Crs, WAY_OUT};
-use super::description::{Description, Ellipsoid, Geodetic, Id, Plane, Projection, Value, degrees_in};
+use super::description::{
+    self, Description, Ellipsoid, Geodetic, Id, Plane, Projection, Value, degrees_in, metres_in,
+};
 use super::epsg;
 use super::helmert::{self, Shift};
 use super::keys::{GeoKeys, KeyValue, USER_DEFINED};
@@ -105,13 +107,13 @@ pub(super) fn metres(keys: &GeoKeys) -> Result<Option<f64>> {
     match keys.short(LINEAR_UNITS) {
         None | Some(0) => Ok(None),
         Some(USER_DEFINED) => match double(keys, LINEAR_UNIT_SIZE) {
-            Some(metres) if metres > 0.0 => Ok(Some(metres)),
+            Some(metres) if metres > 0.0 => Ok(Some(metres_in(metres))),
             _ => Err(Error::format(
                 "GeoKey 3076 is user-defined, and 3077 does not say what the unit of lengths is",
             )),
         },
         Some(code) => match epsg::unit(u32::from(code)) {
-            Some(epsg::Measure::Length(metres)) => Ok(Some(metres)),
+            Some(epsg::Measure::Length(metres)) => Ok(Some(metres_in(metres))),
             _ => Err(Error::unsupported(format!(
                 "the unit of lengths EPSG:{code} (GeoKey 3076) is not understood; {WAY_OUT}"
             ))),
@@ -147,9 +149,10 @@ fn geodetic(keys: &GeoKeys) -> Result<Geodetic> {
                     "the geographic CRS EPSG:{code} (GeoKey 2048) is not in the table; {WAY_OUT}"
                 ))
             })?;
-        if let Some(own) = own
-            && ((own.a - a).abs() > 0.01 || (own.b() - b).abs() > 0.01)
-        {
+        // Rasters on WGS 84 whose plane is computed on the ellipsoid of 1976 are in use. GDAL computes on the keys' ellipsoid
+        // and takes longitude and latitude for the code's.
+        let own = own.unwrap_or(Ellipsoid::of_axes(a, b));
+        if (own.a - a).abs() > 50.0 || (own.b() - b).abs() > 50.0 {
             return Err(Error::unsupported(format!(
                 "the ellipsoid of GeoKeys 2056 to 2059 is not that of EPSG:{code}"
             )));
@@ -159,7 +162,8 @@ fn geodetic(keys: &GeoKeys) -> Result<Geodetic> {
             id: Some(Id { authority: Authority::Epsg, code: u32::from(code) }),
             datum: String::new(),
             datum_id: None,
-            ellipsoid: Ellipsoid::of_axes(a, b),
+            ellipsoid: own,
+            certain: Some(found.datum),
             meridian: found.meridian(),
             degrees: degrees.unwrap_or(1.0),
             shift: to_wgs84,
@@ -183,7 +187,10 @@ fn geodetic(keys: &GeoKeys) -> Result<Geodetic> {
                 ))
             })?
         }
-        _ => double(keys, PRIME_MERIDIAN_LONGITUDE).unwrap_or(0.0) * degrees,
+        _ => {
+            let name = part("Primem").unwrap_or_default();
+            description::meridian(&name, double(keys, PRIME_MERIDIAN_LONGITUDE).unwrap_or(0.0), degrees)?
+        }
     };
     Ok(Geodetic {
         name: part("GCS Name").unwrap_or_else(|| citation.split('|').next().unwrap_or_default().to_owned()),
@@ -195,6 +202,7 @@ fn geodetic(keys: &GeoKeys) -> Result<Geodetic> {
                 "the GeoKeys of a user-defined CRS do not say its ellipsoid; {WAY_OUT}"
             ))
         })?,
+        certain: None,
         meridian,
         degrees,
         shift: to_wgs84,
@@ -211,6 +219,8 @@ fn ellipsoid(keys: &GeoKeys) -> Result<Option<Ellipsoid>> {
     let by_axes = match axes {
         (Some(a), _, Some(rf)) => Some(Ellipsoid { a, rf }),
         (Some(a), Some(b), None) => Some(Ellipsoid::of_axes(a, b)),
+        // GDAL leaves out the flattening of a sphere.
+        (Some(a), None, None) => Some(Ellipsoid { a, rf: 0.0 }),
         (_, _, _) => None,
     };
     match (by_code, by_axes) {
@@ -261,14 +271,15 @@ fn projection(keys: &GeoKeys, degrees: f64) -> Result<Projection> {
     })?;
     for (name, candidates) in PARAMETERS {
         let Some(number) = candidates.iter().find_map(|key| double(keys, *key)) else { continue };
-        if *name == "azimuth" && degrees_of_azimuth(keys, degrees)? != 1.0 {
+        if *name == "azimuth" && (degrees_of_azimuth(keys, degrees)? - 1.0).abs() > 1e-12 {
             return Err(Error::unsupported(format!(
                 "the unit of azimuths (GeoKey 2060) is not degrees; {WAY_OUT}"
             )));
         }
         // Some writers fill in keys that the method has no use for, with what changes nothing.
         let is_known = found.terms.iter().any(|term| term.parameter.is_called(name));
-        let is_idle = number == if *name == "scale_factor" { 1.0 } else { 0.0 };
+        let idle: f64 = if *name == "scale_factor" { 1.0 } else { 0.0 };
+        let is_idle = (number - idle).abs() < f64::MIN_POSITIVE;
         if is_known || !is_idle {
             values.push(value(name, number));
         }
@@ -293,5 +304,154 @@ fn degrees_of_azimuth(keys: &GeoKeys, degrees: f64) -> Result<f64> {
                 "the unit of azimuths EPSG:{code} (GeoKey 2060) is not understood"
             ))),
         },
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "the numbers are the test's own")]
+mod tests {
+    use super::*;
+    use crate::geo::Datum;
+
+    /// Keys that hold shorts, doubles and text, in the manner of GDAL.
+    fn keys(shorts: &[(u16, u16)], doubles: &[(u16, &[f64])], texts: &[(u16, &str)]) -> GeoKeys {
+        let (mut directory, mut numbers, mut ascii) = (vec![1, 1, 0, 0], Vec::new(), Vec::new());
+        for (id, value) in shorts {
+            directory.extend([*id, 0, 1, *value]);
+        }
+        for (id, values) in doubles {
+            directory.extend(
+                [usize::from(*id), 34736, values.len(), numbers.len()]
+                    .map(|v: usize| u16::try_from(v).unwrap()),
+            );
+            numbers.extend_from_slice(values);
+        }
+        for (id, text) in texts {
+            directory.extend(
+                [usize::from(*id), 34737, text.len() + 1, ascii.len()]
+                    .map(|v: usize| u16::try_from(v).unwrap()),
+            );
+            ascii.extend_from_slice(text.as_bytes());
+            ascii.push(b'|');
+        }
+        directory[3] = u16::try_from(directory.len() / 4 - 1).unwrap();
+        GeoKeys::parse(directory, numbers, ascii).unwrap()
+    }
+
+    const TM: &[(u16, u16)] =
+        &[(1024, 1), (2048, 4267), (2054, 9102), (3072, 32767), (3074, 32767), (3075, 1)];
+
+    #[track_caller]
+    fn check(keys: &GeoKeys, proj: &str, datum: Datum) {
+        let crs = keys.crs().unwrap().unwrap();
+        let found = crs.definition().unwrap_or_else(|| panic!("{}", crs.unlisted()));
+        let expected = crate::geo::Definition { proj: proj.to_owned(), datum };
+        let is_same = super::super::canonical::Canonical::of(&found.proj)
+            .is_same(&super::super::canonical::Canonical::of(&expected.proj));
+        assert!(is_same && found.datum == datum, "{found:?} is not {expected:?}");
+    }
+
+    /// Parameters by hand after OGC 19-008r4 §7.5: lengths in the unit of the plane, angles in that of the CRS.
+    #[test]
+    fn units_apply_to_parameters() {
+        let doubles: &[(u16, &[f64])] =
+            &[(3080, &[-93.5]), (3081, &[45.0]), (3082, &[2_000_000.0]), (3092, &[0.9999])];
+        let feet = keys(&[TM, &[(3076, 9003)]].concat(), doubles, &[]);
+        let proj =
+            "+proj=tmerc +lat_0=45 +lon_0=-93.5 +k=0.9999 +x_0=609601.2192024384 +ellps=clrk66 +units=us-ft";
+        check(&feet, proj, Datum::Epsg(4267));
+        let own =
+            keys(&[TM, &[(3076, 32767)]].concat(), &[doubles, &[(3077, &[1200.0 / 3937.0])]].concat(), &[]);
+        check(&own, proj, Datum::Epsg(4267));
+        let grads: Vec<_> = TM.iter().map(|&(id, v)| if id == 2054 { (id, 9105) } else { (id, v) }).collect();
+        let doubles: &[(u16, &[f64])] = &[(3080, &[-100.0]), (3081, &[50.0]), (3083, &[1000.0])];
+        let proj = "+proj=tmerc +lat_0=45 +lon_0=-90 +y_0=1000 +ellps=clrk66";
+        check(&keys(&grads, doubles, &[]), proj, Datum::Epsg(4267));
+        let utm = keys(&[(1024, 1), (2048, 4267), (3072, 32767), (3074, 16117), (3076, 9001)], &[], &[]);
+        check(&utm, "+proj=utm +zone=17 +south +ellps=clrk66", Datum::Epsg(4267));
+        // 2062 is what GDAL writes of +towgs84.
+        let shift: &[f64] = &[-8.0, 160.0, 176.0];
+        let shifted = keys(&[TM, &[(3076, 9001)]].concat(), &[(2062, shift)], &[]);
+        let expected = Datum::EpsgToWgs84(4267, [-8.0, 160.0, 176.0, 0.0, 0.0, 0.0, 0.0]);
+        check(&shifted, "+proj=tmerc +ellps=clrk66", expected);
+    }
+
+    #[test]
+    fn a_datum_is_known_by_code_by_name_or_not() {
+        let user = |datum: u16| [(1024, 2), (2048, 32767), (2050, datum), (2054, 9102)];
+        let axes: &[(u16, &[f64])] = &[(2057, &[6_378_206.4]), (2058, &[6_356_583.8])];
+        check(&keys(&user(6267), axes, &[]), "+proj=longlat +ellps=clrk66", Datum::Epsg(4267));
+        check(&keys(&user(6267), &[], &[]), "+proj=longlat +ellps=clrk66", Datum::Epsg(4267));
+        let named = (
+            2049,
+            "GCS Name = x|Datum = North_American_Datum_1927|Ellipsoid = Clarke 1866|Primem = Greenwich|",
+        );
+        check(&keys(&user(32767), axes, &[named]), "+proj=longlat +ellps=clrk66", Datum::Epsg(4267));
+        check(&keys(&user(32767), axes, &[]), "+proj=longlat +ellps=clrk66", Datum::Unknown);
+        // A sphere is not the datum of that code.
+        let sphere: &[(u16, &[f64])] = &[(2057, &[6_371_229.0]), (2058, &[6_371_229.0])];
+        check(&keys(&user(6267), sphere, &[]), "+proj=longlat +R=6371229", Datum::Unknown);
+        check(
+            &keys(&user(32767), &[(2057, &[6_371_229.0])], &[]),
+            "+proj=longlat +R=6371229",
+            Datum::Unknown,
+        );
+        // The plane of a Landsat mosaic on WGS 84, computed on the ellipsoid of 1976.
+        let other: &[(u16, &[f64])] = &[(2057, &[6_378_140.0]), (2059, &[298.257])];
+        let shorts = [(1024, 1), (2048, 4326), (2054, 9102), (3072, 32767), (3075, 24), (3076, 9001)];
+        check(&keys(&shorts, other, &[]), "+proj=sinu +a=6378140 +rf=298.257", Datum::Epsg(4326));
+    }
+
+    #[test]
+    fn what_is_not_understood_has_only_a_name() {
+        #[track_caller]
+        fn refused(keys: &GeoKeys, word: &str) {
+            let crs = keys.crs().unwrap().unwrap();
+            assert!(crs.definition().is_none() && crs.name() == "Mine", "{crs:?}");
+            let error = crs.unlisted().to_string();
+            assert!(error.contains(word) && error.contains("--cutline-crs source"), "{error}");
+            assert!(!crs.is_same(&crs));
+        }
+        let mine: &[(u16, &str)] = &[(1026, "Mine")];
+        let with = |more: &[(u16, u16)]| [TM, more].concat();
+        let replaced = |id: u16, value: u16| -> Vec<_> {
+            TM.iter().map(|&(k, v)| if k == id { (k, value) } else { (k, v) }).collect()
+        };
+        refused(&keys(&replaced(3075, 2), &[], mine), "projection 2");
+        refused(&keys(&replaced(3075, 32767), &[], mine), "which projection");
+        refused(&keys(&replaced(3074, 10101), &[], mine), "EPSG:10101");
+        refused(&keys(&replaced(2048, 4990), &[], mine), "EPSG:4990");
+        refused(&keys(&replaced(2054, 9108), &[], mine), "EPSG:9108");
+        refused(&keys(&with(&[(3076, 9999)]), &[], mine), "EPSG:9999");
+        refused(&keys(&with(&[(3076, 32767)]), &[], mine), "3077");
+        refused(&keys(&with(&[]), &[(3078, &[45.0])], mine), "standard_parallel_1");
+        refused(&keys(&with(&[]), &[(3092, &[f64::NAN])], mine), "NaN");
+        refused(&keys(&with(&[]), &[(2057, &[6_371_000.0])], mine), "ellipsoid");
+        refused(&keys(&with(&[]), &[(2062, &[1.0, 2.0])], mine), "2062");
+        refused(&keys(&[(1024, 2), (2048, 32767)], &[], mine), "ellipsoid");
+        refused(&keys(&[(1024, 32767), (2048, 4326)], &[], mine), "GTModelTypeGeoKey");
+        // GDAL writes the longitude of Paris so, when angles are grads: it is neither grads nor degrees.
+        let paris = keys(
+            &[(1024, 1), (2048, 32767), (2054, 9105), (3072, 32767), (3075, 9)],
+            &[(2057, &[6_378_249.2]), (2059, &[293.466]), (2061, &[0.036_713]), (3081, &[52.0])],
+            &[(1026, "Mine"), (2049, "Primem = Paris|")],
+        );
+        refused(&paris, "Paris");
+    }
+
+    #[test]
+    fn esri_text_counts_before_the_keys() {
+        let wkt = "ESRI PE String = PROJCS[\"x\",GEOGCS[\"GCS_WGS_1984\",DATUM[\"D_WGS_1984\",SPHEROID[\"WGS_1984\",6378137.0,298.257223563]],PRIMEM[\"Greenwich\",0.0],UNIT[\"Degree\",0.0174532925199433]],PROJECTION[\"Mercator_Auxiliary_Sphere\"],PARAMETER[\"False_Easting\",0.0],PARAMETER[\"Auxiliary_Sphere_Type\",0.0],UNIT[\"Meter\",1.0]]";
+        for (model, id) in [(32767, 3073), (1, 3073), (1, 1026)] {
+            let shorts = [(1024, model), (2048, 4326), (3072, 32767), (3075, 7), (3076, 9001)];
+            let crs = keys(&shorts, &[], &[(id, wkt)]).crs().unwrap().unwrap();
+            assert!(crs.is_same(&Crs::parse("EPSG:3857").unwrap()), "{crs:?}");
+        }
+        let odd = wkt.replace("Mercator_Auxiliary_Sphere", "Fuller");
+        let crs = keys(&[(1024, 1), (3072, 32767)], &[], &[(3073, &odd)]).crs().unwrap().unwrap();
+        assert!(crs.definition().is_none() && crs.unlisted().to_string().contains("Fuller"));
+        // A code counts before any text.
+        let coded = keys(&[(1024, 1), (3072, 32633)], &[], &[(3073, wkt)]);
+        assert_eq!(coded.crs().unwrap().unwrap().epsg(), Some(32633));
     }
 }

@@ -134,7 +134,8 @@ impl GeoKeys {
         let projected =
             || self.coded(PROJECTED_CRS, &[PROJECTED_CITATION, CITATION, GEODETIC_CITATION], true);
         let geodetic = || self.coded(GEODETIC_CRS, &[GEODETIC_CITATION, CITATION], false);
-        Ok(match self.short(MODEL_TYPE) {
+        let is_code = |key| self.short(key).is_some_and(|code| code != 0 && code != USER_DEFINED);
+        Ok(match self.short(MODEL_TYPE).filter(|model| *model != 0) {
             Some(1) => Some(projected()),
             Some(2) => Some(geodetic()),
             Some(3) => {
@@ -142,17 +143,24 @@ impl GeoKeys {
                     "the raster's CRS is geocentric (GTModelTypeGeoKey 3): it has no plane to cut in",
                 ));
             }
-            // Without a model type only a code that stands there says anything.
-            Some(_) | None => {
-                let is_code = |key| self.short(key).is_some_and(|code| code != 0 && code != USER_DEFINED);
-                if is_code(PROJECTED_CRS) {
-                    Some(projected())
-                } else if is_code(GEODETIC_CRS) {
-                    Some(geodetic())
-                } else {
-                    None
-                }
+            // GDAL: a user-defined model with ESRI's text in a citation (web Mercator is written so). The geographic code that
+            // such files have is only the base.
+            Some(_)
+                if self.esri_text(&[PROJECTED_CITATION, CITATION]).is_some() || is_code(PROJECTED_CRS) =>
+            {
+                Some(projected())
             }
+            Some(model) => {
+                let name = self.text(CITATION).unwrap_or_else(|| "user-defined CRS".to_owned());
+                Some(Crs::named(
+                    name,
+                    &format!("GTModelTypeGeoKey (1024) is {model}: neither projected nor geographic"),
+                ))
+            }
+            // Without a model type only a code that stands there says anything.
+            None if is_code(PROJECTED_CRS) => Some(projected()),
+            None if is_code(GEODETIC_CRS) && self.get(PROJECTED_CRS).is_none() => Some(geodetic()),
+            None => None,
         })
     }
 
@@ -190,19 +198,21 @@ impl GeoKeys {
     /// The unit that the keys state, when it is not the one of the CRS.
     fn other_unit(&self, crs: &Crs) -> Option<String> {
         let definition = crs.definition()?;
-        match definition.metres() {
-            Some(expected) => {
-                let code = self.short(key_crs::LINEAR_UNITS)?;
-                let metres = key_crs::metres(self).transpose()?;
-                (!metres.is_ok_and(|metres| (metres / expected - 1.0).abs() < 1e-9))
-                    .then(|| format!("EPSG:{code}"))
-            }
-            None => {
-                let code = self.short(key_crs::ANGULAR_UNITS)?;
-                let degrees = key_crs::degrees(self).transpose()?;
-                (!degrees.is_ok_and(|degrees| degrees == 1.0)).then(|| format!("EPSG:{code}"))
-            }
-        }
+        let expected = definition.unit();
+        let (key, found) = if definition.is_geographic() {
+            let radians = |degrees: Option<f64>| degrees.map(f64::to_radians);
+            (key_crs::ANGULAR_UNITS, key_crs::degrees(self).map(radians))
+        } else {
+            (key_crs::LINEAR_UNITS, key_crs::metres(self))
+        };
+        let code = self.short(key)?;
+        let found = found.transpose()?;
+        (!found.is_ok_and(|unit| (unit / expected - 1.0).abs() < 1e-9)).then(|| format!("EPSG:{code}"))
+    }
+
+    /// What ESRI software, or GDAL in its manner, wrote into a citation as well-known text.
+    fn esri_text(&self, citations: &[u16]) -> Option<String> {
+        citations.iter().find_map(|id| self.text(*id)?.strip_prefix(PE_STRING).map(str::to_owned))
     }
 
     /// The text of a key, unless it is empty.
@@ -300,7 +310,7 @@ mod tests {
         check(&[], None, false);
         check(&[[1025, 0, 1, 1]], None, false);
         check(&[[1024, 0, 1, 2], [2048, 0, 1, 4326], [2054, 0, 1, 9102]], Some("EPSG:4326"), true);
-        check(&[[1024, 0, 1, 1], [3072, 0, 1, 27700]], Some("EPSG:27700"), false);
+        check(&[[1024, 0, 1, 1], [3072, 0, 1, 60000]], Some("EPSG:60000"), false);
         check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 8, 0]], Some("My grid"), false);
         // Not even a citation that looks like a code is guessed at.
         check(&[[1024, 0, 1, 1], [3072, 0, 1, 32767], [3073, 34737, 11, 8]], Some("EPSG:32633"), false);

@@ -27,6 +27,9 @@ const SILENT: &[&str] = &["no_defs", "type", "wktext", "vunits", "vto_meter", "g
 /// Parameters that say which ellipsoid.
 const SHAPE: &[&str] = &["ellps", "R", "a", "b", "rf", "f", "es", "e"];
 
+/// Parameters that make a sphere of an ellipsoid.
+const SPHERES: &[&str] = &["R_A", "R_V", "R_a", "R_g", "R_h", "R_lat_a", "R_lat_g", "R_C"];
+
 /// The parameters of a PROJ string, without their `+`.
 pub(super) fn tokens(text: &str) -> Vec<&str> {
     text.split_whitespace().map(|token| token.strip_prefix('+').unwrap_or(token)).collect()
@@ -68,8 +71,19 @@ pub(super) fn crs(text: &str) -> Result<Crs> {
     let mut proj: Vec<String> = parameters
         .iter()
         .filter(|(name, _)| !SILENT.contains(name) && !matches!(*name, "datum" | "towgs84" | "nadgrids"))
-        .map(|(name, value)| if value.is_empty() { format!("+{name}") } else { format!("+{name}={value}") })
+        .map(|(name, value)| match (*name, *value) {
+            // PROJ takes the name for EPSG's meridian, 2.5969213 grads; its own list has 3e-9 degrees less.
+            ("pm", "paris") => "+pm=2.33722917".to_owned(),
+            (name, "") => format!("+{name}"),
+            (name, value) => format!("+{name}={value}"),
+        })
         .collect();
+    // PROJ takes these otherwise in a CRS than in a pipeline: 22 km for +proj=mill +R_A at 50 degrees north.
+    if let Some((sphere, _)) = parameters.iter().find(|(name, _)| SPHERES.contains(name)) {
+        return Err(Error::unsupported(format!(
+            "+{sphere} of the PROJ string `{text}` is not understood; {WAY_OUT}"
+        )));
+    }
     let mut known = None;
     if let Some(name) = get("datum") {
         let (_, code, ellipsoid) =
@@ -94,7 +108,8 @@ pub(super) fn crs(text: &str) -> Result<Crs> {
         known = Some(*code);
     } else if !parameters.iter().any(|(name, _)| SHAPE.contains(name)) {
         // PROJ's own default.
-        proj.push("+ellps=GRS80".to_owned());
+        proj.push("+ellps=WGS84".to_owned());
+        known = Some(4326);
     }
     let mut shift = Shift::None;
     if let Some(numbers) = get("towgs84") {
@@ -133,7 +148,8 @@ pub(super) fn projection_of_extension(text: &str, ellipsoid: Ellipsoid) -> Resul
     let own = Canonical::of(&proj).ellipsoid();
     let (a, b) = (ellipsoid.a, ellipsoid.b());
     let is_near = |x: f64, y: f64| (x - y).abs() < 1e-2;
-    let is_web = proj.contains("+proj=merc ") && own.is_some_and(|(x, y)| x == y && is_near(x, 6_378_137.0));
+    let is_web =
+        proj.contains("+proj=merc ") && own.is_some_and(|(x, y)| is_near(x, y) && is_near(x, 6_378_137.0));
     if is_web && is_near(a, 6_378_137.0) || own.is_some_and(|(x, y)| is_near(x, a) && is_near(y, b)) {
         return Ok(proj);
     }

@@ -3,7 +3,9 @@
 use serde_json::Value as Json;
 
 use super::crs::{Crs, WAY_OUT};
-use super::description::{Description, Ellipsoid, Geodetic, Id, Plane, Projection, Unit, Value, degrees_in};
+use super::description::{
+    Description, Ellipsoid, Geodetic, Id, Plane, Projection, Unit, Value, degrees_in, metres_in,
+};
 use super::helmert::{self, Shift};
 use super::method;
 use crate::error::{Error, Result};
@@ -78,7 +80,7 @@ fn unit(json: &Json) -> Result<Unit> {
         .filter(|factor| *factor > 0.0)
         .ok_or_else(unknown)?;
     match json.get("type").and_then(Json::as_str) {
-        Some("LinearUnit") => Ok(Unit::Length(factor)),
+        Some("LinearUnit") => Ok(Unit::Length(metres_in(factor))),
         Some("AngularUnit") => Ok(Unit::Angle(degrees_in(factor))),
         Some("ScaleUnit") => Ok(Unit::Scale(factor)),
         _ => Err(unknown()),
@@ -162,6 +164,7 @@ fn geodetic(json: &Json) -> Result<Geodetic> {
         datum: name(datum).to_owned(),
         datum_id: id(datum),
         ellipsoid,
+        certain: None,
         meridian,
         degrees,
         shift: Shift::None,

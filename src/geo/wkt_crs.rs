@@ -4,7 +4,7 @@
 
 use super::crs::{Crs, WAY_OUT};
 use super::description::{
-    Description, Ellipsoid, Geodetic, Id, Plane, Projection, Unit, Value, degrees_in, meridian,
+    Description, Ellipsoid, Geodetic, Id, Plane, Projection, Unit, Value, degrees_in, meridian, metres_in,
 };
 use super::helmert::{self, Shift};
 use super::method;
@@ -88,7 +88,7 @@ fn geodetic(node: &Node) -> Result<Geodetic> {
         )));
     }
     let directions = directions(node);
-    if directions.iter().any(|direction| matches!(*direction, "WEST" | "SOUTH")) {
+    if directions.iter().any(|direction| matches!(direction.as_str(), "WEST" | "SOUTH")) {
         return Err(Error::unsupported(format!(
             "the axes of \"{}\" point {}",
             node.name(),
@@ -140,15 +140,18 @@ fn geodetic(node: &Node) -> Result<Geodetic> {
         datum: datum.name().to_owned(),
         datum_id: id(datum),
         ellipsoid,
+        certain: None,
         meridian,
         degrees,
         shift,
     })
 }
 
-/// Where the axes point, in upper case.
-fn directions(node: &Node) -> Vec<&str> {
-    node.nodes().filter(|child| child.keyword == "AXIS").filter_map(|axis| axis.word(1)).collect()
+/// Where the horizontal axes point, in upper case.
+fn directions(node: &Node) -> Vec<String> {
+    let axes = node.nodes().filter(|child| child.keyword == "AXIS");
+    let directions = axes.filter_map(|axis| Some(axis.word(1)?.to_ascii_uppercase()));
+    directions.filter(|direction| !matches!(direction.as_str(), "UP" | "DOWN")).collect()
 }
 
 fn projected(node: &Node) -> Result<Description> {
@@ -158,7 +161,7 @@ fn projected(node: &Node) -> Result<Description> {
         Description { name: node.name().to_owned(), id: id(node), geodetic, plane: Plane::Geographic };
     let axis_unit = node.node(&["AXIS"]).and_then(|axis| axis.node(&["LENGTHUNIT", "UNIT"]));
     let own_unit = node.node(&["LENGTHUNIT", "UNIT"]).or(axis_unit).ok_or_else(|| lacking(node, "a unit"))?;
-    let metres = unit(own_unit)?;
+    let metres = metres_in(unit(own_unit)?);
     if let Some(extension) = node.node(&["EXTENSION"]) {
         let text = extension.text(1).unwrap_or_default();
         if extension.text(0) != Some("PROJ4") {
@@ -197,8 +200,9 @@ fn projected(node: &Node) -> Result<Description> {
         }
     };
     let directions = directions(node);
-    let is_south_west = directions.contains(&"SOUTH") && directions.contains(&"WEST");
-    let is_usual = match directions.as_slice() {
+    let is_south_west =
+        ["SOUTH", "WEST"].iter().all(|point| directions.iter().any(|direction| direction == point));
+    let is_usual = match directions.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["EAST" | "NORTH", "EAST" | "NORTH"] | ["SOUTH", "SOUTH"] | [] | [_] => true,
         _ => is_south_west && found.proj.contains("+axis="),
     };
@@ -230,7 +234,7 @@ fn values(node: &Node) -> Result<Vec<Value>> {
             None => None,
             Some(own) => Some(match own.keyword.as_str() {
                 "ANGLEUNIT" => Unit::Angle(degrees_in(unit(own)?)),
-                "LENGTHUNIT" => Unit::Length(unit(own)?),
+                "LENGTHUNIT" => Unit::Length(metres_in(unit(own)?)),
                 "SCALEUNIT" => Unit::Scale(unit(own)?),
                 _ => {
                     return Err(Error::unsupported(format!(
