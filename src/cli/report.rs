@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::clip::split::SplitReport;
 use crate::clip::{Cog, Report};
-use crate::compose::Counts;
 use crate::fetch::Requests;
 use crate::plan::{NoDataOrigin, Plan};
 use crate::source::redact;
@@ -101,7 +100,7 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
     let (planned, worked, published) = report.times;
     let mut out = described(cog, plan);
     out["status"] = "done".into();
-    out["pixels"] = pixels(plan, counts);
+    out["pixels"] = pixels(report);
     out["cutline"] = cutline(plan);
     out["tiles"] = tiles;
     out["requests"] = stats.requests.into();
@@ -127,8 +126,8 @@ fn destination_json(destination: &str, report: &Report) -> Value {
     })
 }
 
-fn pixels(plan: &Plan, counts: Counts) -> Value {
-    let window = plan.size().pixels();
+fn pixels(report: &Report) -> Value {
+    let (window, counts) = (report.plan.size().pixels(), report.counts);
     json!({
         "window": window,
         "inside": counts.inside,
@@ -216,12 +215,12 @@ const MOST_WARNINGS: usize = 20;
 pub(super) fn split_json(cog: &Cog, report: &SplitReport, skipped: &[String]) -> Value {
     let stats = cog.stats();
     let outputs = report.outputs.iter().map(|(output, report)| {
-        let (plan, counts) = (&report.plan, report.counts);
+        let plan = &report.plan;
         let mut out = json!({
             "feature": output.name,
             "extent": clipped_extent(plan),
             "window": window(plan),
-            "pixels": pixels(plan, counts),
+            "pixels": pixels(report),
             "nodata": nodata(plan),
             "cutline": cutline(plan),
         });

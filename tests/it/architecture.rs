@@ -36,6 +36,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "pure",
     ),
     ("fetch", &["limits", "source", "grid", "tiff", "tile", "header", "plan", "observe"], "I/O"),
+    ("layer", &["limits", "geo", "source", "fetch", "vector"], "I/O"),
     ("decode", &["limits", "sample", "grid", "tiff", "packing", "tile", "codec", "predictor"], "pure"),
     ("compose", &["limits", "sample", "grid", "tile", "mask", "header", "plan"], "pure"),
     (
@@ -62,8 +63,8 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     (
         "cli",
         &[
-            "limits", "sample", "grid", "geo", "observe", "tiff", "cutline", "mask", "options", "source",
-            "sink", "header", "plan", "fetch", "validate", "clip",
+            "limits", "sample", "grid", "geo", "observe", "tiff", "vector", "cutline", "mask", "options",
+            "source", "sink", "header", "plan", "fetch", "layer", "validate", "clip",
         ],
         "terminal",
     ),
