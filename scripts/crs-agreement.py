@@ -273,6 +273,12 @@ def main():
             verdict = "refused: PROJ itself cannot take any point there and back"
         rows.append((authority, code, compared, ballpark, worst[0] * 1000, worst[1] * 1000, verdict))
     rows.sort()
+    wrong = [row for row in rows if row[6].startswith("WRONG")]
+    for row in wrong:
+        print("\t".join(map(str, row)), file=sys.stderr)
+    if args.write_refused:
+        write_refused(wrong)
+        rows = [row if row not in wrong else (*row[:6], f"refused: {why_refused(row[6])}") for row in rows]
     text = f"# Made by scripts/crs-agreement.py with PROJ {pyproj.proj_version_str}, without grids; up to {len(LATTICE)} points\n"
     text += "authority\tcode\tpoints compared\tpoints refused as ballpark\tworst forward, mm\tworst inverse, mm\tverdict\n"
     text += "".join(f"{a}\t{c}\t{n}\t{b}\t{f:.6f}\t{i:.6f}\t{v}\n" for a, c, n, b, f, i, v in rows)
@@ -283,11 +289,6 @@ def main():
     counts = collections.Counter(row[6].split(":")[0] if row[6].startswith("WRONG") else row[6] for row in rows)
     for verdict, count in counts.most_common():
         print(count, verdict)
-    wrong = [row for row in rows if row[6].startswith("WRONG")]
-    for row in wrong[:4000]:
-        print("\t".join(map(str, row)), file=sys.stderr)
-    if args.write_refused:
-        write_refused(wrong)
     sys.exit(1 if wrong else 0)
 
 

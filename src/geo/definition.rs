@@ -15,7 +15,8 @@ pub struct Definition {
 /// Which datum coordinates refer to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Datum {
-    /// That of the geographic 2D CRS with this EPSG code.
+    /// That of the geographic 2D CRS with this code of EPSG, or of ESRI where EPSG has none. Numbers from 1,000,000 are the
+    /// table's own: the same datums, for CRSs in whose areas PROJ sorts operations otherwise.
     Epsg(u32),
     /// One that a Helmert transformation takes to WGS 84: metres, seconds of arc, parts per million, in the convention of
     /// `+towgs84` (position vector).
