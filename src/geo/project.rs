@@ -428,7 +428,9 @@ mod tests {
             // A Helmert transformation is inverted by turning the signs of its angles, in PROJ too: half a minute of arc
             // makes 0.1 m. What comes back is compared with PROJ's own by scripts/crs-agreement.py.
             let is_shifted = projector.route.as_ref().is_some_and(|route| !route.shift.is_null());
-            if forward > METRES || inverse > if is_shifted { 0.3 } else { METRES } {
+            // Its inverse is an approximation, EPSG's own.
+            let is_approximate = definition(code).proj.contains("col_urban");
+            if forward > METRES || inverse > if is_shifted || is_approximate { 0.3 } else { METRES } {
                 wrong.insert(code, format!("{forward:e} m, {inverse:e} m: {}", definition(code).proj));
             } else {
                 worst = (worst.0.max(forward), worst.1.max(inverse));
