@@ -17,7 +17,8 @@ pub struct Definition {
 /// Which datum coordinates refer to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Datum {
-    /// That of the geographic 2D CRS with this EPSG code.
+    /// That of the geographic 2D CRS with this code of EPSG, or of ESRI where EPSG has none. Numbers from 1,000,000 are the
+    /// table's own: the same datums, for CRSs in whose areas PROJ sorts operations otherwise.
     Epsg(u32),
     /// That of the geographic 2D CRS with this EPSG code, in a text that has its own Helmert transformation of it to WGS 84.
     /// As in PROJ: there is no transformation to coordinates on the same datum, and this one to any other.
