@@ -34,7 +34,9 @@ impl Datum {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         match (*self, *other) {
-            (Self::Epsg(a) | Self::EpsgToWgs84(a, _), Self::Epsg(b) | Self::EpsgToWgs84(b, _)) => a == b,
+            (Self::Epsg(a) | Self::EpsgToWgs84(a, _), Self::Epsg(b) | Self::EpsgToWgs84(b, _)) => {
+                super::epsg_stub::datums_agree(a, b)
+            }
             (Self::ToWgs84(a), Self::ToWgs84(b)) => a.map(f64::to_bits) == b.map(f64::to_bits),
             (_, _) => false,
         }
@@ -127,13 +129,8 @@ impl Definition {
         Canonical::of(&self.proj).meridian()
     }
 
-    /// Whether it says the same as the table's definition of its code. Datums between which there is no shift pass: EPSG
-    /// has split ETRS89, and texts from before have the old code.
+    /// Whether it says the same as the table's definition of its code.
     pub(super) fn is_content_of(&self, listed: &Self) -> bool {
-        let datums = match (self.datum, listed.datum) {
-            (Datum::Epsg(a), Datum::Epsg(b)) => a == b || super::epsg_stub::datums_agree(a, b),
-            (a, b) => a.is_same(&b),
-        };
-        datums && self.has_projection_of(listed)
+        self.is_same(listed)
     }
 }
