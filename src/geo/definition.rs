@@ -35,7 +35,9 @@ impl Datum {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         match (*self, *other) {
-            (Self::Epsg(a) | Self::EpsgToWgs84(a, _), Self::Epsg(b) | Self::EpsgToWgs84(b, _)) => a == b,
+            (Self::Epsg(a) | Self::EpsgToWgs84(a, _), Self::Epsg(b) | Self::EpsgToWgs84(b, _)) => {
+                super::epsg::is_same_datum(a, b)
+            }
             (Self::ToWgs84(a), Self::ToWgs84(b)) => a.map(f64::to_bits) == b.map(f64::to_bits),
             (_, _) => false,
         }

@@ -218,6 +218,11 @@ pub fn version() -> &'static str {
     text().lines().next().unwrap_or_default().trim_start_matches("# ")
 }
 
+/// Whether two geographic CRSs are on the same datum.
+pub(super) fn is_same_datum(one: u32, other: u32) -> bool {
+    one == other || base(one).zip(base(other)).is_some_and(|(one, other)| one.datum == other.datum)
+}
+
 /// The geographic CRS of a code of either authority.
 pub(super) fn base(code: u32) -> Option<&'static Base> {
     table().bases.get(&code)
