@@ -1,5 +1,6 @@
 //! A cutline: the input is GeoJSON. What is read is projected, and burnt into a small grid.
 
+use cogclip::cutline::Frame;
 use cogclip::geo::{Affine, Crs};
 use cogclip::grid::{PixelRect, Size};
 use cogclip::mask::{Mask, Rule};
@@ -24,10 +25,11 @@ pub fn run(data: &[u8]) -> Corpus {
     let Ok(cutline) = Cutline::from_geojson(text, &limits) else { return Corpus::Keep };
     assert!(cutline.vertices() <= limits.vertices, "{} vertices", cutline.vertices());
     let _ = cutline.bounds();
-    for code in [32633, 3857, 3035] {
+    for code in [32633, 3857, 3035, 3413] {
         let Ok(crs) = Crs::from_epsg(code) else { continue };
         let transform = Affine([0.0, 1000.0, 0.0, 9_000_000.0, 0.0, -1000.0]);
-        if let Ok(projected) = cutline.to_crs(&crs, &transform, &limits) {
+        let frame = Frame { transform, size: Size::new(2000, 2000), by_centre: true };
+        if let Ok(projected) = cutline.to_crs(&crs, &frame, &limits) {
             assert!(projected.vertices() <= limits.vertices, "{} vertices", projected.vertices());
         }
     }
