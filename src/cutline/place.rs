@@ -40,7 +40,10 @@ pub(super) fn polygons(
     let Some(plane) = plane.filter(|plane| !plane.is_identity()) else {
         for polygon in polygons {
             match &turning {
-                Some(turning) => turning.push(polygon.clone(), &mut placed, &mut budget)?,
+                Some(turning) => {
+                    budget.take(vertices(&polygon.rings))?;
+                    turning.push(polygon.clone(), &mut placed, &mut budget)?;
+                }
                 None => placed.push(polygon.clone()),
             }
         }
@@ -123,7 +126,9 @@ impl Turning {
             let turns: Vec<f64> =
                 meridian::turns(lon, self.lon, self.least).filter(|turn| *turn == 0.0).chain(other).collect();
             for turn in turns {
-                budget.take(polygon.rings.iter().map(Vec::len).sum())?;
+                if is_placed {
+                    budget.take(vertices(&polygon.rings))?;
+                }
                 let rings = polygon
                     .rings
                     .iter()
@@ -250,6 +255,7 @@ impl Work<'_> {
         };
         let pieces = surroundings.pieces(polygon, budget)?;
         let Some(onward) = &surroundings.onward else {
+            budget.take(pieces.iter().map(|rings| vertices(rings)).sum())?;
             return self.push_checked(polygon, pieces, cause, placed);
         };
         let measure = Measure::pixels(self.to_pixels, false);
@@ -377,6 +383,10 @@ impl Surroundings {
         }
         Ok(region)
     }
+}
+
+fn vertices(rings: &[Ring]) -> usize {
+    rings.iter().map(Vec::len).sum()
 }
 
 fn between((west, east): Window) -> [Half; 2] {
