@@ -515,6 +515,8 @@ mod tests {
             }
         }
         assert!(tried > 10_000 && understood > 1000 && understood < tried / 2, "{understood} of {tried}");
+        let many: Vec<String> = (0..9000).map(|n| format!("+p{n}")).collect();
+        assert_eq!(Crs::parse(&many.join(" ")).unwrap_err().kind(), ErrorKind::Usage);
         for nested in ["{\"source_crs\":".repeat(10_000), "[".repeat(60_000), "PROJCS[".repeat(9_000)] {
             assert!(Crs::parse(&nested).is_err());
         }

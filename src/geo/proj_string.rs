@@ -27,6 +27,9 @@ const SILENT: &[&str] = &["no_defs", "type", "wktext", "vunits", "vto_meter", "g
 /// Parameters that say which ellipsoid.
 const SHAPE: &[&str] = &["ellps", "R", "a", "b", "rf", "f", "es", "e"];
 
+/// More parameters than any projection has; each is compared with all others.
+const PARAMETERS: usize = 64;
+
 /// Parameters that make a sphere of an ellipsoid.
 const SPHERES: &[&str] = &["R_A", "R_V", "R_a", "R_g", "R_h", "R_lat_a", "R_lat_g", "R_C"];
 
@@ -51,7 +54,12 @@ pub(super) fn crs(text: &str) -> Result<Crs> {
                 )));
             }
             Some(_) => {}
-            None => parameters.push((name, value)),
+            None if parameters.len() < PARAMETERS => parameters.push((name, value)),
+            None => {
+                return Err(Error::usage(format!(
+                    "a PROJ string of more than {PARAMETERS} parameters is none"
+                )));
+            }
         }
     }
     let get = |key: &str| parameters.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
