@@ -732,6 +732,14 @@ OTHERS |= {
     for path in sorted((HERE / "vector").iterdir())
     if path.name.split(".")[0] in VECTOR
 }
+OTHERS["crs-spellings.jsonl.gz"] = ("make-crs-spellings.py", "600 CRSs in every spelling, and where PROJ and GDAL put two points")
+OTHERS["vector/geopackage.json.gz"] = ("make-geopackage-fixtures.py", "what OGR and SQLite read of the GeoPackages")
+OTHERS["vector/geoparquet.json.gz"] = ("make-geoparquet-fixtures.py", "what Arrow and shapely read of the Parquet files")
+OTHERS |= {
+    f"vector/{path.name}": (f"make-{kind}-fixtures.py", f"{meaning}: {path.name.split('.')[0]}")
+    for ending, kind, meaning in [("gpkg", "geopackage", "a GeoPackage"), ("parquet", "geoparquet", "a Parquet file")]
+    for path in sorted((HERE / "vector").glob(f"*.{ending}.gz"))
+}
 
 
 def main():

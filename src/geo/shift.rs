@@ -2,7 +2,7 @@
 //!
 //! Source: EPSG Guidance Note 7-2, "Coordinate Operation Methods" (coordinate transformations).
 
-use std::f64::consts::{FRAC_PI_2, PI};
+use std::f64::consts::{FRAC_PI_2, TAU};
 use std::sync::Arc;
 
 use super::epsg::{self, Ellipsoid};
@@ -140,9 +140,10 @@ impl Shift {
         self
     }
 
-    /// Longitude and latitude in radians on the other datum; `None` outside a grid, or where there is no such place.
+    /// Longitude and latitude in radians on the other datum, the longitude by the same whole turns; `None` outside a grid, or where there is no such place.
     pub(super) fn apply(&self, mut place: [f64; 2]) -> Option<[f64; 2]> {
         let mut height = 0.0;
+        let start_lon = place[0];
         for part in &self.parts {
             match part {
                 Part::Geocentric { from, to, keeps_height, transformations } => {
@@ -160,11 +161,9 @@ impl Shift {
                 Part::Grid(grid, Direction::Inverse) => place = grid.inverse(place)?,
             }
         }
-        if place[0] > PI {
-            place[0] -= 2.0 * PI;
-        } else if place[0] < -PI {
-            place[0] += 2.0 * PI;
-        }
+        // Geocentric coordinates forget whole turns. The result stays beside where it was, so that what reaches over the
+        // antimeridian is not torn.
+        place[0] += ((start_lon - place[0]) / TAU).round() * TAU;
         (place[0].is_finite() && place[1].abs() <= FRAC_PI_2 + 1e-12).then_some(place)
     }
 }
@@ -295,4 +294,84 @@ fn geographic(ellipsoid: &Ellipsoid, [x, y, z]: [f64; 3]) -> ([f64; 2], f64) {
     let (sin, cos) = lat.sin_cos();
     let height = across * cos + z * sin - major * (1.0 - es * sin * sin).sqrt();
     ([y.atan2(x), lat], height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLARKE: Ellipsoid = Ellipsoid { a: 6_378_206.4, b: 6_356_583.8, inverse_flattening: None };
+    const INTERNATIONAL: Ellipsoid =
+        Ellipsoid { a: 6_378_388.0, b: 6_378_388.0 - 6_378_388.0 / 297.0, inverse_flattening: Some(297.0) };
+    const WGS84: Ellipsoid = Ellipsoid { a: 6_378_137.0, b: 6_356_752.314_245_179, inverse_flattening: None };
+
+    /// Expected: pipelines of PROJ 9.8.1.
+    #[test]
+    fn steps_do_what_proj_does() {
+        #[track_caller]
+        fn check(steps: &str, from: Ellipsoid, to: Ellipsoid, place: [f64; 2], expected: [f64; 2]) {
+            let shift = Shift::parse(steps, from, to).unwrap();
+            let place = place.map(f64::to_radians);
+            let got = shift.apply(place).unwrap();
+            let off = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).hypot(a[1] - b[1]) * 6_378_137.0;
+            assert!(off(got, expected.map(f64::to_radians)) < 1e-6, "{:?}", got.map(f64::to_degrees));
+            assert!(off(shift.inverted().apply(got).unwrap(), place) < 0.1);
+        }
+        check(
+            "h10,-158,-187",
+            CLARKE,
+            WGS84,
+            [-66.5, 48.25],
+            [-66.500_724_820_872_35, 48.245_754_514_666_594],
+        );
+        check(
+            "H446.448,-125.157,542.06,0.15,0.247,0.842,-20.489",
+            CLARKE,
+            INTERNATIONAL,
+            [-66.5, 48.25],
+            [-66.505_126_615_663_76, 48.247_469_706_385_836],
+        );
+        check(
+            "hf1,2,3,400,-300,200,5",
+            CLARKE,
+            WGS84,
+            [-66.5, 48.25],
+            [-66.420_852_255_053_08, 48.316_372_696_233_59],
+        );
+        check(
+            "he1,2,3,400,-300,200,5",
+            CLARKE,
+            WGS84,
+            [-66.5, 48.25],
+            [-66.578_672_747_885_56, 48.179_259_935_763_23],
+        );
+        check(
+            "b-270.933,115.599,-360.226,-5.266,-1.238,2.381,-5.109,2464351.59,-5783466.61,974809.81",
+            CLARKE,
+            WGS84,
+            [-66.5, 48.25],
+            [-66.502_807_215_661_6, 48.247_306_793_345_004],
+        );
+        check("g18,-10.5|m2.5", CLARKE, WGS84, [-66.5, 48.25], [-64.002_916_666_666_66, 48.255]);
+    }
+
+    #[test]
+    fn what_the_table_does_not_write_is_not_understood() {
+        for steps in
+            ["x", "h", "hx,2,3", "h1,2,3,4,5,6,7,8,9,10,11", "@99999;h1,2,3", "g1", "m", "h1,2,3|", "é"]
+        {
+            assert!(Shift::parse(steps, CLARKE, WGS84).is_none(), "{steps}");
+        }
+        assert!(Shift::parse("", CLARKE, WGS84).unwrap().is_null());
+    }
+
+    #[test]
+    fn longitudes_keep_their_turn() {
+        let shift = Shift::parse("h10,-158,-187", CLARKE, WGS84).unwrap();
+        let [near, far] = [-179.0_f64, 181.0].map(|lon| shift.apply([lon.to_radians(), 0.9]).unwrap());
+        assert!(
+            (far[0] - near[0] - TAU).abs() < 1e-12 && (far[1] - near[1]).abs() < 1e-12,
+            "{near:?} {far:?}"
+        );
+    }
 }
