@@ -142,6 +142,18 @@ impl Cutline {
         self.polygons.iter().flat_map(|polygon| &polygon.rings).map(Vec::len).sum()
     }
 
+    /// Where the raster and the cutline may meet: west, south, east and north in degrees of Greenwich.
+    fn area(&self, own: &Crs, raster: &Crs, frame: &Frame) -> Option<[f64; 4]> {
+        let whole = raster.area(frame.samples(SAMPLES))?;
+        let meeting = || {
+            let Bounds { min_x, min_y, max_x, max_y } = self.bounds()?;
+            let middle = [min_x.midpoint(max_x), min_y.midpoint(max_y)];
+            let corners = [middle, [min_x, min_y], [max_x, min_y], [max_x, max_y], [min_x, max_y]];
+            common(whole, own.area(corners)?)
+        };
+        meeting().or(Some(whole))
+    }
+
     /// The cutline in the raster's CRS, with vertices added along its edges until the straight lines between
     /// them are within 0.1 pixel of where the edges really run. In the raster's CRS already, it stays as it is, bit
     /// for bit.
@@ -165,7 +177,7 @@ impl Cutline {
             ));
         };
         let choice = Choice {
-            area: raster.area(frame.samples(SAMPLES)),
+            area: self.area(own, raster, frame),
             max_error: terms.max_error.unwrap_or_else(|| frame.pixel_metres(raster)),
             allow_ballpark: terms.allow_ballpark,
             grids: terms.grids,
@@ -173,6 +185,13 @@ impl Cutline {
         let (polygons, operation) = place::polygons(&self.polygons, own, raster, frame, &choice, limits)?;
         Ok(Self { polygons, crs: Some(raster.clone()), repairs: self.repairs, operation: Some(operation) })
     }
+}
+
+/// Degrees that an area of interest has in common with another, both without the antimeridian in them.
+fn common(a: [f64; 4], b: [f64; 4]) -> Option<[f64; 4]> {
+    let [west, south] = [a[0].max(b[0]), a[1].max(b[1])];
+    let [east, north] = [a[2].min(b[2]), a[3].min(b[3])];
+    (a[0] <= a[2] && b[0] <= b[2] && west <= east && south <= north).then_some([west, south, east, north])
 }
 
 /// The raster that a cutline is placed on.

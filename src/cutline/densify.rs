@@ -284,6 +284,9 @@ mod tests {
     use crate::geo::{Choice, Crs, Projector};
     use crate::grid::Size;
 
+    /// The rasters lie at the origins of their CRSs, outside the areas of use.
+    const TERMS: Terms<'_> = Terms { max_error: None, allow_ballpark: true, grids: &[] };
+
     fn ring(points: &[[f64; 2]], crs: &str) -> Cutline {
         let rings = vec![points.iter().chain(points.first()).copied().collect()];
         Cutline::new(vec![Polygon { rings }], Some(Crs::parse(crs).unwrap()))
@@ -313,7 +316,7 @@ mod tests {
     fn check(points: &[[f64; 2]], from: &str, to: &str, pixel: f64) -> usize {
         let cutline = ring(points, from);
         let to = Crs::parse(to).unwrap();
-        let projected = cutline.to_crs(&to, &north_up(pixel), &Terms::default(), &Limits::default()).unwrap();
+        let projected = cutline.to_crs(&to, &north_up(pixel), &TERMS, &Limits::default()).unwrap();
         let outline = &projected.polygons[0].rings[0];
         assert_eq!(outline.first(), outline.last());
         let projector = Projector::new(cutline.crs.as_ref().unwrap(), &to, &Choice::ANY).unwrap();
@@ -391,7 +394,7 @@ mod tests {
     fn utm_zones_reach_over_the_antimeridian() {
         let over = ring(&[[178.0, 10.0], [182.0, 10.0], [182.0, 11.0], [178.0, 11.0]], "EPSG:4326");
         let to = Crs::parse("EPSG:32601").unwrap();
-        let bounds = over.to_crs(&to, &north_up(10.0), &Terms::default(), &Limits::default()).unwrap().bounds().unwrap();
+        let bounds = over.to_crs(&to, &north_up(10.0), &TERMS, &Limits::default()).unwrap().bounds().unwrap();
         // 178 and 182 degrees east in zone 1 by PROJ 9.8.1
         assert!(
             (bounds.min_x - -48_636.648_963_566_17).abs() < 1e-6
@@ -404,7 +407,7 @@ mod tests {
     fn the_number_of_vertices_is_bounded() {
         let limits = Limits { vertices: 100, ..Limits::default() };
         let cutline = ring(&[[-10.0, 35.0], [40.0, 35.0], [40.0, 70.0]], "EPSG:4326");
-        let error = cutline.to_crs(&Crs::parse("EPSG:3035").unwrap(), &north_up(1.0), &Terms::default(), &limits).unwrap_err();
+        let error = cutline.to_crs(&Crs::parse("EPSG:3035").unwrap(), &north_up(1.0), &TERMS, &limits).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit);
     }
 
@@ -414,12 +417,12 @@ mod tests {
         let same = cutline.to_crs(
             &Crs::parse("urn:ogc:def:crs:EPSG::27700").unwrap(),
             &north_up(1.0),
-            &Terms::default(),
+            &TERMS,
             &Limits::default(),
         );
         assert_eq!(same.unwrap().polygons, cutline.polygons);
         let error =
-            cutline.with_crs(None).to_crs(&Crs::wgs84(), &north_up(1.0), &Terms::default(), &Limits::default()).unwrap_err();
+            cutline.with_crs(None).to_crs(&Crs::wgs84(), &north_up(1.0), &TERMS, &Limits::default()).unwrap_err();
         assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("--cutline-crs"));
     }
 }

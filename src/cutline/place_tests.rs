@@ -236,7 +236,8 @@ fn check_tear(crs: &str, lat: (f64, f64), expected: Option<f64>) {
     match (tear(&plane, lat), expected) {
         (Some(Tear { east_end, west_end }), Some(lon)) => {
             let off = (east_end - lon + 1.0).rem_euclid(360.0) - 1.0;
-            assert!(off.abs() < 2e-9 && (west_end - east_end).abs() < 2e-9, "{crs}: {east_end} {west_end}");
+            // To within 1e-7 degrees a projector takes a place to be on the map.
+            assert!(off.abs() < 1e-7 && (west_end - east_end).abs() < 2e-9, "{crs}: {east_end} {west_end}");
         }
         (found, expected) => assert!(found.is_none() && expected.is_none(), "{crs}: {found:?}"),
     }

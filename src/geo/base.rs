@@ -50,6 +50,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_area_is_a_box_of_greenwich_s_degrees() {
+        #[track_caller]
+        fn check(crs: &str, coordinates: &[[f64; 2]], expected: [f64; 4]) {
+            let area = Crs::parse(crs).unwrap().area(coordinates.iter().copied()).unwrap();
+            assert!(area.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{area:?}");
+        }
+        check("EPSG:4326", &[[10.0, 40.0], [12.0, 50.0]], [10.0, 40.0, 12.0, 50.0]);
+        check("EPSG:4326", &[[170.0, 0.0], [190.0, 5.0]], [170.0, 0.0, -170.0, 5.0]);
+        check("EPSG:4326", &[[179.0, 0.0], [-179.0, 5.0]], [179.0, 0.0, -179.0, 5.0]);
+        check("EPSG:4326", &[[180.0, 0.0], [0.0, -90.0], [360.0, 90.0]], [-180.0, -90.0, 180.0, 90.0]);
+        // 15 degrees east is the zone's central meridian.
+        check("EPSG:32633", &[[500_000.0, 0.0]], [15.0, 0.0, 15.0, 0.0]);
+        // The zone's origin is the meridian of Paris, at 52 grads.
+        check("EPSG:27572", &[[600_000.0, 2_200_000.0]], [2.337_229_166_7, 46.8, 2.337_229_166_7, 46.8]);
+    }
+
+    #[test]
     fn the_base_keeps_the_datum_and_drops_the_projection() {
         for (plane, base) in [
             ("EPSG:3413", "EPSG:4326"),
@@ -57,12 +74,16 @@ mod tests {
             ("EPSG:3035", "EPSG:4258"),
             ("EPSG:5070", "EPSG:4269"),
             ("EPSG:4326", "EPSG:4326"),
+            ("EPSG:27572", "+proj=longlat +a=6378249.2 +b=6356515 +pm=paris"),
             ("+proj=sinu +lon_0=0 +x_0=0 +R=6371007.181 +units=m +no_defs", "+proj=longlat +R=6371007.181"),
             ("+proj=lcc +lat_1=49 +datum=NAD83 +pm=paris", "+proj=longlat +datum=NAD83 +pm=paris"),
         ] {
-            let got = Crs::parse(plane).unwrap().geographic().unwrap();
-            assert_eq!(got.name(), base, "{plane}");
-            assert!(got.is_geographic());
+            let [plane, base] = [plane, base].map(|text| Crs::parse(text).unwrap());
+            let got = plane.geographic().unwrap();
+            assert!(got.is_geographic(), "{plane}");
+            let [got, base] = [&got, &base].map(|crs| crs.definition().unwrap());
+            assert!(got.has_projection_of(base), "{plane}: {got:?} {base:?}");
+            assert!(got.datum == plane.definition().unwrap().datum, "{plane}: {got:?}");
         }
         assert!(Crs::parse("EPSG:99999").unwrap().geographic().is_none());
     }

@@ -16,6 +16,11 @@ use crate::error::{Error, Result};
 /// Code of the geographic CRS by which datums without a direct operation are joined: WGS 84.
 const HUB: u32 = 4326;
 /// The ellipsoid of WGS 84; that of GRS 80 is within 0.1 mm.
+/// Metres by which datums on the ellipsoids of WGS 84 and GRS 80 lie apart at most: VN-2000 by 226.
+const GEOCENTRIC_METRES: f64 = 300.0;
+
+const GRS80: Ellipsoid =
+    Ellipsoid { a: 6_378_137.0, b: 6_356_752.314_140_356, inverse_flattening: Some(298.257_222_101) };
 const WGS84: Ellipsoid =
     Ellipsoid { a: 6_378_137.0, b: 6_356_752.314_245_179, inverse_flattening: Some(298.257_223_563) };
 
@@ -338,6 +343,15 @@ fn from_hub(side: &Side) -> Leg {
             };
             let shift = Shift::by_helmert(&parameters, side.ellipsoid, WGS84).inverted();
             Leg::new(shift, operation, Fit::Whole)
+        }
+        // Whatever datum is meant, it is one of those on this ellipsoid.
+        Ground::Unknown if side.ellipsoid.is_like(&WGS84) || side.ellipsoid.is_like(&GRS80) => {
+            Leg::null(Operation {
+                name: "none: the datum is not named, and taken for WGS 84".to_owned(),
+                accuracy: Some(GEOCENTRIC_METRES),
+                is_ballpark: false,
+                covers_area: true,
+            })
         }
         Ground::Base(..) | Ground::Unknown => {
             let operation = Operation {

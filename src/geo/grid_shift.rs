@@ -12,8 +12,6 @@ use crate::limits::{Limits, within};
 
 /// Bytes of a record: a key and a value of 8 each; of a node: four floats.
 const RECORD: usize = 16;
-/// Records of the header, and of that of each sub-grid.
-const RECORDS: usize = 11;
 /// Sub-grids are looked through for each place: the national grid of Canada has 156, Australia's one.
 const MAX_SUB_GRIDS: i32 = 4096;
 /// By which part of a node's distance a place may lie outside a grid, as PROJ allows.
