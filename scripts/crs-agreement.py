@@ -50,13 +50,15 @@ SAMPLES = (0.37, 0.61), (0.85, 0.9)
 def codes():
     """Every code of the table, and every one it refuses with the reason."""
     last = {}
-    bases = {}
-    for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
+    lines = gzip.decompress(TABLE.read_bytes()).decode().splitlines()
+    refused = {(line[0].islower(), code) for line in lines if line[0] in "Xx" for code in line.split("\t")[2].split(",")}
+    for line in lines:
         kind, *fields = line.split("\t")
         authority = "ESRI" if kind.islower() else "EPSG"
         if kind in ("B", "b", "P", "p"):
             last[kind] = last.get(kind, 0) + int(fields[0])
-            yield authority, last[kind], None
+            if (kind.islower(), str(last[kind])) not in refused:
+                yield authority, last[kind], None
         elif kind in ("X", "x"):
             for code in fields[1].split(","):
                 yield authority, int(code), fields[0]
