@@ -85,6 +85,9 @@ def expected(name, shares):
     """PROJ's answers: for each point its place in the CRS and back, or why there is none."""
     crs = pyproj.CRS(name)
     area = crs.area_of_use
+    if area and area.west < -180:
+        # The dataset states none.
+        area = crs.geodetic_crs.area_of_use
     bounds = (area.west, area.south, area.east, area.north) if area else (-180, -90, 180, 90)
     transformer = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     for lon, lat in dict.fromkeys(points(bounds, shares)):
@@ -288,7 +291,7 @@ def main():
     text += "".join(f"{a}\t{c}\t{n}\t{b}\t{f:.6f}\t{i:.6f}\t{v}\n" for a, c, n, b, f, i, v in rows)
     if not args.only and args.every == 1:
         write_sample(samples)
-    if not args.only:
+    if not args.only or args.output != RESULT:
         args.output.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     counts = collections.Counter(row[6].split(":")[0] if row[6].startswith("WRONG") else row[6] for row in rows)
     for verdict, count in counts.most_common():
