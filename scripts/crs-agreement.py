@@ -50,13 +50,15 @@ SAMPLES = (0.37, 0.61), (0.85, 0.9)
 def codes():
     """Every code of the table, and every one it refuses with the reason."""
     last = {}
-    bases = {}
-    for line in gzip.decompress(TABLE.read_bytes()).decode().splitlines():
+    lines = gzip.decompress(TABLE.read_bytes()).decode().splitlines()
+    refused = {(line[0].islower(), code) for line in lines if line[0] in "Xx" for code in line.split("\t")[2].split(",")}
+    for line in lines:
         kind, *fields = line.split("\t")
         authority = "ESRI" if kind.islower() else "EPSG"
         if kind in ("B", "b", "P", "p"):
             last[kind] = last.get(kind, 0) + int(fields[0])
-            yield authority, last[kind], None
+            if (kind.islower(), str(last[kind])) not in refused:
+                yield authority, last[kind], None
         elif kind in ("X", "x"):
             for code in fields[1].split(","):
                 yield authority, int(code), fields[0]
@@ -83,6 +85,9 @@ def expected(name, shares):
     """PROJ's answers: for each point its place in the CRS and back, or why there is none."""
     crs = pyproj.CRS(name)
     area = crs.area_of_use
+    if area and area.west < -180:
+        # The dataset states none.
+        area = crs.geodetic_crs.area_of_use
     bounds = (area.west, area.south, area.east, area.north) if area else (-180, -90, 180, 90)
     transformer = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     for lon, lat in dict.fromkeys(points(bounds, shares)):
@@ -286,7 +291,7 @@ def main():
     text += "".join(f"{a}\t{c}\t{n}\t{b}\t{f:.6f}\t{i:.6f}\t{v}\n" for a, c, n, b, f, i, v in rows)
     if not args.only and args.every == 1:
         write_sample(samples)
-    if not args.only:
+    if not args.only or args.output != RESULT:
         args.output.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     counts = collections.Counter(row[6].split(":")[0] if row[6].startswith("WRONG") else row[6] for row in rows)
     for verdict, count in counts.most_common():

@@ -140,6 +140,10 @@ struct Table {
 pub fn find(authority: Authority, code: u32) -> Option<Entry> {
     let table = table();
     let code = table.horizontals.get(&(authority, code)).copied().unwrap_or(code);
+    // A geographic CRS stays in the table for its name even so.
+    if table.refused.contains_key(&(authority, code)) {
+        return None;
+    }
     if let Some(row) = table.projected.get(&(authority, code)) {
         let base = table.bases.get(&row.base)?;
         let mut proj = String::from("+proj=");
@@ -478,6 +482,7 @@ mod tests {
         assert!(find(Authority::Epsg, 4978).is_none(), "a geocentric CRS");
         assert!(refusal(Authority::Epsg, 5017).is_some() && find(Authority::Epsg, 5017).is_none());
         assert!(refusal(Authority::Epsg, 4326).is_none());
+        assert!(refusal(Authority::Esri, 104_186).is_some() && find(Authority::Esri, 104_186).is_none());
     }
 
     #[test]
