@@ -36,6 +36,9 @@ fn project(line: &str) -> Result<String, Box<dyn std::error::Error>> {
     let projector = Projector::between(&definition(from)?, &definition(to)?, names, &choice)?;
     let [x, y] = projector.project([x.parse()?, y.parse()?])?;
     let operation = projector.operation();
+    if operation.is_ballpark {
+        return Err(format!("Ballpark: {}", operation.name).into());
+    }
     Ok(format!("{x}\t{y}\t{}\t{}", operation.accuracy.unwrap_or(-1.0), operation.name))
 }
 

@@ -6,6 +6,8 @@
                                                                                and testdata/projected-points.tsv.gz
     scripts/crs-agreement.py --bin ... --only EPSG:27700 -v                    prints the points of one code
     scripts/crs-agreement.py --bin ... --pairs                                 other pairs of datums; testdata/datum-pairs.tsv
+    scripts/crs-agreement.py --bin ... --projections                           every projection on its own datum, where WGS 84
+                                                                               plays no part: also those that need a grid
     scripts/crs-agreement.py --bin ... --write-refused                         adds wrong codes to scripts/crs-refused.tsv
 
 Points lie on a lattice over the area of use, its edges included. At each of them PROJ chooses an operation from WGS 84
@@ -154,6 +156,55 @@ def compare_pairs(args):
                      + "".join(agreeing[::12]))
 
 
+def compare_projections(args):
+    """Every projected code from and to the geographic CRS below it: no datum operation can hide what a projection does."""
+    lines, asked, wrong, left = [], [], [], collections.Counter()
+    for authority, code, reason in codes():
+        name = f"{authority}:{code}"
+        if reason is not None or args.only and name not in args.only:
+            continue
+        crs = pyproj.CRS(name)
+        if crs.is_geographic:
+            continue
+        base = crs.geodetic_crs.to_2d().to_authority(min_confidence=100)
+        area = crs.area_of_use
+        if base is None or area is None or area.west < -180:
+            left["without a base with a code, or an area"] += 1
+            continue
+        transformer = pyproj.Transformer.from_crs(crs.geodetic_crs.to_2d(), crs, always_xy=True)
+        degree = math.degrees(crs.geodetic_crs.axis_info[0].unit_conversion_factor)
+        meridian = crs.prime_meridian.longitude * math.degrees(crs.prime_meridian.unit_conversion_factor)
+        for lon, lat in points((area.west, area.south, area.east, area.north), SAMPLES + ((0.1, 0.15),)):
+            here = (lon - meridian) / degree, lat / degree
+            x, y = transformer.transform(*here)
+            back = transformer.transform(x, y, direction=TransformDirection.INVERSE) if math.isfinite(x) else here
+            if not all(map(math.isfinite, (x, y, *back))) or metres_apart([v * degree for v in back], (lon - meridian, lat)) > MILLIMETRE:
+                left["points that PROJ does not take there and back"] += 1
+                continue
+            asked.append((authority, code, unit_of(crs), degree, here, (x, y)))
+            ends = f"{base[0]}:{base[1]}\t{name}", f"{name}\t{base[0]}:{base[1]}"
+            lines += [f"{ends[0]}\t{lon},{lat}\t{here[0]!r}\t{here[1]!r}", f"{ends[1]}\t{lon},{lat}\t{x!r}\t{y!r}"]
+    run = subprocess.run([args.bin], input="\n".join(lines) + "\n", capture_output=True, text=True, check=True)
+    replies = iter(run.stdout.splitlines())
+    compared = collections.Counter()
+    for authority, code, unit, degree, here, place in asked:
+        there, back = next(replies).split("\t"), next(replies).split("\t")
+        if there[0] == "-" or back[0] == "-":
+            left[(there if there[0] == "-" else back)[1].split(";")[0][:60]] += 1
+            continue
+        compared[authority, code] += 1
+        forward = max(abs(float(a) - b) for a, b in zip(there, place)) * unit
+        inverse = metres_apart([float(v) * degree for v in back[:2]], [v * degree for v in here])
+        if max(forward, inverse) > MILLIMETRE and not any(row[:2] == (authority, code) for row in wrong):
+            wrong.append((authority, code, f"WRONG: other than PROJ by {forward} m and {inverse} m on its own datum"))
+    for row in wrong:
+        print("\t".join(map(str, row)), file=sys.stderr)
+    print(f"projections on their own datum: {len(compared)} codes compared, {len(wrong)} wrong; left out: {dict(left)}")
+    if args.write_refused:
+        write_refused(wrong)
+    return 1 if wrong else 0
+
+
 def why_refused(verdict):
     """The reason for scripts/crs-refused.tsv, from the verdict on a wrong code."""
     text = verdict.removeprefix("WRONG: ")
@@ -192,11 +243,14 @@ def main():
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--write-refused", action="store_true")
     parser.add_argument("--pairs", action="store_true")
+    parser.add_argument("--projections", action="store_true")
     parser.add_argument("-o", "--output", type=Path, default=RESULT)
     parser.add_argument("-v", action="store_true")
     args = parser.parse_args()
     if args.pairs:
         return compare_pairs(args)
+    if args.projections:
+        return compare_projections(args)
     asked, lines, rows, samples = [], [], [], []
     for index, (authority, code, reason) in enumerate(codes()):
         name = f"{authority}:{code}"
@@ -300,4 +354,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -70,7 +70,7 @@ mod tests {
     fn the_base_keeps_the_datum_and_drops_the_projection() {
         for (plane, base) in [
             ("EPSG:3413", "EPSG:4326"),
-            ("EPSG:3857", "EPSG:4326"),
+            ("EPSG:3857", "+proj=longlat +R=6378137"),
             ("EPSG:3035", "EPSG:4258"),
             ("EPSG:5070", "EPSG:4269"),
             ("EPSG:4326", "EPSG:4326"),

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 
 /// Code of the geographic CRS by which datums without a direct operation are joined: WGS 84.
 const HUB: u32 = 4326;
-/// The ellipsoid of WGS 84; that of GRS 80 is within 0.1 mm.
-/// Metres by which datums on the ellipsoids of WGS 84 and GRS 80 lie apart at most: VN-2000 by 226.
-const GEOCENTRIC_METRES: f64 = 300.0;
+/// Metres by which two datums on the ellipsoids of WGS 84 or GRS 80 lie apart at most, whatever they are: from WGS 84,
+/// GGRS87 by 325 in Greece and VN-2000 by 226.
+const GEOCENTRIC_METRES: f64 = 600.0;
 
 const GRS80: Ellipsoid =
     Ellipsoid { a: 6_378_137.0, b: 6_356_752.314_140_356, inverse_flattening: Some(298.257_222_101) };
@@ -216,9 +216,15 @@ pub(super) fn shift(
                 .then(back.unwrap_or_else(|| best(&hub, &target, choice.area))),
         }
     };
-    let operation = leg.operation;
+    let mut operation = leg.operation;
+    let is_geocentric = |side: &Side| side.ellipsoid.is_like(&WGS84) || side.ellipsoid.is_like(&GRS80);
     // Not-a-number allows nothing.
-    let is_good = leg.at_least <= choice.max_error && !operation.is_ballpark;
+    let is_good = if operation.is_ballpark && is_geocentric(&source) && is_geocentric(&target) {
+        operation.accuracy = Some(GEOCENTRIC_METRES);
+        GEOCENTRIC_METRES <= choice.max_error
+    } else {
+        leg.at_least <= choice.max_error && !operation.is_ballpark
+    };
     if !is_good && !choice.allow_ballpark {
         return Err(refusal(from.2, to.2, &operation, choice.max_error));
     }
@@ -343,15 +349,6 @@ fn from_hub(side: &Side) -> Leg {
             };
             let shift = Shift::by_helmert(&parameters, side.ellipsoid, WGS84).inverted();
             Leg::new(shift, operation, Fit::Whole)
-        }
-        // Whatever datum is meant, it is one of those on this ellipsoid.
-        Ground::Unknown if side.ellipsoid.is_like(&WGS84) || side.ellipsoid.is_like(&GRS80) => {
-            Leg::null(Operation {
-                name: "none: the datum is not named, and taken for WGS 84".to_owned(),
-                accuracy: Some(GEOCENTRIC_METRES),
-                is_ballpark: false,
-                covers_area: true,
-            })
         }
         Ground::Base(..) | Ground::Unknown => {
             let operation = Operation {
