@@ -268,7 +268,8 @@ impl Frame {
             return None;
         }
         // Between the samples an edge may bulge.
-        let (x, y) = ((max_x - min_x) * BULGE, (max_y - min_y) * BULGE);
+        let bulge = if projector.is_identity() { 0.0 } else { BULGE };
+        let (x, y) = ((max_x - min_x) * bulge, (max_y - min_y) * bulge);
         Some(Bounds { min_x: min_x - x, min_y: min_y - y, max_x: max_x + x, max_y: max_y + y })
     }
 

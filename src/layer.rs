@@ -14,7 +14,7 @@ use crate::vector::parts::Parts;
 use crate::vector::{Area, Layer, Query, Stop, flatgeobuf, format, geopackage, shapefile};
 
 /// First bytes of a file: they tell its format, and most cutlines are shorter.
-const FIRST_BYTES: u64 = 256 << 10;
+const FIRST_BYTES: u64 = 64 << 10;
 
 /// Ranges with at most this many bytes between them are read as one: a round trip takes longer than these.
 const MAX_GAP: u64 = 64 << 10;

@@ -74,7 +74,7 @@ mod tests {
             ("EPSG:3035", "EPSG:4258"),
             ("EPSG:5070", "EPSG:4269"),
             ("EPSG:4326", "EPSG:4326"),
-            ("EPSG:27572", "+proj=longlat +a=6378249.2 +b=6356515 +pm=paris"),
+            ("EPSG:27572", "+proj=longlat +a=6378249.2 +b=6356515 +pm=2.33722916666667"),
             ("+proj=sinu +lon_0=0 +x_0=0 +R=6371007.181 +units=m +no_defs", "+proj=longlat +R=6371007.181"),
             ("+proj=lcc +lat_1=49 +datum=NAD83 +pm=paris", "+proj=longlat +datum=NAD83 +pm=paris"),
         ] {

@@ -220,3 +220,89 @@ fn the_examples_of_the_help_work() {
     assert!(folder.path().join("field.tif").exists() && folder.path().join("box.tif").exists());
     assert!(server.get("/bucket/dem.tif").is_some_and(|bytes| bytes.starts_with(b"II*")));
 }
+
+/// What the script vectors.py compares with OGR and rasterio, here in small: which features make the cutline.
+#[test]
+fn features_are_chosen_and_split() {
+    const TWO: &str = r#"{"type": "FeatureCollection",
+        "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}},
+        "features": [
+            {"type": "Feature", "id": "west/1", "properties": {"name": "a b", "n": 1, "none": null},
+             "geometry": {"type": "Polygon", "coordinates": [[[471000,5270000],[471050,5270000],[471050,5270030],[471000,5270030],[471000,5270000]]]}},
+            {"type": "Feature", "id": 7, "properties": {"name": "../c", "n": 2},
+             "geometry": {"type": "Polygon", "coordinates": [[[480000,5270000],[480020,5270000],[480020,5270020],[480000,5270020],[480000,5270000]]]}},
+            {"type": "Feature", "properties": {"name": "nowhere", "n": 3}, "geometry": null}]}"#;
+    let (folder, out) = folder();
+    let (src, out) = (testdata("sample/scene.tif"), out.to_str().unwrap());
+    let report = |args: &[&str]| -> serde_json::Value {
+        let run = run(&[&["clip", &src], args, &["--json", "--overwrite"]].concat());
+        assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
+        serde_json::from_slice(&run.stdout).unwrap()
+    };
+    // Pixels of 10 m: 5 x 3 and 2 x 2 of them.
+    let inside = |more: &[&str]| report(&[&[out, "--cutline", TWO], more].concat())["pixels"]["inside"].clone();
+    assert_eq!(inside(&[]), 19);
+    assert_eq!(inside(&["--where", "n=2"]), 4);
+    assert_eq!(inside(&["--where", "n<5", "--where", "name='a b'"]), 15);
+    assert_eq!(inside(&["--fid", "7"]), 4);
+    check(&["clip", &src, out, "--cutline", TWO, "--where", "m=2", "--overwrite"], 2, "it has n, name, none");
+    check(&["clip", &src, out, "--cutline", TWO, "--where", "n", "--overwrite"], 2, "operator");
+    check(&["clip", &src, out, "--cutline", TWO, "--fid", "8", "--overwrite"], 2, "--fid 8");
+    check(&["clip", &src, out, "--cutline", TWO, "--split", "--overwrite"], 2, "tell the outputs apart");
+    check(&["clip", &src, out, "--cutline", TWO, "--layer", "x", "--overwrite"], 2, "layer");
+    let split = report(&[&format!("{}/x/{{id}}-{{name}}.tif", folder.path().display()), "--cutline", TWO, "--split"]);
+    assert_eq!((&split["outputs"][0]["pixels"]["inside"], &split["outputs"][1]["pixels"]["inside"]), (&15.into(), &4.into()));
+    assert_eq!(split["skipped"], serde_json::json!(["feature 2"]));
+    let mut names: Vec<_> = std::fs::read_dir(folder.path().join("x"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["7-_._c.tif", "west_1-a_b.tif"]);
+    let same = format!("{}/{{none}}.tif", folder.path().display());
+    check(&["clip", &src, &same, "--cutline", TWO, "--split"], 2, "no value for `none`");
+    let same = format!("{}/{{block}}.tif", folder.path().display());
+    check(&["clip", &src, &same, "--cutline", TWO, "--split"], 2, "no property `block`");
+    let same = format!("{}/same-{{n}}.tif", folder.path().display());
+    let twice = TWO.replace("\"n\": 2", "\"n\": 1");
+    check(&["clip", &src, &same, "--cutline", &twice, "--split"], 2, "same destination");
+    assert!(!folder.path().join("same-1.tif").exists(), "nothing is written before all names are known");
+}
+
+#[test]
+fn invalid_polygons_are_counted_or_refused() {
+    let (_folder, out) = folder();
+    let (src, out) = (testdata("sample/scene.tif"), out.to_str().unwrap());
+    let bow = "POLYGON((471000 5270000,471040 5270040,471040 5270000,471000 5270040,471000 5270000))";
+    let args = ["clip", &src, out, "--cutline", bow, "--cutline-crs", "source"];
+    let run = run(&[&args[..], &["--json"]].concat());
+    let report: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(report["cutline"]["repairs"]["self_intersections"], 1, "{report}");
+    check(&[&args[..], &["--strict", "--overwrite"]].concat(), 2, "(471020, 5270020)");
+    check(&["clip", &src, out, "--cutline", "POINT(1 2)", "--cutline-crs", "source"], 2, "Point");
+    check(&["clip", &src, out, "--cutline", "CIRCULARSTRING(0 0,1 1,2 0)", "--cutline-crs", "source"], 4, "CIRCULARSTRING");
+    check(&["clip", &src, out, "--cutline", "POLYGON((0 0,nan 1,1 1,0 0))", "--cutline-crs", "source"], 3, "nan");
+}
+
+#[test]
+fn coverage_decides_and_is_a_band() {
+    let (_folder, out) = folder();
+    let (src, out) = (testdata("sample/scene.tif"), out.to_str().unwrap());
+    // A pixel of 10 m, and a quarter, a half and a quarter of its neighbours.
+    let square = "POLYGON((471005 5270005,471025 5270005,471025 5270020,471005 5270020,471005 5270005))";
+    let args = ["clip", &src, out, "--cutline", square, "--cutline-crs", "source", "--json", "--overwrite"];
+    for (more, inside) in [
+        (&["--min-coverage", "1"][..], 1),
+        (&["--min-coverage", "0.5"], 4),
+        (&["--min-coverage", "0.25", "--coverage-band"], 6),
+        (&["--min-coverage", "0.25", "--invert"], 0),
+    ] {
+        let run = run(&[&args[..], more].concat());
+        let report: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(report["pixels"]["inside"], inside, "{more:?}");
+        assert_eq!(report["bands"], if more.contains(&"--coverage-band") { 4 } else { 3 });
+    }
+    check(&[&args[..], &["--min-coverage", "0"]].concat(), 2, "0");
+    check(&[&args[..], &["--min-coverage", "1.5"]].concat(), 2, "1.5");
+    check(&[&args[..], &["--min-coverage", "0.5", "--all-touched"]].concat(), 2, "--all-touched");
+}
