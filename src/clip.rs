@@ -23,9 +23,9 @@ use crate::observe::{Event, Observer};
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::sink::{Published, Sink, SinkOptions};
-use crate::vector::Area;
 use crate::source::{self, Sidecar, SidecarKind, Source, SourceMeta, SourceStats, StoreOptions};
 use crate::tiff::parse::Fetched;
+use crate::vector::Area;
 
 /// A raster that is open: its header has been read.
 #[derive(Debug)]
@@ -70,11 +70,7 @@ pub struct Fetches {
 
 /// What `options` say of datums.
 fn terms(options: &ClipOptions) -> Terms<'_> {
-    Terms {
-        max_error: options.max_crs_error,
-        allow_ballpark: options.allow_ballpark,
-        grids: &options.grids,
-    }
+    Terms { max_error: options.max_crs_error, allow_ballpark: options.allow_ballpark, grids: &options.grids }
 }
 
 impl Cog {
@@ -182,7 +178,11 @@ impl Cog {
                      give the cutline in pixel coordinates with --cutline-crs source",
                 ));
             };
-            Plan::new(&self.header, &cutline.to_crs(&raster, &frame, &terms(options), &options.limits)?, options)
+            Plan::new(
+                &self.header,
+                &cutline.to_crs(&raster, &frame, &terms(options), &options.limits)?,
+                options,
+            )
         })();
         planned.map_err(|error| error.at(self.uri()))
     }

@@ -65,7 +65,12 @@ impl Cutline {
     /// that is not understood. The caller bounds the text.
     pub fn from_geojson(text: &str, limits: &Limits) -> Result<Self> {
         let layer = geojson::read(text, &Query::default(), limits)?;
-        let crs = layer.crs.as_deref().map(Crs::parse).transpose().map_err(|error| error.at("the cutline's CRS"))?;
+        let crs = layer
+            .crs
+            .as_deref()
+            .map(Crs::parse)
+            .transpose()
+            .map_err(|error| error.at("the cutline's CRS"))?;
         Ok(Self::from_layer(&layer, Mode::Repair)?.with_crs(crs))
     }
 
@@ -100,12 +105,14 @@ impl Cutline {
     }
 
     fn add(&mut self, feature: &Feature, winding: Winding, mode: Mode) -> Result<()> {
-        repair::repair(&feature.geometry, winding, mode, &mut self.polygons, &mut self.repairs).map_err(|error| {
-            error.at(match &feature.id {
-                Some(id) => format!("the cutline's feature {} (id \"{id}\")", feature.fid),
-                None => format!("the cutline's feature {}", feature.fid),
-            })
-        })
+        repair::repair(&feature.geometry, winding, mode, &mut self.polygons, &mut self.repairs).map_err(
+            |error| {
+                error.at(match &feature.id {
+                    Some(id) => format!("the cutline's feature {} (id \"{id}\")", feature.fid),
+                    None => format!("the cutline's feature {}", feature.fid),
+                })
+            },
+        )
     }
 
     /// The rectangle `bounds` as a cutline.
@@ -277,7 +284,8 @@ impl Frame {
     /// known.
     fn pixel_metres(&self, crs: &Crs) -> f64 {
         let [_, across, down_x, _, across_y, down] = self.transform.0;
-        let [_, y] = self.transform.apply(f64::from(self.size.width) / 2.0, f64::from(self.size.height) / 2.0);
+        let [_, y] =
+            self.transform.apply(f64::from(self.size.width) / 2.0, f64::from(self.size.height) / 2.0);
         let Some([east, north]) = crs.definition().map(|definition| definition.metres_per_unit(y)) else {
             return 0.0;
         };

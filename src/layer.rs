@@ -56,7 +56,12 @@ pub async fn read(
             };
             shapefile::read(&files, query, limits)
         }
-        known => {
+        known @ (Format::GeoJson
+        | Format::Wkt
+        | Format::Wkb
+        | Format::Zip
+        | Format::GeoPackage
+        | Format::GeoParquet) => {
             let bytes = rest(&source, head, limits).await?;
             if known == Format::GeoPackage {
                 let crs = geopackage::crs(&bytes, query).map_err(|error| error.at(source.uri()))?;
@@ -141,7 +146,10 @@ async fn satisfied<T>(
         };
         rounds += 1;
         if rounds > limits.header_requests {
-            return Err(Error::limit(format!("its index would take more than {} rounds of requests", limits.header_requests)));
+            return Err(Error::limit(format!(
+                "its index would take more than {} rounds of requests",
+                limits.header_requests
+            )));
         }
         for merged in coalesce(&ranges, MAX_GAP, MAX_REQUEST) {
             brought = brought.saturating_add(merged.range.end.saturating_sub(merged.range.start));

@@ -102,7 +102,8 @@ impl Plan {
             None if nothing()? => return Ok(None),
             None => {
                 // Asked to write something: the whole raster's grid, all of it masked.
-                let (full, none) = (Mask::full(image.size()), Mask::full(image.size()).inverted(&options.limits)?);
+                let (full, none) =
+                    (Mask::full(image.size()), Mask::full(image.size()).inverted(&options.limits)?);
                 let nowhere = || Coverage::burn(&[], &transform, image.size(), &options.limits);
                 let coverage = options.coverage_band.then(nowhere).transpose()?;
                 Burnt { window: image, mask: if options.invert { full } else { none }, coverage }

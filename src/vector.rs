@@ -144,7 +144,9 @@ impl Feature {
 
 fn property<'a>(properties: &'a [(Arc<str>, Value)], name: &str) -> Option<&'a Value> {
     let exact = properties.iter().find(|(key, _)| **key == *name);
-    exact.or_else(|| properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))).map(|(_, value)| value)
+    exact
+        .or_else(|| properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)))
+        .map(|(_, value)| value)
 }
 
 /// Which way rings run in a format that says so, seen with y upwards.

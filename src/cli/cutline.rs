@@ -58,7 +58,7 @@ pub(super) struct CutlineArgs {
 impl CutlineArgs {
     /// Options of a clip that concern the cutline.
     pub(super) async fn apply(&self, options: ClipOptions, store: &StoreArgs) -> Result<ClipOptions> {
-        if self.max_crs_error.is_some_and(|metres| !(metres >= 0.0)) {
+        if self.max_crs_error.is_some_and(|metres| metres.is_nan() || metres < 0.0) {
             return Err(Error::usage("--max-crs-error takes a number of metres, 0 or more"));
         }
         let mut grids = Vec::new();
@@ -112,7 +112,9 @@ impl CutlineArgs {
             Given::Raster => None,
             Given::Crs(crs) => Some(crs),
             Given::ByFile => match &layer.crs {
-                Some(text) => Some(Crs::parse(text).map_err(|error| error.at(format!("the CRS of {place}")))?),
+                Some(text) => {
+                    Some(Crs::parse(text).map_err(|error| error.at(format!("the CRS of {place}")))?)
+                }
                 None => {
                     return Err(Error::usage(format!(
                         "{place} names no CRS; say which with --cutline-crs (EPSG:n, WKT, a PROJ string, or source for \

@@ -34,9 +34,9 @@ impl Progress {
         let bar_shown = show.terminal && !show.quiet && !show.json && show.verbose < 2;
         let target = if bar_shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        if let Ok(style) =
-            ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {msg}")
-        {
+        if let Ok(style) = ProgressStyle::with_template(
+            "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} {msg}",
+        ) {
             bar.set_style(style);
         }
         Self { bar, show }
@@ -85,7 +85,9 @@ fn described(event: &Event) -> (&'static str, Vec<(&'static str, u64)>) {
             ("nodata is taken, starting over with a mask", vec![("samples", samples)])
         }
         Event::Published { bytes } => ("published", vec![("bytes", bytes)]),
-        Event::Output { done, of, bytes } => ("output", vec![("done", done), ("outputs", of), ("bytes", bytes)]),
+        Event::Output { done, of, bytes } => {
+            ("output", vec![("done", done), ("outputs", of), ("bytes", bytes)])
+        }
     }
 }
 

@@ -82,6 +82,7 @@ fn described(cog: &Cog, plan: &Plan) -> Value {
         "source_extent": extent(cog.bounds()),
         "extent": clipped_extent(plan),
         "window": window(plan),
+        "cutline": cutline(plan),
         "bands": plan.output_bands(),
         "dtype": cog.header().sample_type.name(),
     })
@@ -101,7 +102,7 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
     let mut out = described(cog, plan);
     out["status"] = "done".into();
     out["pixels"] = pixels(report);
-    out["cutline"] = cutline(plan);
+
     out["tiles"] = tiles;
     out["requests"] = stats.requests.into();
     out["bytes"] = stats.bytes.into();
@@ -138,8 +139,12 @@ fn pixels(report: &Report) -> Value {
 
 /// How the cutline was placed, and what was wrong with it.
 fn cutline(plan: &Plan) -> Value {
-    let repairs: serde_json::Map<String, Value> =
-        plan.repairs.counts().filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count.into())).collect();
+    let repairs: serde_json::Map<String, Value> = plan
+        .repairs
+        .counts()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect();
     json!({
         "operation": plan.operation.as_ref().map(|operation| json!({ "name": operation.name, "accuracy_metres": operation.accuracy })),
         "repairs": repairs,
@@ -164,6 +169,26 @@ pub(super) fn text(cog: &Cog, destination: &str, report: &Report) -> String {
 /// What a person should know of a clip that succeeded.
 pub(super) fn warnings(report: &Report) -> Vec<String> {
     let mut out = Vec::new();
+    let repairs = report.plan.repairs;
+    let tangled = repairs.self_intersections + repairs.nested_rings + repairs.holes_outside;
+    if tangled > 0 {
+        out.push(format!(
+            "the cutline's polygons cross or overlap themselves in {tangled} places; what lies within an odd number of rings was \
+             kept, as GDAL does (--strict refuses them)"
+        ));
+    }
+    if repairs.skipped_kinds > 0 {
+        out.push(format!(
+            "{} points or lines beside polygons in the cutline were left out",
+            repairs.skipped_kinds
+        ));
+    }
+    if let Some(operation) = report.plan.operation.as_ref().filter(|operation| operation.is_ballpark) {
+        out.push(format!(
+            "nothing vouches for how the cutline came to the raster's datum: {}",
+            operation.name
+        ));
+    }
     if report.counts.inside == 0 {
         out.push(
             "no pixel's centre lies in the cutline, so every pixel is masked; see --all-touched".to_owned(),

@@ -163,7 +163,8 @@ impl Job<'_> {
 
 /// Output tiles that are composed and encoded at a time.
 pub(super) fn at_work(composer: &Composer, options: &ClipOptions) -> usize {
-    let most = usize::try_from(options.limits.tile_bytes / composer.tile_bytes().max(1)).unwrap_or(usize::MAX);
+    let most =
+        usize::try_from(options.limits.tile_bytes / composer.tile_bytes().max(1)).unwrap_or(usize::MAX);
     most.clamp(1, threads(options).saturating_mul(2))
 }
 

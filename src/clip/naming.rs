@@ -28,9 +28,7 @@ pub fn destination(template: &str, feature: &Feature, id_field: Option<&str>) ->
         } else if let Some(after) = behind.strip_prefix("}}") {
             out.push('}');
             rest = after;
-        } else if let Some((name, after)) =
-            behind.strip_prefix('{').and_then(|inner| inner.split_once('}'))
-        {
+        } else if let Some((name, after)) = behind.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
             out.push_str(&value_of(feature, name, id_field)?);
             named = true;
             rest = after;

@@ -73,7 +73,8 @@ impl Cog {
         while !wanted.is_empty() {
             let needed = Needed::by(wanted.iter().filter_map(|&n| outputs.get(n)).map(|output| &output.plan));
             let requests =
-                fetch::requests(&self.source, &mut self.fetched, &self.header, &needed, &options.limits).await?;
+                fetch::requests(&self.source, &mut self.fetched, &self.header, &needed, &options.limits)
+                    .await?;
             fetched.tiles += requests.tiles();
             fetched.requests += requests.requests.len() as u64;
             fetched.bytes += requests.bytes();
@@ -146,7 +147,9 @@ impl Pass<'_> {
         for &number in wanted {
             let Some(output) = self.outputs.get(number) else { continue };
             let lists = [(false, &output.plan.tiles), (true, &output.plan.mask_tiles)];
-            for (mask, &(plane, tile)) in lists.into_iter().flat_map(|(mask, list)| list.iter().map(move |t| (mask, t))) {
+            for (mask, &(plane, tile)) in
+                lists.into_iter().flat_map(|(mask, list)| list.iter().map(move |t| (mask, t)))
+            {
                 routes.entry((mask, plane, tile)).or_default().push(number);
                 *missing.entry(number).or_default() += 1;
             }

@@ -276,8 +276,8 @@ impl Densifier<'_> {
 #[cfg(test)]
 #[expect(clippy::print_stdout, reason = "how close the numbers came belongs to the test's output")]
 mod tests {
-    use super::super::{Cutline, Terms};
     use super::super::plane::Between;
+    use super::super::{Cutline, Terms};
     use super::*;
     use crate::cutline::Frame;
     use crate::error::ErrorKind;
@@ -407,7 +407,8 @@ mod tests {
     fn the_number_of_vertices_is_bounded() {
         let limits = Limits { vertices: 100, ..Limits::default() };
         let cutline = ring(&[[-10.0, 35.0], [40.0, 35.0], [40.0, 70.0]], "EPSG:4326");
-        let error = cutline.to_crs(&Crs::parse("EPSG:3035").unwrap(), &north_up(1.0), &TERMS, &limits).unwrap_err();
+        let error =
+            cutline.to_crs(&Crs::parse("EPSG:3035").unwrap(), &north_up(1.0), &TERMS, &limits).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit);
     }
 
@@ -421,8 +422,10 @@ mod tests {
             &Limits::default(),
         );
         assert_eq!(same.unwrap().polygons, cutline.polygons);
-        let error =
-            cutline.with_crs(None).to_crs(&Crs::wgs84(), &north_up(1.0), &TERMS, &Limits::default()).unwrap_err();
+        let error = cutline
+            .with_crs(None)
+            .to_crs(&Crs::wgs84(), &north_up(1.0), &TERMS, &Limits::default())
+            .unwrap_err();
         assert!(error.kind() == ErrorKind::Usage && error.to_string().contains("--cutline-crs"));
     }
 }

@@ -58,8 +58,16 @@ pub(super) fn polygons(
     let measure = Measure::pixels(to_pixels, raster.is_geographic());
     let plain = Densifier { plane: &plane, measure, unwraps: false };
     let probes = footprint::probes(&plane, frame);
-    let mut work =
-        Work { own, raster, frame, choice, to_pixels, plane: &plane, probes: &probes, surroundings: Known::NotYet };
+    let mut work = Work {
+        own,
+        raster,
+        frame,
+        choice,
+        to_pixels,
+        plane: &plane,
+        probes: &probes,
+        surroundings: Known::NotYet,
+    };
     for (number, polygon) in polygons.iter().enumerate() {
         let before = budget;
         let is_wide = own.is_geographic()

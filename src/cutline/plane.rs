@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::error::Result;
-use crate::geo::{Choice, Crs};
 use crate::geo::project::Projector;
+use crate::geo::{Choice, Crs};
 
 /// A map from the coordinates of one plane, the source, to those of another, the target; both in GIS axis order,
 /// geographic ones in degrees.

@@ -234,7 +234,7 @@ fn image_fields(header: &Header, plan: &Plan) -> Result<ImageFields> {
     full.extend(header.geo.fields_of_window(plan.window.x0, plan.window.y0));
     let kept = header.metadata.as_ref().and_then(|text| metadata::of_bands(text, &plan.bands, header.bands));
     let kept = match &plan.coverage {
-        Some(coverage) => Some(metadata::with_items(kept, &coverage.items())),
+        Some(coverage) => Some(metadata::with_items(kept.as_deref(), &coverage.items())),
         None => kept,
     };
     if let Some(text) = kept {

@@ -45,8 +45,8 @@ pub fn of_bands(text: &str, bands: &[u16], of: u16) -> Option<String> {
 
 /// The text with further items, each a line. A text that does not end as it should, which GDAL ignores, gives way to them.
 #[must_use]
-pub fn with_items(text: Option<String>, items: &str) -> String {
-    let kept = text.as_deref().and_then(|text| text.trim_end().strip_suffix("</GDALMetadata>"));
+pub fn with_items(text: Option<&str>, items: &str) -> String {
+    let kept = text.and_then(|text| text.trim_end().strip_suffix("</GDALMetadata>"));
     format!("{}{items}</GDALMetadata>\n", kept.unwrap_or("<GDALMetadata>\n"))
 }
 
@@ -77,8 +77,9 @@ mod tests {
         assert_eq!(of_bands("<not xml", &[0], 2), None);
         let one = "<GDALMetadata>\n  <Item name=\"A\">1</Item>\n</GDALMetadata>\n";
         let more = "  <Item name=\"B\">2</Item>\n";
-        let both = "<GDALMetadata>\n  <Item name=\"A\">1</Item>\n  <Item name=\"B\">2</Item>\n</GDALMetadata>\n";
-        assert_eq!(with_items(Some(one.to_owned()), more), both);
+        let both =
+            "<GDALMetadata>\n  <Item name=\"A\">1</Item>\n  <Item name=\"B\">2</Item>\n</GDALMetadata>\n";
+        assert_eq!(with_items(Some(one), more), both);
         assert_eq!(with_items(None, more), format!("<GDALMetadata>\n{more}</GDALMetadata>\n"));
     }
 }

@@ -14,10 +14,7 @@ impl Crs {
         }
         let plane = self.definition()?;
         let (a, b) = plane.ellipsoid()?;
-        let mut proj = format!("+proj=longlat +a={a} +b={b}");
-        if plane.meridian() != 0.0 {
-            proj.push_str(&format!(" +pm={}", plane.meridian()));
-        }
+        let proj = format!("+proj=longlat +a={a} +b={b} +pm={}", plane.meridian());
         let name = format!("the longitudes and latitudes of {self}");
         Some(Self::described(name, Definition { proj, datum: plane.datum }, ""))
     }
@@ -40,7 +37,8 @@ impl Crs {
         if max_x - min_x >= 360.0 {
             return Some([-180.0, min_y, 180.0, max_y]);
         }
-        let wrapped = |x: f64| if (-180.0..=180.0).contains(&x) { x } else { x - (x / 360.0).round() * 360.0 };
+        let wrapped =
+            |x: f64| if (-180.0..=180.0).contains(&x) { x } else { x - (x / 360.0).round() * 360.0 };
         Some([wrapped(min_x), min_y, wrapped(max_x), max_y])
     }
 }

@@ -234,7 +234,9 @@ pub(super) fn shift(
 /// Whether no operation shifts coordinates between the datums of two geographic CRSs: EPSG has split some datums that lie
 /// less apart than anybody measures.
 pub(super) fn agree(one: u32, other: u32) -> bool {
-    let side = |code| epsg::base(code).map(|base| Side { ground: Ground::Base(code, base), ellipsoid: base.ellipsoid });
+    let side = |code| {
+        epsg::base(code).map(|base| Side { ground: Ground::Base(code, base), ellipsoid: base.ellipsoid })
+    };
     let (Some(one), Some(other)) = (side(one), side(other)) else { return false };
     let leg = best(&one, &other, None);
     leg.shift.is_null() && !leg.operation.is_ballpark

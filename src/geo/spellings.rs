@@ -118,7 +118,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::print_stdout, reason = "figures belong to the test's output")]
     fn every_spelling_is_understood_as_proj_understands_it() {
         let (mut wrong, mut refused) = (Vec::<String>::new(), BTreeMap::<String, Vec<String>>::new());
         let (mut right, mut worst) = (0_usize, 0.0_f64);

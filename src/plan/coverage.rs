@@ -29,7 +29,13 @@ impl CoverageBand {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Usage`] for a raster of complex samples, of less than 7 bits, or with a colour table.
-    pub fn new(header: &Header, band: usize, photometric: Photometric, shares: Coverage, inverted: bool) -> Result<Self> {
+    pub fn new(
+        header: &Header,
+        band: usize,
+        photometric: Photometric,
+        shares: Coverage,
+        inverted: bool,
+    ) -> Result<Self> {
         let sample = header.sample_type;
         let refused = |what: &str| {
             Err(Error::usage(format!(
@@ -59,15 +65,15 @@ impl CoverageBand {
     #[must_use]
     pub fn items(&self) -> String {
         let band = self.band;
-        let mut out = format!(
-            "  <Item name=\"DESCRIPTION\" sample=\"{band}\" role=\"description\">coverage</Item>\n"
-        );
-        if self.unit > 1 {
-            let scale = 1.0 / f64::from(self.unit);
-            out.push_str(&format!(
-                "  <Item name=\"OFFSET\" sample=\"{band}\" role=\"offset\">0</Item>\n  <Item name=\"SCALE\" sample=\"{band}\" role=\"scale\">{scale}</Item>\n"
-            ));
+        let description =
+            format!("  <Item name=\"DESCRIPTION\" sample=\"{band}\" role=\"description\">coverage</Item>\n");
+        if self.unit == 1 {
+            return description;
         }
-        out
+        let scale = 1.0 / f64::from(self.unit);
+        format!(
+            "{description}  <Item name=\"OFFSET\" sample=\"{band}\" role=\"offset\">0</Item>\n  <Item name=\"SCALE\" \
+             sample=\"{band}\" role=\"scale\">{scale}</Item>\n"
+        )
     }
 }

@@ -77,16 +77,18 @@ impl Filter {
     /// Whether all conditions hold. A property that is not there has no value.
     #[must_use]
     pub fn holds(&self, properties: &[(Arc<str>, Value)]) -> bool {
-        self.conditions
-            .iter()
-            .all(|condition| condition.holds(super::property(properties, &condition.name).unwrap_or(&Value::Null)))
+        self.conditions.iter().all(|condition| {
+            condition.holds(super::property(properties, &condition.name).unwrap_or(&Value::Null))
+        })
     }
 }
 
 impl Condition {
     fn holds(&self, value: &Value) -> bool {
         let any = |wanted: &[Ordering]| {
-            self.literals.iter().any(|literal| literal.compare(value).is_some_and(|found| wanted.contains(&found)))
+            self.literals
+                .iter()
+                .any(|literal| literal.compare(value).is_some_and(|found| wanted.contains(&found)))
         };
         match self.operator {
             Operator::Equal | Operator::In => any(&[Ordering::Equal]),
@@ -108,7 +110,9 @@ impl Literal {
     /// How `value` stands to the literal; `None` when the two cannot be compared.
     fn compare(&self, value: &Value) -> Option<Ordering> {
         match value {
-            Value::Null => (!self.quoted && self.text.eq_ignore_ascii_case("null")).then_some(Ordering::Equal),
+            Value::Null => {
+                (!self.quoted && self.text.eq_ignore_ascii_case("null")).then_some(Ordering::Equal)
+            }
             Value::Bool(value) => {
                 let literal = match self.text.to_ascii_lowercase().as_str() {
                     "true" | "1" => true,
@@ -119,7 +123,10 @@ impl Literal {
             }
             Value::Integer(value) => match self.text.parse::<i64>() {
                 Ok(literal) => Some(value.cmp(&literal)),
-                #[expect(clippy::cast_precision_loss, reason = "a fraction or a huge number decides at its own precision")]
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a fraction or a huge number decides at its own precision"
+                )]
                 Err(_) => (*value as f64).partial_cmp(&self.number()?),
             },
             Value::Real(value) => value.partial_cmp(&self.number()?),
@@ -143,7 +150,11 @@ impl FromStr for Filter {
         let mut reader = Reader { rest: text };
         let mut conditions = Vec::new();
         let bad = |reader: &Reader<'_>, what: &str| {
-            let place = if reader.rest.is_empty() { "at its end".to_owned() } else { format!("at `{}`", reader.rest) };
+            let place = if reader.rest.is_empty() {
+                "at its end".to_owned()
+            } else {
+                format!("at `{}`", reader.rest)
+            };
             Error::usage(format!(
                 "the condition `{text}` {what} {place}; conditions look like name=Alps, area>=2.5, class in (1, 'wet \
                  meadow'), joined by `and`"
@@ -161,8 +172,9 @@ impl FromStr for Filter {
                     return Err(bad(&reader, "lacks the bracket behind `in`"));
                 }
                 loop {
-                    let literal =
-                        reader.word(|c, _| matches!(c, ',' | ')')).ok_or_else(|| bad(&reader, "has an open quote"))?;
+                    let literal = reader
+                        .word(|c, _| matches!(c, ',' | ')'))
+                        .ok_or_else(|| bad(&reader, "has an open quote"))?;
                     literals.push(literal);
                     if reader.take(")") {
                         break;
@@ -172,7 +184,8 @@ impl FromStr for Filter {
                     }
                 }
             } else {
-                let literal = reader.word(is_end_of_value).ok_or_else(|| bad(&reader, "has an open quote"))?;
+                let literal =
+                    reader.word(is_end_of_value).ok_or_else(|| bad(&reader, "has an open quote"))?;
                 if literal.text.is_empty() && !literal.quoted {
                     return Err(bad(&reader, "lacks a value"));
                 }
@@ -204,7 +217,9 @@ fn is_end_of_value(c: char, rest: &str) -> bool {
 }
 
 fn starts_with_keyword(text: &str, keyword: &str) -> bool {
-    let (Some(head), Some(tail)) = (text.get(..keyword.len()), text.get(keyword.len()..)) else { return false };
+    let (Some(head), Some(tail)) = (text.get(..keyword.len()), text.get(keyword.len()..)) else {
+        return false;
+    };
     let ends = tail.is_empty() || tail.starts_with(|c: char| c.is_whitespace() || c == '(');
     head.eq_ignore_ascii_case(keyword) && ends
 }
@@ -322,7 +337,19 @@ mod tests {
 
     #[test]
     fn what_is_no_condition_says_so() {
-        for text in ["", "name", "name=Rock and Roll", "a=1 or b=2", "=3", "name=", "name='x", "a=1 or b=2 and", "class in 3", "class in (3", "a=1 and"] {
+        for text in [
+            "",
+            "name",
+            "name=Rock and Roll",
+            "a=1 or b=2",
+            "=3",
+            "name=",
+            "name='x",
+            "a=1 or b=2 and",
+            "class in 3",
+            "class in (3",
+            "a=1 and",
+        ] {
             let filter = text.parse::<Filter>();
             assert!(filter.is_err(), "{text}: {filter:?}");
         }

@@ -355,7 +355,6 @@ fn levels(count: u64, fan: u64) -> Result<Vec<Range<u64>>> {
         .collect())
 }
 
-
 fn columns(table: &Table<'_>, id: usize) -> Result<Vec<Column>> {
     let tables = table.tables(id)?;
     if tables.len() > COLUMNS {

@@ -113,13 +113,16 @@ pub fn is_wkt(text: &str) -> bool {
 /// GeoParquet in a build without it.
 pub fn read(format: Format, bytes: &Bytes, query: &Query, limits: &Limits) -> Result<Layer> {
     let text = || {
-        std::str::from_utf8(bytes).map_err(|cause| Error::format("the cutline is not UTF-8 text").caused_by(cause))
+        std::str::from_utf8(bytes)
+            .map_err(|cause| Error::format("the cutline is not UTF-8 text").caused_by(cause))
     };
     match format {
         Format::GeoJson => geojson::read(text()?, query, limits),
         Format::Wkt => wkt::read(text()?, query, limits),
         Format::Wkb => wkb::read(bytes, query, limits),
-        Format::Shapefile => shapefile::read(&shapefile::Files { shp: bytes, ..Default::default() }, query, limits),
+        Format::Shapefile => {
+            shapefile::read(&shapefile::Files { shp: bytes, ..Default::default() }, query, limits)
+        }
         Format::Zip => zip::read(bytes, query, limits),
         Format::FlatGeobuf => {
             let parts = Parts::whole(bytes);

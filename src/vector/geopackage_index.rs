@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use super::Area;
 use super::sqlite::{Database, Field, Kind};
 use super::sqlite_schema;
 use crate::error::{Error, Result};
-use super::Area;
 use crate::geo::Bounds;
 
 /// Levels that SQLite follows at most.

@@ -240,7 +240,8 @@ fn features_are_chosen_and_split() {
         serde_json::from_slice(&run.stdout).unwrap()
     };
     // Pixels of 10 m: 5 x 3 and 2 x 2 of them.
-    let inside = |more: &[&str]| report(&[&[out, "--cutline", TWO], more].concat())["pixels"]["inside"].clone();
+    let inside =
+        |more: &[&str]| report(&[&[out, "--cutline", TWO], more].concat())["pixels"]["inside"].clone();
     assert_eq!(inside(&[]), 19);
     assert_eq!(inside(&["--where", "n=2"]), 4);
     assert_eq!(inside(&["--where", "n<5", "--where", "name='a b'"]), 15);
@@ -250,8 +251,12 @@ fn features_are_chosen_and_split() {
     check(&["clip", &src, out, "--cutline", TWO, "--fid", "8", "--overwrite"], 2, "--fid 8");
     check(&["clip", &src, out, "--cutline", TWO, "--split", "--overwrite"], 2, "tell the outputs apart");
     check(&["clip", &src, out, "--cutline", TWO, "--layer", "x", "--overwrite"], 2, "layer");
-    let split = report(&[&format!("{}/x/{{id}}-{{name}}.tif", folder.path().display()), "--cutline", TWO, "--split"]);
-    assert_eq!((&split["outputs"][0]["pixels"]["inside"], &split["outputs"][1]["pixels"]["inside"]), (&15.into(), &4.into()));
+    let split =
+        report(&[&format!("{}/x/{{id}}-{{name}}.tif", folder.path().display()), "--cutline", TWO, "--split"]);
+    assert_eq!(
+        (&split["outputs"][0]["pixels"]["inside"], &split["outputs"][1]["pixels"]["inside"]),
+        (&15.into(), &4.into())
+    );
     assert_eq!(split["skipped"], serde_json::json!(["feature 2"]));
     let mut names: Vec<_> = std::fs::read_dir(folder.path().join("x"))
         .unwrap()
@@ -280,8 +285,16 @@ fn invalid_polygons_are_counted_or_refused() {
     assert_eq!(report["cutline"]["repairs"]["self_intersections"], 1, "{report}");
     check(&[&args[..], &["--strict", "--overwrite"]].concat(), 2, "(471020, 5270020)");
     check(&["clip", &src, out, "--cutline", "POINT(1 2)", "--cutline-crs", "source"], 2, "Point");
-    check(&["clip", &src, out, "--cutline", "CIRCULARSTRING(0 0,1 1,2 0)", "--cutline-crs", "source"], 4, "CIRCULARSTRING");
-    check(&["clip", &src, out, "--cutline", "POLYGON((0 0,nan 1,1 1,0 0))", "--cutline-crs", "source"], 3, "nan");
+    check(
+        &["clip", &src, out, "--cutline", "CIRCULARSTRING(0 0,1 1,2 0)", "--cutline-crs", "source"],
+        4,
+        "CIRCULARSTRING",
+    );
+    check(
+        &["clip", &src, out, "--cutline", "POLYGON((0 0,nan 1,1 1,0 0))", "--cutline-crs", "source"],
+        3,
+        "nan",
+    );
 }
 
 #[test]

@@ -175,9 +175,12 @@ async fn the_same_bytes_whatever_the_number_of_threads() {
                 .await
                 .unwrap();
         let Bounds { min_x, min_y, max_x, max_y } = cog.bounds();
-        let cutline = Cutline::new(vec![cogclip::cutline::Polygon {
+        let cutline = Cutline::new(
+            vec![cogclip::cutline::Polygon {
                 rings: vec![vec![[min_x, min_y], [max_x, max_y], [min_x, max_y], [min_x, min_y]]],
-            }], None);
+            }],
+            None,
+        );
         let plan = cog.plan(&cutline, &options).unwrap().unwrap();
         let out = folder.path().join(format!("{threads}.tif"));
         cog.clip(plan, out.to_str().unwrap(), &options, &SinkOptions::default(), &Silent).await.unwrap();
