@@ -8,6 +8,8 @@ mod dbf;
 pub mod filter;
 mod flatbuffer;
 pub mod flatgeobuf;
+#[cfg(test)]
+mod flatgeobuf_tests;
 pub mod format;
 pub mod geojson;
 mod geojson_members;

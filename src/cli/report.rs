@@ -102,7 +102,6 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
     let mut out = described(cog, plan);
     out["status"] = "done".into();
     out["pixels"] = pixels(report);
-
     out["tiles"] = tiles;
     out["requests"] = stats.requests.into();
     out["bytes"] = stats.bytes.into();
