@@ -260,6 +260,9 @@ impl From<Error> for Stop {
     }
 }
 
+/// What a feature takes beside its vertices and properties.
+const FEATURE_BYTES: u64 = 128;
+
 /// Gathers the features that a query asks for, within limits. Every reader hands its features to one.
 #[derive(Debug)]
 pub struct Gathering<'a> {
@@ -345,10 +348,10 @@ impl<'a> Gathering<'a> {
         }
         let text = |value: &Value| if let Value::Text(text) = value { text.len() as u64 } else { 0 };
         let added: u64 = feature.properties.iter().map(|(_, value)| text(value).saturating_add(48)).sum();
-        self.text = self.text.saturating_add(added);
+        self.text = self.text.saturating_add(added).saturating_add(FEATURE_BYTES);
         if self.text > self.limits.cutline_bytes {
             return Err(Error::limit(format!(
-                "the properties of the cutline's features take more than {} bytes, which is the limit",
+                "the cutline's features and their properties take more than {} bytes, which is the limit",
                 self.limits.cutline_bytes
             )));
         }

@@ -23,6 +23,9 @@ Examples:
     cogclip clip https://example.com/dem.tif s3://bucket/dem.tif --cutline field.geojson \
 --all-touched
 
+  One output a field, named by its property `name`, in one pass over the scene:
+    cogclip clip scene.tif out/{name}.tif --cutline field.geojson --where name=field --split
+
   A box in the raster's own coordinates: see what it would fetch, then do it:
     cogclip plan s3://bucket/B04.tif --bbox 472000,5268000,476000,5272000 --cutline-crs source
     cogclip clip s3://bucket/B04.tif box.tif --bbox 472000,5268000,476000,5272000 \

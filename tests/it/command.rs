@@ -206,7 +206,7 @@ fn the_examples_of_the_help_work() {
     std::fs::copy(testdata("sample/field.geojson"), folder.path().join("field.geojson")).unwrap();
     let help = String::from_utf8(run(&["clip", "--help"]).stdout).unwrap();
     let examples: Vec<_> = help.lines().filter_map(|line| line.trim().strip_prefix("cogclip ")).collect();
-    assert_eq!(examples.len(), 4, "{help}");
+    assert_eq!(examples.len(), 5, "{help}");
     for example in examples {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cogclip"));
         command.current_dir(folder.path()).stdin(Stdio::null());
@@ -218,6 +218,7 @@ fn the_examples_of_the_help_work() {
         assert!(out.status.success(), "{example}: {}", String::from_utf8_lossy(&out.stderr));
     }
     assert!(folder.path().join("field.tif").exists() && folder.path().join("box.tif").exists());
+    assert!(folder.path().join("out/field.tif").exists());
     assert!(server.get("/bucket/dem.tif").is_some_and(|bytes| bytes.starts_with(b"II*")));
 }
 
