@@ -122,7 +122,7 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
     let options = clip.cutline.apply(clip.what.options()?, &clip.store).await?;
     let mut cog = Cog::open_image(&clip.src, clip.image.ifd, &clip.store.options(), &options.limits).await?;
     let opened = started.elapsed();
-    let selected = clip.cutline.read(&cog, &clip.store, &options).await?;
+    let selected = clip.cutline.read(&cog, &clip.store, &options, clip.split).await?;
     if clip.split {
         return split(clip, cog, selected, options).await;
     }
@@ -221,7 +221,7 @@ async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
     for warning in cog.remarks() {
         note(&format!("warning: {warning}"));
     }
-    let selected = plan.cutline.read(&cog, &plan.store, &options).await?;
+    let selected = plan.cutline.read(&cog, &plan.store, &options, false).await?;
     let work = options.clone();
     let made;
     (cog, made) = blocking(move || {

@@ -87,7 +87,7 @@ impl Cutline {
         }
         if this.polygons.is_empty() {
             return Err(Error::usage(match layer.features.len() {
-                0 => "the cutline has no feature that was asked for".to_owned(),
+                0 => "the cutline has no feature, or none that was asked for".to_owned(),
                 _ => "the cutline has no polygon: all of its geometries are null or empty".to_owned(),
             }));
         }
@@ -149,6 +149,21 @@ impl Cutline {
         self.polygons.iter().flat_map(|polygon| &polygon.rings).map(Vec::len).sum()
     }
 
+    /// Refuses coordinates that are no longitude and latitude.
+    fn on_the_globe(&self, own: &Crs) -> Result<()> {
+        let beyond =
+            |&&[x, y]: &&[f64; 2]| y.abs() > 90.0 + ROUNDING_DEGREES || x.abs() > 540.0 + ROUNDING_DEGREES;
+        for (number, polygon) in self.polygons.iter().enumerate() {
+            if let Some([x, y]) = polygon.rings.iter().flatten().find(beyond) {
+                return Err(Error::usage(format!(
+                    "polygon {number} of the cutline: ({x}, {y}) is no longitude and latitude in degrees, as {own} has them; say \
+                     with `--cutline-crs` which CRS its coordinates are in"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Where the raster and the cutline may meet: west, south, east and north in degrees of Greenwich.
     fn area(&self, own: &Crs, raster: &Crs, frame: &Frame) -> Option<[f64; 4]> {
         let whole = raster.area(frame.samples(SAMPLES))?;
@@ -183,6 +198,9 @@ impl Cutline {
                  `--cutline-crs EPSG:4326`, or `--cutline-crs source` for the raster's own",
             ));
         };
+        if own.is_geographic() && !own.is_same(raster) {
+            self.on_the_globe(own)?;
+        }
         let choice = Choice {
             area: self.area(own, raster, frame),
             max_error: terms.max_error.unwrap_or_else(|| frame.pixel_metres(raster)),
@@ -193,6 +211,9 @@ impl Cutline {
         Ok(Self { polygons, crs: Some(raster.clone()), repairs: self.repairs, operation: Some(operation) })
     }
 }
+
+/// Degrees beyond a pole or the last turn that are a writer's rounding.
+const ROUNDING_DEGREES: f64 = 1e-9;
 
 /// Degrees that an area of interest has in common with another, both without the antimeridian in them.
 fn common(a: [f64; 4], b: [f64; 4]) -> Option<[f64; 4]> {

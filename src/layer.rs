@@ -64,6 +64,7 @@ pub async fn read(
         | Format::GeoParquet) => {
             let bytes = rest(&source, head, limits).await?;
             if known == Format::GeoPackage {
+                no_log_beside(uri, &bytes, store).await?;
                 let crs = geopackage::crs(&bytes, query).map_err(|error| error.at(source.uri()))?;
                 query.bounds = extent(crs.as_deref());
             }
@@ -88,8 +89,14 @@ pub fn is_inline(text: &str) -> bool {
     let text = text.trim_start();
     // A path may look like much, but not like these.
     text.starts_with(['{', '['])
-        || (text.contains('(') && format::is_wkt(text))
+        || (is_wkt_body(text) && format::is_wkt(text))
         || (text.len() >= 2 * SHORTEST_WKB && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn is_wkt_body(text: &str) -> bool {
+    let end = text.trim_end();
+    text.contains('(')
+        || end.get(end.len().saturating_sub(6)..).is_some_and(|end| end.eq_ignore_ascii_case(" empty"))
 }
 
 /// The name of a file without its folder and its extension.
@@ -169,6 +176,26 @@ async fn rest(source: &Source, head: Bytes, limits: &Limits) -> Result<Bytes> {
     }
     let rest = source.read(head.len() as u64..size).await?;
     Ok([head, rest].concat().into())
+}
+
+/// Refuses a database whose write-ahead log is not empty: rows that were committed may stand in it alone
+/// (sqlite.org/fileformat2.html §4.1).
+async fn no_log_beside(uri: &str, database: &[u8], store: &StoreOptions) -> Result<()> {
+    // The versions of the format for reading and writing: 2 says that there may be a log.
+    if database.get(18..20) != Some(&[2, 2]) {
+        return Ok(());
+    }
+    let log = Source::open(&format!("{uri}-wal"), store)?;
+    match log.head(1).await {
+        Ok(first) if first.is_empty() => Ok(()),
+        Ok(_) => Err(Error::unsupported(format!(
+            "rows of it may stand in {} alone, which cogclip does not read; close the program that writes it, or run `PRAGMA \
+             wal_checkpoint(TRUNCATE)`",
+            log.uri()
+        ))),
+        Err(error) if error.is_absent() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A file that belongs to a shapefile; `None` when there is none.

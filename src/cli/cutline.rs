@@ -30,13 +30,19 @@ pub(super) struct CutlineArgs {
     #[arg(long, value_name = "CRS", allow_hyphen_values = true)]
     cutline_crs: Option<String>,
     /// The layer of a file that holds several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "bbox")]
     layer: Option<String>,
     /// Only features for which this holds: name=Alps, area>=2.5, class in (1, 2), joined by `and` (repeatable)
-    #[arg(long = "where", value_name = "CONDITION")]
+    #[arg(long = "where", value_name = "CONDITION", conflicts_with = "bbox")]
     conditions: Vec<Filter>,
     /// Only the features with these numbers
-    #[arg(long, value_name = "LIST", value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        conflicts_with = "bbox"
+    )]
     fid: Vec<i64>,
     /// The property that names a feature in messages, in reports and as {id} in DST
     #[arg(long, value_name = "NAME")]
@@ -75,7 +81,15 @@ impl CutlineArgs {
     }
 
     /// Reads the features that were asked for.
-    pub(super) async fn read(&self, cog: &Cog, store: &StoreArgs, options: &ClipOptions) -> Result<Selected> {
+    ///
+    /// With `everywhere` those beside the raster, too, which a spatial index would leave out.
+    pub(super) async fn read(
+        &self,
+        cog: &Cog,
+        store: &StoreArgs,
+        options: &ClipOptions,
+        everywhere: bool,
+    ) -> Result<Selected> {
         let limits = &options.limits;
         let crs = match self.cutline_crs.as_deref() {
             None => Given::ByFile,
@@ -99,7 +113,10 @@ impl CutlineArgs {
                 let bytes = text.as_bytes().to_vec();
                 (layer::parse("--cutline", &bytes.into(), &query, limits)?, "--cutline".to_owned())
             } else {
+                // Numbers are few, and one that no feature has is an error.
+                let everywhere = everywhere || !self.fid.is_empty();
                 let extent = |own: Option<&str>| match &crs {
+                    _ if everywhere => None,
                     Given::Raster => Some(cog.bounds().into()),
                     Given::Crs(crs) => cog.area_in(crs, options),
                     Given::ByFile => cog.area_in(&Crs::parse(own?).ok()?, options),
@@ -123,7 +140,7 @@ impl CutlineArgs {
                 }
             },
         };
-        Ok(Selected { layer, crs, place })
+        Ok(Selected { by_index: query.bounds.is_some(), layer, crs, place })
     }
 }
 
@@ -139,11 +156,17 @@ pub(super) struct Selected {
     pub(super) layer: Layer,
     crs: Option<Crs>,
     place: String,
+    /// Whether features beside the raster were left unread.
+    by_index: bool,
 }
 
 impl Selected {
     /// All features as one cutline.
     pub(super) fn united(&self, options: &ClipOptions) -> Result<Cutline> {
+        if self.by_index && self.layer.features.is_empty() {
+            // None of them touches the raster, which is for the options to judge.
+            return Ok(Cutline::new(Vec::new(), self.crs.clone()));
+        }
         let cutline = Cutline::from_layer(&self.layer, mode(options));
         Ok(cutline.map_err(|error| error.at(&self.place))?.with_crs(self.crs.clone()))
     }

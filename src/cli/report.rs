@@ -218,21 +218,26 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
     out
 }
 
-/// What a person should know of a split that succeeded.
+/// What a person should know of a split that succeeded: the same of many outputs once.
 pub(super) fn split_warnings(report: &SplitReport) -> Vec<String> {
-    let mut out = Vec::new();
+    let mut seen: Vec<(String, &str, usize)> = Vec::new();
     for (output, report) in &report.outputs {
-        out.extend(warnings(report).into_iter().map(|warning| format!("{}: {warning}", output.name)));
+        for warning in warnings(report) {
+            if let Some((.., count)) = seen.iter_mut().find(|(text, ..)| *text == warning) {
+                *count += 1;
+            } else if seen.len() < MOST_WARNINGS {
+                seen.push((warning, &output.name, 1));
+            }
+        }
     }
-    let more = out.len().saturating_sub(MOST_WARNINGS);
-    if more > 0 {
-        out.truncate(MOST_WARNINGS);
-        out.push(format!("and {more} more warnings like these"));
-    }
-    out
+    let told = |(text, name, count): (String, &str, usize)| match count {
+        1 => format!("{name}: {text}"),
+        _ => format!("{name} and {} more outputs: {text}", count - 1),
+    };
+    seen.into_iter().map(told).collect()
 }
 
-/// Warnings about the outputs of a split that are printed.
+/// Different warnings about the outputs of a split that are printed.
 const MOST_WARNINGS: usize = 20;
 
 /// The report of a split.

@@ -162,6 +162,8 @@ impl Canonical {
                 let tolerance = match name.as_str() {
                     "x_0" | "y_0" | "h" | "h_0" => 5e-6,
                     "k_0" => 5e-13,
+                    // PROJ's list has Paris to a thousandth of a second of arc, EPSG's in grads: 0.4 mm apart.
+                    "pm" => 1e-8,
                     _ => 4e-11,
                 };
                 let mut apart = (a - b).abs();
@@ -279,6 +281,11 @@ mod tests {
         check("+proj=tmerc +ellps=WGS84 +units=us-ft", "+proj=tmerc +ellps=WGS84 +units=ft", false);
         check(
             "+proj=longlat +ellps=clrk80ign +pm=paris",
+            "+proj=longlat +ellps=clrk80ign +pm=2.337229166667",
+            true,
+        );
+        check(
+            "+proj=longlat +ellps=clrk80ign +pm=2.33722917",
             "+proj=longlat +ellps=clrk80ign +pm=2.337229166667",
             true,
         );

@@ -143,7 +143,14 @@ fn rounded(bounds: Bounds, by: f64, image: PixelRect) -> Option<PixelRect> {
 pub(super) fn explain(cutline: &Cutline, transform: &Affine, image: PixelRect) -> String {
     let raster = transform.bounds(image);
     let show = |b: Bounds| format!("{} {} {} {}", b.min_x, b.min_y, b.max_x, b.max_y);
-    let cutline = cutline.bounds().map_or_else(|| "empty".to_owned(), show);
+    let Some(bounds) = cutline.bounds().map(show) else {
+        return format!(
+            "the cutline and the raster do not overlap: nothing of the cutline lies where the raster is, at {}; check \
+             --cutline-crs, or see --on-empty",
+            show(raster)
+        );
+    };
+    let cutline = bounds;
     format!(
         "the cutline and the raster do not overlap. In the raster's CRS the cutline's bounds are {cutline}, the raster's \
          {}; check --cutline-crs, or see --on-empty",

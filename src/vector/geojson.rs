@@ -31,6 +31,7 @@ use crate::limits::Limits;
 pub fn read(text: &str, query: &Query, limits: &Limits) -> Result<Layer> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader {
+        numbers: BTreeSet::new(),
         gathering: Gathering::new("", Winding::Right, query, limits),
         query,
         limits,
@@ -96,6 +97,8 @@ struct Top {
 }
 
 struct Reader<'q> {
+    /// Numbers of the features so far.
+    numbers: BTreeSet<i64>,
     gathering: Gathering<'q>,
     query: &'q Query,
     limits: &'q Limits,
@@ -155,6 +158,14 @@ impl Reader<'_> {
         E::custom("")
     }
 
+    /// `wanted` if no feature before has that number, else the next that none has: ids and places may meet.
+    fn number(&mut self, wanted: i64) -> i64 {
+        let free = self.numbers.last().map_or(0, |last| last.saturating_add(1));
+        let number = if self.numbers.contains(&wanted) { free } else { wanted };
+        self.numbers.insert(number);
+        number
+    }
+
     fn feature(
         &mut self,
         id: Option<Id>,
@@ -163,7 +174,7 @@ impl Reader<'_> {
         used: CrsUse,
     ) -> Result<()> {
         let place = i64::try_from(self.place).unwrap_or(i64::MAX);
-        let fid = id.as_ref().and_then(Id::whole).unwrap_or(place);
+        let fid = self.number(id.as_ref().and_then(Id::whole).unwrap_or(place));
         self.place = self.place.saturating_add(1);
         if !self.gathering.wants(fid, &properties) {
             for (name, _) in &properties {

@@ -320,3 +320,57 @@ fn coverage_decides_and_is_a_band() {
     check(&[&args[..], &["--min-coverage", "1.5"]].concat(), 2, "1.5");
     check(&[&args[..], &["--min-coverage", "0.5", "--all-touched"]].concat(), 2, "--all-touched");
 }
+
+/// Findings of a review: what was taken without a word.
+#[test]
+fn nothing_is_taken_that_cannot_be_meant() {
+    let (_folder, out) = folder();
+    let (src, out) = (testdata("sample/scene.tif"), out.to_str().unwrap());
+    let clip = |cutline: &str, more: &[&str], code: i32, says: &str| {
+        check(&[&["clip", &src, out, "--cutline", cutline, "--overwrite"], more].concat(), code, says);
+    };
+    let polygon = |ring: &str| format!(r#"{{"type":"Polygon","coordinates":[[{ring}]]}}"#);
+    // A latitude beyond the pole; UTM coordinates in GeoJSON that does not say so; a longitude beyond any turn.
+    clip(&polygon("[14.6,47.5],[14.7,47.5],[14.65,95],[14.6,47.5]"), &[], 2, "(14.65, 95)");
+    clip(
+        &polygon("[471000,5270000],[472000,5270000],[472000,5271000],[471000,5270000]"),
+        &[],
+        2,
+        "--cutline-crs",
+    );
+    clip(&polygon("[14.6,47.5],[1500,47.5],[14.65,47.6],[14.6,47.5]"), &[], 2, "(1500, 47.5)");
+    clip("POLYGON EMPTY", &["--cutline-crs", "source"], 2, "null or empty");
+    check(
+        &["clip", &src, out, "--bbox", "0,0,1,1", "--cutline-crs", "source", "--where", "a=1"],
+        2,
+        "--bbox",
+    );
+    check(&["clip", &src, out, "--bbox", "0,0,1,1", "--cutline-crs", "source", "--fid", "1"], 2, "--bbox");
+    // Features beside the raster are no overlap, with an index as without.
+    for file in ["vector/indexed.fgb", "vector/polygons.geojson"] {
+        clip(&testdata(file), &["--cutline-crs", "EPSG:32633"], 8, "do not overlap");
+        clip(&testdata(file), &["--cutline-crs", "EPSG:32633", "--on-empty", "skip"], 0, "");
+    }
+    clip(&testdata("vector/indexed.fgb"), &["--fid", "0,99999"], 2, "--fid 99999");
+    // An id and a place that meet are not one feature.
+    let two = r#"{"type":"FeatureCollection","features":[
+        {"type":"Feature","id":1,"properties":{},"geometry":{"type":"Polygon","coordinates":[[[471000,5270000],[471050,5270000],[471050,5270030],[471000,5270030],[471000,5270000]]]}},
+        {"type":"Feature","properties":{},"geometry":{"type":"Polygon","coordinates":[[[480000,5270000],[480020,5270000],[480020,5270020],[480000,5270020],[480000,5270000]]]}}]}"#;
+    for (fid, inside) in [("1", 15), ("2", 4)] {
+        let run = run(&[
+            "clip",
+            &src,
+            out,
+            "--cutline",
+            two,
+            "--cutline-crs",
+            "source",
+            "--fid",
+            fid,
+            "--overwrite",
+            "--json",
+        ]);
+        let report: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(report["pixels"]["inside"], inside, "{fid}");
+    }
+}
