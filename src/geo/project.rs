@@ -19,6 +19,9 @@ const ROUND_TRIP_DEGREES: f64 = 1e-7;
 /// Radians by which a place on the edge of the map is moved to see on which side it is: 3 millimetres.
 const EDGE: f64 = 5e-10;
 
+/// Degrees from a pole within which an inverse may give the pole.
+const POLAR_DEGREES: f64 = 0.02;
+
 /// Parameters of PROJ strings that proj4rs honours. It ignores all others without a word, so that they must be
 /// refused here.
 const PARAMETERS: &[&str] = &[
@@ -341,7 +344,10 @@ fn is_near(a: [f64; 2], b: [f64; 2]) -> bool {
     let east = (a[0] - b[0]) / turn;
     let east = (east - east.round()) * turn * b[1].cos();
     let north = a[1] - b[1];
-    east.hypot(north) <= ROUND_TRIP_DEGREES.to_radians()
+    // The inverse of Albers' projection, PROJ's too, takes all that is so near a pole for the pole itself.
+    let is_polar = b[1].abs() > (90.0 - POLAR_DEGREES).to_radians();
+    let allowed = if is_polar { POLAR_DEGREES } else { ROUND_TRIP_DEGREES };
+    east.hypot(north) <= allowed.to_radians()
 }
 
 fn proj(text: &str, name: &str) -> Result<Proj> {
