@@ -537,4 +537,20 @@ mod tests {
         assert_eq!((operation.accuracy, operation.is_ballpark), (Some(0.0), false));
         assert!(operation.name.starts_with("sphere"));
     }
+
+    /// By PROJ 9.8.1, whose inverse of Albers' projection gives the pole itself for the second.
+    #[test]
+    fn maps_reach_to_the_poles_without_a_gap() {
+        let projector =
+            Projector::new(&Crs::parse("EPSG:4269").unwrap(), &Crs::from_epsg(5070).unwrap(), &Choice::ANY)
+                .unwrap();
+        for (place, expected) in [
+            ([150.0, 89.9], [-3_767_856.330_262_706, 8_462_252.820_024_414]),
+            ([150.0, 89.99], [-3_767_832.722_710_941, 8_462_262.009_552_827]),
+            ([150.0, 90.0], [-3_767_832.484_249_997, 8_462_262.102_376_666]),
+        ] {
+            let got = projector.project(place).unwrap();
+            assert!((got[0] - expected[0]).hypot(got[1] - expected[1]) < METRES, "{place:?}: {got:?}");
+        }
+    }
 }
