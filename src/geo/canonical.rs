@@ -237,6 +237,10 @@ fn radians(tokens: &BTreeMap<&str, &str>) -> f64 {
 }
 
 fn proj(text: &str) -> Option<Proj> {
+    // proj4rs cuts numbers at byte positions.
+    if !text.is_ascii() {
+        return None;
+    }
     Proj::from_proj_string(text).ok()
 }
 

@@ -351,6 +351,10 @@ fn is_near(a: [f64; 2], b: [f64; 2]) -> bool {
 }
 
 fn proj(text: &str, name: &str) -> Result<Proj> {
+    // proj4rs cuts numbers at byte positions.
+    if !text.is_ascii() {
+        return Err(Error::usage(format!("a parameter of {name} has characters that no PROJ string has")));
+    }
     Proj::from_proj_string(text).map_err(|cause| {
         Error::unsupported(format!("cogclip cannot project {name}; {WAY_OUT}")).caused_by(cause.to_string())
     })
@@ -493,6 +497,13 @@ mod tests {
         );
         refused("EPSG:4267", "EPSG:4326", [1.0, 1.0], &["NAD27", "20 m"]);
         refused("+proj=ob_tran +o_proj=longlat", "EPSG:4326", [1.0, 1.0], &["o_proj"]);
+        // Found by fuzzing: proj4rs panics.
+        refused(
+            "+proj=merc +lat_0=45555555555555555555555\u{605}5'",
+            "EPSG:4326",
+            [1.0, 1.0],
+            &["characters"],
+        );
         refused("+proj=robin +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["Robinson"]);
         refused("+proj=eck4 +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eck4"]);
         refused("+proj=eqc +k=2 +datum=WGS84", "EPSG:4326", [1.0, 1.0], &["eqc"]);
