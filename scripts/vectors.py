@@ -92,7 +92,7 @@ def writers(folder, frame, tag):
     for compression in ("snappy", "zstd", "gzip", None):
         name = f"{compression}.parquet"
         frame.to_parquet(path(name), compression=compression, write_covering_bbox=compression == "zstd")
-        out.append((name, path(name), [], compression == "zstd"))
+        out.append((name, path(name), [], False))
     crs = ["--cutline-crs", frame.crs.to_string()]
     texts = {
         "fields.wkt": "\n".join(shapely.to_wkt(shape, rounding_precision=-1) for shape in frame.geometry),
