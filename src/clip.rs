@@ -23,7 +23,8 @@ use crate::observe::{Event, Observer};
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::sink::{Published, Sink, SinkOptions};
-use crate::source::{self, Sidecar, SidecarKind, Source, SourceMeta, SourceStats, StoreOptions};
+use crate::source::{self, Sidecar, SidecarKind, Source, SourceMeta, SourceStats};
+use crate::store::StoreOptions;
 use crate::tiff::parse::Fetched;
 use crate::vector::Area;
 

@@ -28,6 +28,29 @@ pub enum Event {
         /// Samples that hold it.
         samples: u64,
     },
+    /// A request failed, and is sent again.
+    Retried {
+        /// The location, without anything secret.
+        uri: String,
+        /// What went wrong, without anything secret.
+        reason: String,
+        /// How often it was tried before.
+        tries: u32,
+        /// Milliseconds until it is sent again.
+        wait: u64,
+    },
+    /// A server asked for fewer requests (429, 503), or does well again: so many may be in flight to it now.
+    Paced {
+        /// The server's name and port.
+        server: String,
+        /// Requests.
+        in_flight: usize,
+    },
+    /// A read that takes much longer than the others is asked for a second time.
+    Hedged {
+        /// The location, without anything secret.
+        uri: String,
+    },
     /// The output is visible under its name.
     Published {
         /// Its bytes.

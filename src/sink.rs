@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
-use crate::source::StoreOptions;
-use crate::source::location::{Location, redact};
+use crate::store::StoreOptions;
+use crate::store::location::{Location, redact};
 
 /// How a destination is written.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Sink {
                 Backend::Object(Box::new(object::ObjectSink::create(&bucket, &shown, options).await?))
             }
             #[cfg(not(feature = "cloud"))]
-            Location::Bucket(_) => return Err(crate::source::without_cloud(&shown)),
+            Location::Bucket(_) => return Err(crate::store::without_cloud(&shown)),
         };
         Ok(Self { uri: shown, backend })
     }

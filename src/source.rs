@@ -8,19 +8,14 @@ pub(crate) mod failure;
 #[cfg(feature = "cloud")]
 mod http;
 mod local;
-pub(crate) mod location;
-pub(crate) use location::{redact, sibling};
 #[cfg(feature = "cloud")]
 mod object;
-#[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]
-pub(crate) mod retry;
 pub mod sidecar;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -28,65 +23,8 @@ pub use coalesce::{Merged, coalesce};
 pub use sidecar::{Sidecar, SidecarKind};
 
 use crate::error::{Error, Result};
-use location::Location;
-
-/// How remote stores are reached, for reading and for writing.
-#[derive(Clone)]
-pub struct StoreOptions {
-    /// `--store-option key=value`: the configuration keys of the object stores (`aws_endpoint`, `skip_signature`,
-    /// `google_base_url`, `azure_storage_account_name`, `proxy_url`, …), as object_store spells them. They win
-    /// over the environment. A key that only concerns another store is ignored; one that no store knows is an
-    /// error. The values may be secrets, so `Debug` shows the keys only.
-    pub pairs: Vec<(String, String)>,
-    /// Whether credentials and endpoints are also taken from the usual environment of each cloud (`AWS_*`,
-    /// `GOOGLE_*`, `AZURE_*`). This is object_store's own reading of it, the one place besides the command line
-    /// that looks at the environment.
-    pub env: bool,
-    /// Further tries of one request after the first.
-    pub max_retries: u32,
-    /// Time from the first try of a request after which it is not tried again.
-    pub retry_timeout: Duration,
-    /// The longest wait before the first retry; it doubles with each further one.
-    pub backoff_base: Duration,
-    /// The longest wait before any retry, unless the server asks for more with Retry-After.
-    pub backoff_cap: Duration,
-    /// How long a connection may stay silent before the request counts as failed. There is no limit on a whole
-    /// request, since a slow link is not a broken one.
-    pub idle_timeout: Duration,
-    /// How long connecting may take.
-    pub connect_timeout: Duration,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            pairs: Vec::new(),
-            env: true,
-            max_retries: 10,
-            retry_timeout: Duration::from_mins(3),
-            backoff_base: Duration::from_millis(100),
-            backoff_cap: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
-            connect_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-impl fmt::Debug for StoreOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<_> = self.pairs.iter().map(|(key, _)| key).collect();
-        f.debug_struct("StoreOptions")
-            .field("keys", &keys)
-            .field("env", &self.env)
-            .field("max_retries", &self.max_retries)
-            .field("retry_timeout", &self.retry_timeout)
-            .field("backoff_base", &self.backoff_base)
-            .field("backoff_cap", &self.backoff_cap)
-            .field("idle_timeout", &self.idle_timeout)
-            .field("connect_timeout", &self.connect_timeout)
-            .finish()
-    }
-}
+use crate::store::StoreOptions;
+use crate::store::location::{self, Location, redact};
 
 /// What the first answer said about the whole resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,7 +111,7 @@ impl Source {
             #[cfg(not(feature = "cloud"))]
             Location::Http(_) | Location::Bucket(_) => {
                 let _ = options;
-                return Err(without_cloud(&shown));
+                return Err(crate::store::without_cloud(&shown));
             }
         };
         let inner = Inner { uri: shown, backend, pinned: OnceLock::new(), counters };
@@ -357,12 +295,4 @@ fn difference(pinned: &SourceMeta, now: &SourceMeta) -> Option<String> {
             _ => None,
         },
     }
-}
-
-/// What is said of a URL by a build that has no client.
-#[cfg(not(feature = "cloud"))]
-pub(crate) fn without_cloud(shown: &str) -> Error {
-    Error::unsupported(format!(
-        "{shown}: this build reads local files only; build it with the feature `cloud`"
-    ))
 }

@@ -10,7 +10,7 @@ use crate::mask::Rule;
 use crate::options::{ClipOptions, Compress, Interleave, MaskStorage, OnEmpty, Resampling};
 use crate::sample::NoData;
 use crate::sink::SinkOptions;
-use crate::source::StoreOptions;
+use crate::store::StoreOptions;
 use crate::tiff::code::Predictor;
 
 /// Lines that a terminal of 110 columns does not break. tests/it/command.rs runs the examples.
@@ -355,6 +355,9 @@ impl StoreArgs {
         let default = StoreOptions::default();
         StoreOptions {
             pairs: self.pairs.clone(),
+            environment: std::env::vars_os()
+                .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
             max_retries: self.max_retries.unwrap_or(default.max_retries),
             retry_timeout: self.retry_timeout.unwrap_or(default.retry_timeout),
             ..default

@@ -122,7 +122,7 @@ impl CutlineArgs {
                     Given::ByFile => cog.area_in(&Crs::parse(own?).ok()?, options),
                 };
                 let read = layer::read(text, &mut query, &extent, &store.options(), limits).await?;
-                (read, crate::source::redact(text))
+                (read, crate::store::redact(text))
             }
         };
         let crs = match crs {

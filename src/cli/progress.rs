@@ -54,17 +54,25 @@ impl Observer for Progress {
             Event::Fetched { bytes } => self.bar.inc(*bytes),
             Event::NoDataTaken { .. } => self.bar.set_position(0),
             Event::Output { done, of, .. } => self.bar.set_message(format!("{done} of {of} outputs")),
-            Event::Encoded { .. } | Event::Published { .. } => {}
+            Event::Encoded { .. }
+            | Event::Published { .. }
+            | Event::Retried { .. }
+            | Event::Paced { .. }
+            | Event::Hedged { .. } => {}
         }
-        let every = match event {
-            Event::Fetched { .. } | Event::Encoded { .. } => true,
-            Event::Output { done, of, .. } => !done.is_multiple_of(of.div_ceil(PROGRESS_LINES)) && done < of,
-            Event::Planned { .. } | Event::NoDataTaken { .. } | Event::Published { .. } => false,
-        };
-        let least = match (every, self.show.terminal) {
-            (true, _) => 2,
-            (false, true) => 1,
-            (false, false) => 0,
+        let milestone = u8::from(self.show.terminal);
+        let least = match event {
+            Event::Fetched { .. } | Event::Encoded { .. } => 2,
+            Event::Output { done, of, .. }
+                if !done.is_multiple_of(of.div_ceil(PROGRESS_LINES)) && done < of =>
+            {
+                2
+            }
+            Event::Retried { .. } | Event::Paced { .. } | Event::Hedged { .. } => 1,
+            Event::Output { .. }
+            | Event::Planned { .. }
+            | Event::NoDataTaken { .. }
+            | Event::Published { .. } => milestone,
         };
         if !self.show.quiet && self.show.verbose >= least {
             let (name, facts) = described(event);
@@ -73,34 +81,65 @@ impl Observer for Progress {
     }
 }
 
-/// An event's name and its numbers.
-fn described(event: &Event) -> (&'static str, Vec<(&'static str, u64)>) {
-    match *event {
-        Event::Planned { tiles, requests, bytes } => {
-            ("planned", vec![("tiles", tiles), ("requests", requests), ("bytes", bytes)])
-        }
-        Event::Fetched { bytes } => ("fetched", vec![("bytes", bytes)]),
-        Event::Encoded { bytes } => ("encoded", vec![("bytes", bytes)]),
+/// What happened, in numbers or in words.
+enum Fact {
+    Number(u64),
+    Words(String),
+}
+
+/// An event's name and its facts.
+fn described(event: &Event) -> (&'static str, Vec<(&'static str, Fact)>) {
+    use Fact::{Number, Words};
+    match event {
+        Event::Planned { tiles, requests, bytes } => (
+            "planned",
+            vec![("tiles", Number(*tiles)), ("requests", Number(*requests)), ("bytes", Number(*bytes))],
+        ),
+        Event::Fetched { bytes } => ("fetched", vec![("bytes", Number(*bytes))]),
+        Event::Encoded { bytes } => ("encoded", vec![("bytes", Number(*bytes))]),
         Event::NoDataTaken { samples } => {
-            ("nodata is taken, starting over with a mask", vec![("samples", samples)])
+            ("nodata is taken, starting over with a mask", vec![("samples", Number(*samples))])
         }
-        Event::Published { bytes } => ("published", vec![("bytes", bytes)]),
+        Event::Published { bytes } => ("published", vec![("bytes", Number(*bytes))]),
         Event::Output { done, of, bytes } => {
-            ("output", vec![("done", done), ("outputs", of), ("bytes", bytes)])
+            ("output", vec![("done", Number(*done)), ("outputs", Number(*of)), ("bytes", Number(*bytes))])
         }
+        Event::Retried { uri, reason, tries, wait } => (
+            "trying again",
+            vec![
+                ("uri", Words(uri.clone())),
+                ("reason", Words(reason.clone())),
+                ("tries", Number(u64::from(*tries))),
+                ("milliseconds", Number(*wait)),
+            ],
+        ),
+        Event::Paced { server, in_flight } => (
+            "paced",
+            vec![("server", Words(server.clone())), ("requests in flight", Number(*in_flight as u64))],
+        ),
+        Event::Hedged { uri } => ("asking twice", vec![("uri", Words(uri.clone()))]),
     }
 }
 
-fn line_of_json(name: &str, facts: &[(&str, u64)]) -> String {
+fn line_of_json(name: &str, facts: &[(&str, Fact)]) -> String {
     let mut line = json!({ "level": "info", "event": name });
-    for (key, value) in facts {
-        line[*key] = Value::from(*value);
+    for (key, fact) in facts {
+        line[key.replace(' ', "_")] = match fact {
+            Fact::Number(number) => Value::from(*number),
+            Fact::Words(words) => Value::from(words.as_str()),
+        };
     }
     line.to_string()
 }
 
-fn line_of_text(name: &str, facts: &[(&str, u64)]) -> String {
-    let facts: Vec<String> = facts.iter().map(|(key, value)| format!("{value} {key}")).collect();
+fn line_of_text(name: &str, facts: &[(&str, Fact)]) -> String {
+    let facts: Vec<String> = facts
+        .iter()
+        .map(|(key, fact)| match fact {
+            Fact::Number(number) => format!("{number} {key}"),
+            Fact::Words(words) => words.clone(),
+        })
+        .collect();
     format!("{name}: {}", facts.join(", "))
 }
 

@@ -9,7 +9,7 @@ use crate::clip::split::SplitReport;
 use crate::clip::{Cog, Report};
 use crate::fetch::Requests;
 use crate::plan::{NoDataOrigin, Plan};
-use crate::source::redact;
+use crate::store::redact;
 
 /// Milliseconds, to the microsecond.
 fn millis(duration: Duration) -> f64 {

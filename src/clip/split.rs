@@ -112,7 +112,7 @@ fn distinct(outputs: &[Output]) -> Result<()> {
             return Err(Error::usage(format!(
                 "{first} and {} have the same destination, {}; name them by what tells them apart, such as {{fid}}",
                 output.name,
-                crate::source::redact(&output.destination)
+                crate::store::redact(&output.destination)
             )));
         }
     }

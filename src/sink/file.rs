@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Published, hex};
 use crate::error::{Error, Result};
-use crate::source::retry::random;
+use crate::store::retry::random;
 
 /// Bytes that are written at once, lest many small tiles become as many calls.
 const BATCH_BYTES: usize = 1 << 20;

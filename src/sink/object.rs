@@ -22,7 +22,7 @@ use super::{Published, SinkOptions, hex};
 use crate::error::{Error, Result};
 use crate::source::client::{Store, build};
 use crate::source::failure::{Failure, classify, exists};
-use crate::source::location::{Bucket, Cloud};
+use crate::store::location::{Bucket, Cloud};
 
 /// Parts of one upload, the first included: S3's and Google's limit (Azure takes 50,000 blocks).
 const MAX_PARTS: usize = 10_000;

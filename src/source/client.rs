@@ -18,11 +18,12 @@ use object_store::{
     StaticCredentialProvider,
 };
 
+use super::Counters;
 use super::failure::scrub;
-use super::location::{Bucket, Cloud};
-use super::retry::retry_after;
-use super::{Counters, StoreOptions};
 use crate::error::{Error, Result};
+use crate::store::StoreOptions;
+use crate::store::location::{Bucket, Cloud};
+use crate::store::retry::retry_after;
 
 /// An object's store, and the object's key in it.
 pub(crate) struct Store {
@@ -64,7 +65,11 @@ pub(crate) fn build(
     match bucket.cloud {
         Cloud::S3 => {
             // object_store reads the environment here, in the names that each cloud's own tools use.
-            let mut builder = if options.env { AmazonS3Builder::from_env() } else { AmazonS3Builder::new() };
+            let mut builder = if !options.environment.is_empty() {
+                AmazonS3Builder::from_env()
+            } else {
+                AmazonS3Builder::new()
+            };
             builder = builder.with_bucket_name(&bucket.name).with_retry(retry);
             for (key, value) in known::<AmazonS3ConfigKey>(options) {
                 builder = builder.with_config(key, value);
@@ -83,7 +88,7 @@ pub(crate) fn build(
             Ok(Store { objects: Arc::clone(&store) as _, multipart: store, key })
         }
         Cloud::Google => {
-            let mut builder = if options.env {
+            let mut builder = if !options.environment.is_empty() {
                 GoogleCloudStorageBuilder::from_env()
             } else {
                 GoogleCloudStorageBuilder::new()
@@ -105,8 +110,11 @@ pub(crate) fn build(
             Ok(Store { objects: Arc::clone(&store) as _, multipart: store, key })
         }
         Cloud::Azure => {
-            let mut builder =
-                if options.env { MicrosoftAzureBuilder::from_env() } else { MicrosoftAzureBuilder::new() };
+            let mut builder = if !options.environment.is_empty() {
+                MicrosoftAzureBuilder::from_env()
+            } else {
+                MicrosoftAzureBuilder::new()
+            };
             builder = builder.with_container_name(&bucket.name).with_retry(retry);
             for (key, value) in known::<AzureConfigKey>(options) {
                 builder = builder.with_config(key, value);

@@ -7,8 +7,8 @@ use std::error::Error as StdError;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
-use super::location::redact;
 use crate::error::Error;
+use crate::store::location::redact;
 
 /// Why a request to an object store failed, after its retries.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,9 +17,10 @@ use reqwest::{Client, ClientBuilder, Response};
 use url::Url;
 
 use super::client::{check_keys, install_tls, mozilla_roots};
-use super::retry::{Retries, is_transient, retry_after};
-use super::{Answer, Counters, SourceMeta, StoreOptions};
+use super::{Answer, Counters, SourceMeta};
 use crate::error::{Error, Result};
+use crate::store::StoreOptions;
+use crate::store::retry::{Retries, is_transient, retry_after};
 
 /// Hops of a redirected request, as browsers and curl's users are used to.
 const MAX_REDIRECTS: usize = 10;

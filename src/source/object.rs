@@ -13,10 +13,11 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use super::client::{Store, build};
 use super::failure::{Failure, classify};
-use super::location::Bucket;
-use super::retry::Retries;
-use super::{Answer, Counters, SourceMeta, StoreOptions};
+use super::{Answer, Counters, SourceMeta};
 use crate::error::{Error, Result};
+use crate::store::StoreOptions;
+use crate::store::location::Bucket;
+use crate::store::retry::Retries;
 
 /// The most that is allocated before the bytes have come.
 const FIRST_ALLOCATION: u64 = 1 << 20;

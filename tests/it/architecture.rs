@@ -27,8 +27,9 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("cutline", &["limits", "geo", "grid", "vector"], "pure"),
     ("mask", &["limits", "grid", "geo", "cutline"], "pure"),
     ("options", &["limits", "sample", "geo", "mask", "tiff"], "pure"),
-    ("source", &["limits"], "I/O"),
-    ("sink", &["limits", "source"], "I/O"),
+    ("store", &["limits", "observe"], "I/O"),
+    ("source", &["limits", "observe", "store"], "I/O"),
+    ("sink", &["limits", "observe", "store"], "I/O"),
     ("header", &["limits", "sample", "grid", "geo", "tiff", "packing", "tile"], "pure"),
     (
         "plan",
@@ -36,7 +37,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "pure",
     ),
     ("fetch", &["limits", "source", "grid", "tiff", "tile", "header", "plan", "observe"], "I/O"),
-    ("layer", &["limits", "geo", "source", "fetch", "vector"], "I/O"),
+    ("layer", &["limits", "geo", "store", "source", "fetch", "vector"], "I/O"),
     ("decode", &["limits", "sample", "grid", "tiff", "packing", "tile", "codec", "predictor"], "pure"),
     ("compose", &["limits", "sample", "grid", "tile", "mask", "header", "plan"], "pure"),
     (
@@ -64,7 +65,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "cli",
         &[
             "limits", "sample", "grid", "geo", "observe", "tiff", "vector", "cutline", "mask", "options",
-            "source", "sink", "header", "plan", "fetch", "layer", "validate", "clip",
+            "store", "source", "sink", "header", "plan", "fetch", "layer", "validate", "clip",
         ],
         "terminal",
     ),

@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use cogclip::StoreOptions;
 use cogclip::clip::Cog;
 use cogclip::cutline::Cutline;
 use cogclip::mask::Rule;
@@ -11,7 +12,6 @@ use cogclip::observe::Silent;
 use cogclip::options::ClipOptions;
 use cogclip::sample::NoData;
 use cogclip::sink::SinkOptions;
-use cogclip::source::StoreOptions;
 use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::Tag;
 

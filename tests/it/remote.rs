@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use cogclip::source::{Source, SourceStats, StoreOptions};
+use cogclip::StoreOptions;
+use cogclip::source::{Source, SourceStats};
 use cogclip::{Error, ErrorKind};
 
 use crate::server::{Fault, Server};
@@ -11,7 +12,6 @@ use crate::server::{Fault, Server};
 pub(crate) fn options(server: &Server) -> StoreOptions {
     StoreOptions {
         pairs: server.options(),
-        env: false,
         max_retries: 3,
         backoff_base: Duration::from_micros(10),
         backoff_cap: Duration::from_micros(50),

@@ -171,7 +171,7 @@ async fn the_same_bytes_whatever_the_number_of_threads() {
     for threads in [1, 2, 7] {
         let options = ClipOptions { threads, blocksize: 64, ..ClipOptions::default() };
         let mut cog =
-            Cog::open(path.to_str().unwrap(), &cogclip::source::StoreOptions::default(), &Limits::default())
+            Cog::open(path.to_str().unwrap(), &cogclip::StoreOptions::default(), &Limits::default())
                 .await
                 .unwrap();
         let Bounds { min_x, min_y, max_x, max_y } = cog.bounds();

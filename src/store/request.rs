@@ -1,0 +1,74 @@
+//! One request to a store, its answer, and what that is worth.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use url::Url;
+
+use crate::error::Error;
+
+/// A request as its dialect makes it: not yet signed. Content-Length is the transport's, Host the client's.
+#[derive(Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// Percent-encoded as it is to be sent and signed.
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    /// The body in pieces, not copied together.
+    pub(crate) body: Vec<Bytes>,
+    /// SHA-256 of the body, when somebody has it already: a signature may need it.
+    pub(crate) sha256: Option<[u8; 32]>,
+}
+
+/// A whole answer.
+#[derive(Clone)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// What is known of the earlier tries of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tried {
+    /// Tries so far, this one included: 1 for the first.
+    pub(crate) tries: u32,
+    /// Whether one of the earlier tries may have been carried out without our knowing: its answer was lost, or the server
+    /// failed (5xx) while it was at it.
+    pub(crate) unknown: bool,
+}
+
+/// What an answer is worth.
+pub(crate) enum Verdict<T> {
+    /// It is the answer.
+    Done(T),
+    /// Another try may succeed, after what the server asked for (Retry-After).
+    Again(Error, Option<Duration>),
+    /// The credentials are no longer taken: another try with new ones may succeed.
+    Renew(Error),
+    /// Another try would fail too.
+    Never(Error),
+}
+
+/// What requests have cost.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Requests that were sent, retries and hedges included.
+    pub(crate) requests: AtomicU64,
+    /// Requests that repeated an earlier one after it had failed.
+    pub(crate) retries: AtomicU64,
+    /// Reads that were asked for twice because they took long.
+    pub(crate) hedges: AtomicU64,
+    /// Bytes of bodies that were returned to the caller.
+    pub(crate) bytes: AtomicU64,
+}
+
+impl Tally {
+    /// One more of a counter.
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
