@@ -3,6 +3,7 @@
 
 mod args;
 mod cutline;
+mod doctor;
 mod exit;
 mod info;
 mod progress;
@@ -10,7 +11,8 @@ mod report;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, Parser};
 
@@ -19,10 +21,14 @@ use crate::clip::{Cog, naming};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::options::ClipOptions;
+use crate::sink;
 use crate::source::Source;
 use crate::validate;
 use args::{Args, Command};
 use cutline::Selected;
+
+/// How long what was begun at a store is given to be aborted, before its own rules must remove it.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(10);
 
 /// Runs the command line; the exit codes are listed in `cogclip --help`.
 #[must_use]
@@ -40,14 +46,21 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(cause) => return exit::of(&Error::io("the runtime could not start").caused_by(cause)),
     };
-    // A signal drops the job, and dropping it removes what it had put aside.
     let done = runtime.block_on(async {
-        tokio::select! {
+        let done = tokio::select! {
             done = run(args) => done,
             code = interrupted() => Ok(code),
+        };
+        // A signal has dropped the job, and dropping it removes what it had put aside: temporary files at once, uploads now. A
+        // second signal does not wait for that.
+        tokio::select! {
+            () = sink::settled() => {}
+            () = tokio::time::sleep(LONGEST_GOODBYE) => {}
+            _ = interrupted() => {}
         }
+        done
     });
-    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    runtime.shutdown_timeout(Duration::from_secs(5));
     match done {
         Ok(code) => code,
         Err(error) => exit::of(&error),
@@ -100,6 +113,7 @@ async fn run(args: Args) -> Result<ExitCode> {
             // A file that is no COG is a file that breaks that format.
             Ok(if valid { ExitCode::SUCCESS } else { exit::code(crate::ErrorKind::Format) })
         }
+        Command::Doctor(doctor) => doctor::run(&doctor).await,
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "cogclip", &mut out);
@@ -117,14 +131,17 @@ async fn run(args: Args) -> Result<ExitCode> {
     }
 }
 
-async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
+async fn clip_command(mut clip: args::ClipCommand) -> Result<ExitCode> {
     let started = Instant::now();
+    let bar = Arc::new(progress(&clip));
+    clip.store.tell(Arc::clone(&bar) as _);
+    clip.check()?;
     let options = clip.cutline.apply(clip.what.options()?, &clip.store).await?;
     let mut cog = Cog::open_image(&clip.src, clip.image.ifd, &clip.store.options(), &options.limits).await?;
     let opened = started.elapsed();
     let selected = clip.cutline.read(&cog, &clip.store, &options, clip.split).await?;
     if clip.split {
-        return split(clip, cog, selected, options).await;
+        return split(clip, cog, selected, options, &bar).await;
     }
     let work = options.clone();
     let plan;
@@ -141,8 +158,7 @@ async fn clip_command(clip: args::ClipCommand) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let bar = progress(&clip);
-    let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &bar).await;
+    let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &*bar).await;
     bar.finish();
     let report = report?;
     warn(&clip, cog.remarks().into_iter().chain(report::warnings(&report)));
@@ -160,6 +176,7 @@ async fn split(
     mut cog: Cog,
     selected: Selected,
     options: ClipOptions,
+    bar: &progress::Progress,
 ) -> Result<ExitCode> {
     let (template, id_field, work) = (clip.dst.clone(), clip.cutline.id_field.clone(), options.clone());
     let outputs;
@@ -183,8 +200,7 @@ async fn split(
         Ok((cog, outputs, skipped))
     })
     .await?;
-    let bar = progress(&clip);
-    let report = cog.split(outputs, &options, &clip.sink_options(), &bar).await;
+    let report = cog.split(outputs, &options, &clip.sink_options(), bar).await;
     bar.finish();
     let report = report?;
     warn(&clip, cog.remarks().into_iter().chain(report::split_warnings(&report)));

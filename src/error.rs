@@ -82,6 +82,13 @@ impl Error {
         self
     }
 
+    /// The same error, its message followed by what else may help.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.message = format!("{}; {hint}", self.message);
+        self
+    }
+
     /// The same error, known to mean that there is nothing at a location, or nothing that may be seen.
     #[must_use]
     pub(crate) fn absent(mut self) -> Self {

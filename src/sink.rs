@@ -1,11 +1,15 @@
 //! A destination: bytes become visible there as one whole object, or not at all.
 //!
 //! The head goes last: what a COG starts with is known only at its end, so that the body is taken first and the head
-//! with the call that publishes both.
+//! with the call that publishes both. The body comes in sections, one for each level of the image, all of them growing at the
+//! same time; in the object the last section stands first, after the head, and section 0 last.
 
 mod file;
 #[cfg(feature = "cloud")]
+mod lanes;
+#[cfg(feature = "cloud")]
 mod object;
+mod probe;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,6 +19,10 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::store::StoreOptions;
 use crate::store::location::{Location, redact};
+pub use probe::{Finding, probe};
+
+/// The media type of every output (OGC 21-026 §B: image/tiff with the parameters application and profile).
+pub const CONTENT_TYPE: &str = "image/tiff; application=geotiff; profile=cloud-optimized";
 
 /// How a destination is written.
 #[derive(Clone, Debug)]
@@ -31,6 +39,10 @@ pub struct SinkOptions {
     pub part_size: u64,
     /// Parts that are uploaded at the same time; each is held in memory until it has arrived.
     pub uploads: usize,
+    /// User metadata of an object, name and value; a local file has none.
+    pub metadata: Vec<(String, String)>,
+    /// Whether what was published is read back and compared with what was sent.
+    pub verify: bool,
 }
 
 impl Default for SinkOptions {
@@ -41,6 +53,8 @@ impl Default for SinkOptions {
             spill: 64 << 20,
             part_size: 8 << 20,
             uploads: 4,
+            metadata: Vec::new(),
+            verify: false,
         }
     }
 }
@@ -53,8 +67,14 @@ pub struct Published {
     /// The object's entity tag as the store gave it; `None` for a local file.
     pub etag: Option<String>,
     /// SHA-256 of the whole, in lower-case hexadecimal; `None` for a multipart upload, whose head comes last, while a
-    /// hash wants it first.
+    /// hash wants it first, unless it was read back.
     pub sha256: Option<String>,
+    /// Requests that carried data to the store, retries included; 0 for a local file.
+    pub requests: u64,
+    /// Requests that repeated an earlier one.
+    pub retries: u64,
+    /// Whether it was read back and found equal to what was sent.
+    pub verified: bool,
 }
 
 /// A destination that is being written. Nothing is visible there before [`Sink::publish`] returns.
@@ -89,12 +109,13 @@ impl Sink {
         let backend = match Location::parse(uri)? {
             Location::Local(path) => Backend::File(Self::file(path, options).await?),
             Location::Http(_) => {
+                // A PUT to a web server is neither conditional nor in parts.
                 return Err(Error::usage(format!(
                     "{shown}: http(s):// is read only; write to a path, s3://, gs:// or az://"
                 )));
             }
             #[cfg(feature = "cloud")]
-            Location::Bucket(bucket) => {
+            bucket @ Location::Bucket(_) => {
                 Backend::Object(Box::new(object::ObjectSink::create(&bucket, &shown, options).await?))
             }
             #[cfg(not(feature = "cloud"))]
@@ -104,8 +125,8 @@ impl Sink {
     }
 
     async fn file(path: PathBuf, options: &SinkOptions) -> Result<file::FileSink> {
-        let (overwrite, spill) = (options.overwrite, options.spill);
-        file::blocking(move || file::FileSink::create(&path, overwrite, spill)).await
+        let (overwrite, spill, verify) = (options.overwrite, options.spill, options.verify);
+        file::blocking(move || file::FileSink::create(&path, overwrite, spill, verify)).await
     }
 
     /// The location for messages: without query string, user name, password and token.
@@ -114,17 +135,36 @@ impl Sink {
         &self.uri
     }
 
-    /// Takes the next bytes of the body. Returns once there is room for more, which is not to say that they have been
-    /// written.
+    /// Says how many bytes each section will have at most. Without a word, there is section 0 alone, of any size.
+    pub fn expect(&mut self, most: &[u64]) {
+        match &mut self.backend {
+            Backend::File(_) => {
+                let _ = most;
+            }
+            #[cfg(feature = "cloud")]
+            Backend::Object(object) => object.expect(most),
+        }
+    }
+
+    /// Takes the next bytes of section 0: see [`Self::append_to`].
+    ///
+    /// # Errors
+    /// As [`Self::append_to`].
+    pub async fn append(&mut self, bytes: Bytes) -> Result<()> {
+        self.append_to(0, bytes).await
+    }
+
+    /// Takes the next bytes of a section of the body. Returns once there is room for more, which is not to say that they have
+    /// been written.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Io`] when these or earlier bytes could not be written, after all retries;
     /// [`crate::ErrorKind::Limit`] when the object has more parts than a store takes.
-    pub async fn append(&mut self, bytes: Bytes) -> Result<()> {
+    pub async fn append_to(&mut self, section: usize, bytes: Bytes) -> Result<()> {
         match &mut self.backend {
-            Backend::File(file) => file.append(bytes).await,
+            Backend::File(file) => file.append(section, bytes).await,
             #[cfg(feature = "cloud")]
-            Backend::Object(object) => object.append(bytes).await,
+            Backend::Object(object) => object.append(section, bytes).await,
         }
     }
 
@@ -154,6 +194,12 @@ impl Sink {
             Backend::Object(object) => object.abort().await,
         }
     }
+}
+
+/// Waits until what dropped sinks had put aside has been removed: what a program does last that was told to stop.
+pub async fn settled() {
+    #[cfg(feature = "cloud")]
+    object::settled().await;
 }
 
 impl fmt::Debug for Sink {

@@ -1,15 +1,7 @@
 //! A location and its bytes: any range of a file, a web resource or an object, pinned to one version of it.
 
-#[cfg(feature = "cloud")]
-pub(crate) mod client;
 pub mod coalesce;
-#[cfg(feature = "cloud")]
-pub(crate) mod failure;
-#[cfg(feature = "cloud")]
-mod http;
 mod local;
-#[cfg(feature = "cloud")]
-mod object;
 pub mod sidecar;
 
 use std::fmt;
@@ -25,6 +17,9 @@ pub use sidecar::{Sidecar, SidecarKind};
 use crate::error::{Error, Result};
 use crate::store::StoreOptions;
 use crate::store::location::{self, Location, redact};
+#[cfg(feature = "cloud")]
+use crate::store::object::{Meta, Object};
+use crate::store::tally::Tally;
 
 /// What the first answer said about the whole resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +33,20 @@ pub struct SourceMeta {
     pub last_modified: Option<String>,
 }
 
+#[cfg(feature = "cloud")]
+impl From<SourceMeta> for Meta {
+    fn from(meta: SourceMeta) -> Self {
+        Self { size: meta.size, etag: meta.etag, last_modified: meta.last_modified }
+    }
+}
+
+#[cfg(feature = "cloud")]
+impl From<Meta> for SourceMeta {
+    fn from(meta: Meta) -> Self {
+        Self { size: meta.size, etag: meta.etag, last_modified: meta.last_modified }
+    }
+}
+
 /// What reading has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceStats {
@@ -47,6 +56,8 @@ pub struct SourceStats {
     pub bytes: u64,
     /// Requests that repeated an earlier one.
     pub retries: u64,
+    /// Reads that were asked for twice because they took long.
+    pub hedges: u64,
 }
 
 /// A resource that can be read at any position. Clones share the connections, the pinned version and the counters.
@@ -59,25 +70,13 @@ struct Inner {
     uri: String,
     backend: Backend,
     pinned: OnceLock<SourceMeta>,
-    counters: Arc<Counters>,
+    tally: Arc<Tally>,
 }
 
 enum Backend {
     Local(Arc<local::Local>),
     #[cfg(feature = "cloud")]
-    Http(http::Http),
-    #[cfg(feature = "cloud")]
-    Object(object::Reader),
-}
-
-/// The counters behind [`SourceStats`].
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    /// Requests sent, first tries and retries.
-    pub(crate) requests: AtomicU64,
-    /// Reads asked for: what `requests` exceeds this by are retries.
-    pub(crate) reads: AtomicU64,
-    bytes: AtomicU64,
+    Remote(Object),
 }
 
 /// What a backend returns: the bytes of the range that exist, and what was said about the whole.
@@ -96,17 +95,13 @@ impl Source {
     /// [`crate::ErrorKind::Usage`] for a scheme, a URL or an option that is not understood, or an incomplete
     /// configuration; [`crate::ErrorKind::Unsupported`] for a URL in a build without the feature `cloud`.
     pub fn open(uri: &str, options: &StoreOptions) -> Result<Self> {
-        let counters = Arc::new(Counters::default());
+        let tally = Arc::new(Tally::default());
         let shown = redact(uri);
         let backend = match Location::parse(uri)? {
             Location::Local(path) => Backend::Local(Arc::new(local::Local::new(path))),
             #[cfg(feature = "cloud")]
-            Location::Http(url) => {
-                Backend::Http(http::Http::new(url, shown.clone(), options, Arc::clone(&counters))?)
-            }
-            #[cfg(feature = "cloud")]
-            Location::Bucket(bucket) => {
-                Backend::Object(object::Reader::new(&bucket, shown.clone(), options, Arc::clone(&counters))?)
+            location @ (Location::Http(_) | Location::Bucket(_)) => {
+                Backend::Remote(Object::open(&location, &shown, options, Arc::clone(&tally))?)
             }
             #[cfg(not(feature = "cloud"))]
             Location::Http(_) | Location::Bucket(_) => {
@@ -114,7 +109,7 @@ impl Source {
                 return Err(crate::store::without_cloud(&shown));
             }
         };
-        let inner = Inner { uri: shown, backend, pinned: OnceLock::new(), counters };
+        let inner = Inner { uri: shown, backend, pinned: OnceLock::new(), tally };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -142,7 +137,7 @@ impl Source {
         let Answer { bytes, meta } = self.inner.get(asked.clone()).await?;
         self.inner.expect_len(&asked, asked.end.min(meta.size), &bytes)?;
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        self.inner.counters.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.inner.tally.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes.slice(..bytes.len().min(len)))
     }
 
@@ -168,7 +163,7 @@ impl Source {
         let Answer { bytes, meta } = self.inner.get(range.clone()).await?;
         self.inner.within(&range, meta.size)?;
         self.inner.expect_len(&range, range.end, &bytes)?;
-        self.inner.counters.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.inner.tally.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes)
     }
 
@@ -182,20 +177,20 @@ impl Source {
                 found.unwrap_or_default()
             }
             #[cfg(feature = "cloud")]
-            Backend::Http(_) | Backend::Object(_) => Vec::new(),
+            Backend::Remote(_) => Vec::new(),
         }
     }
 
     /// What reading has cost so far, all clones together.
     #[must_use]
     pub fn stats(&self) -> SourceStats {
-        let counters = &self.inner.counters;
-        let reads = counters.reads.load(Ordering::Relaxed);
-        let requests = counters.requests.load(Ordering::Relaxed);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Tally { requests, retries, hedges, bytes } = &*self.inner.tally;
         SourceStats {
-            requests,
-            bytes: counters.bytes.load(Ordering::Relaxed),
-            retries: requests.saturating_sub(reads),
+            requests: count(requests),
+            bytes: count(bytes),
+            retries: count(retries),
+            hedges: count(hedges),
         }
     }
 }
@@ -212,18 +207,17 @@ impl fmt::Debug for Source {
 impl Inner {
     /// One read by the backend, compared with what is pinned.
     async fn get(&self, range: Range<u64>) -> Result<Answer> {
-        #[cfg(feature = "cloud")]
-        let pinned = self.pinned.get();
-        self.counters.reads.fetch_add(1, Ordering::Relaxed);
         let answer = match &self.backend {
             Backend::Local(local) => {
-                self.counters.requests.fetch_add(1, Ordering::Relaxed);
+                Tally::count(&self.tally.requests);
                 Arc::clone(local).get(range).await?
             }
             #[cfg(feature = "cloud")]
-            Backend::Http(http) => http.get(range, pinned).await?,
-            #[cfg(feature = "cloud")]
-            Backend::Object(object) => object.get(range, pinned).await?,
+            Backend::Remote(object) => {
+                let pinned = self.pinned.get().cloned().map(Meta::from);
+                let answer = object.get(range, pinned.as_ref()).await?;
+                Answer { bytes: answer.bytes, meta: answer.meta.into() }
+            }
         };
         let pinned = self.pinned.get_or_init(|| answer.meta.clone());
         match difference(pinned, &answer.meta) {

@@ -5,8 +5,8 @@ pub mod options;
 #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]
 pub(crate) mod retry;
 #[cfg(feature = "cloud")]
-#[expect(dead_code, reason = "its users come with the next changes")]
 pub(crate) mod request;
+pub(crate) mod tally;
 
 pub(crate) use location::{redact, sibling};
 pub use options::StoreOptions;

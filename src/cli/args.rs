@@ -1,5 +1,6 @@
 //! What was typed, and what it means. Defaults come from the library's own `Default`s.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -7,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use super::cutline::CutlineArgs;
 use crate::error::{Error, Result};
 use crate::mask::Rule;
+use crate::observe::Observer;
 use crate::options::{ClipOptions, Compress, Interleave, MaskStorage, OnEmpty, Resampling};
 use crate::sample::NoData;
 use crate::sink::SinkOptions;
@@ -57,6 +59,8 @@ pub(super) enum Command {
     Info(InfoCommand),
     /// Say whether a file is a valid Cloud Optimized GeoTIFF, and why not (exit code 3)
     Validate(ValidateCommand),
+    /// Say what the store of a destination can do; writes, reads and deletes a probe (exit code 5 if something is amiss)
+    Doctor(DoctorCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -84,9 +88,8 @@ pub(super) struct ClipCommand {
     /// One output a feature, all in one pass over SRC; DST names them: out/{id}.tif, out/{fid}.tif, out/{property}.tif
     #[arg(long, help_heading = "Cutline", conflicts_with = "bbox")]
     pub(super) split: bool,
-    /// Replace DST if it exists
-    #[arg(long, help_heading = "Output")]
-    pub(super) overwrite: bool,
+    #[command(flatten)]
+    pub(super) write: WriteArgs,
     /// Print a report as one JSON object on standard output
     #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
@@ -336,43 +339,122 @@ impl WhatArgs {
     }
 }
 
+/// How stores are reached.
 #[derive(Debug, ClapArgs)]
-#[command(next_help_heading = "Reading")]
+#[command(next_help_heading = "Stores")]
 pub(super) struct StoreArgs {
-    /// An option of the object store, such as region=eu-central-1 (repeatable)
+    /// An option of the stores that are read and written, such as region=eu-central-1 (repeatable; see docs/stores.md)
     #[arg(long = "store-option", value_name = "KEY=VALUE", value_parser = pair)]
     pairs: Vec<(String, String)>,
-    /// Attempts after a failed one
+    /// The same for what is read alone: rasters, cutlines, grids (repeatable)
+    #[arg(long = "src-option", value_name = "KEY=VALUE", value_parser = pair)]
+    src_pairs: Vec<(String, String)>,
+    /// Attempts after a failed one [default: 10]
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
-    /// Give up retrying a request after this time: 500ms, 20s, 5m
+    /// Give up retrying a request after this time: 500ms, 20s, 5m [default: 3m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     retry_timeout: Option<Duration>,
+    /// Take a connection for broken that has brought or taken nothing for this time [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    idle_timeout: Option<Duration>,
+    /// Ask a second time for what takes much longer than the other reads
+    #[arg(long)]
+    hedge: bool,
+    /// One for the whole run, so that connections and credentials are shared.
+    #[arg(skip)]
+    made: OnceLock<StoreOptions>,
 }
 
 impl StoreArgs {
+    /// For what is read.
     pub(super) fn options(&self) -> StoreOptions {
-        let default = StoreOptions::default();
+        let made = self.made.get_or_init(|| self.make(StoreOptions::default()));
+        StoreOptions { pairs: [self.pairs.as_slice(), &self.src_pairs].concat(), ..made.clone() }
+    }
+
+    fn make(&self, default: StoreOptions) -> StoreOptions {
         StoreOptions {
-            pairs: self.pairs.clone(),
             environment: std::env::vars_os()
                 .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             max_retries: self.max_retries.unwrap_or(default.max_retries),
             retry_timeout: self.retry_timeout.unwrap_or(default.retry_timeout),
+            idle_timeout: self.idle_timeout.unwrap_or(default.idle_timeout),
+            hedge: self.hedge,
             ..default
         }
+    }
+
+    /// For what is written, with its own options.
+    fn writing(&self, pairs: &[(String, String)]) -> StoreOptions {
+        StoreOptions { pairs: [self.pairs.as_slice(), pairs].concat(), ..self.options() }
+    }
+
+    /// Tells `observer` of every retry from now on.
+    pub(super) fn tell(&mut self, observer: Arc<dyn Observer>) {
+        self.made = OnceLock::from(self.make(StoreOptions { observer, ..StoreOptions::default() }));
+    }
+}
+
+/// How a store is written to.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Stores")]
+pub(super) struct WriteArgs {
+    /// An option of the store that is written to alone (repeatable)
+    #[arg(long = "dst-option", value_name = "KEY=VALUE", value_parser = pair)]
+    dst_pairs: Vec<(String, String)>,
+    /// User metadata of the object that is written (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, help_heading = "Output")]
+    metadata: Vec<(String, String)>,
+    /// Read the output back and compare its SHA-256 with that of what was sent
+    #[arg(long, help_heading = "Output")]
+    verify: bool,
+    /// Replace DST if it exists
+    #[arg(long, help_heading = "Output")]
+    overwrite: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DoctorCommand {
+    /// An object or a file that could be written: a probe beside it is written, read, and deleted
+    pub(super) dst: String,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// An option of the store that is written to alone (repeatable)
+    #[arg(long = "dst-option", value_name = "KEY=VALUE", value_parser = pair, help_heading = "Stores")]
+    dst_pairs: Vec<(String, String)>,
+    /// Print one JSON object
+    #[arg(long, help_heading = "Report")]
+    pub(super) json: bool,
+}
+
+impl DoctorCommand {
+    pub(super) fn options(&self) -> StoreOptions {
+        self.store.writing(&self.dst_pairs)
     }
 }
 
 impl ClipCommand {
+    /// Refuses options of stores that none knows, also where no store is spoken to.
+    pub(super) fn check(&self) -> Result<()> {
+        self.store.options().check()?;
+        self.sink_options().store.check()
+    }
+
     /// Whether progress and warnings are JSON, a line each.
     pub(super) fn logs_json(&self) -> bool {
         self.log_format == Some(LogFormat::Json)
     }
 
     pub(super) fn sink_options(&self) -> SinkOptions {
-        SinkOptions { overwrite: self.overwrite, store: self.store.options(), ..SinkOptions::default() }
+        SinkOptions {
+            overwrite: self.write.overwrite,
+            store: self.store.writing(&self.write.dst_pairs),
+            metadata: self.write.metadata.clone(),
+            verify: self.write.verify,
+            ..SinkOptions::default()
+        }
     }
 }
 

@@ -106,6 +106,7 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
     out["requests"] = stats.requests.into();
     out["bytes"] = stats.bytes.into();
     out["retries"] = stats.retries.into();
+    out["hedges"] = stats.hedges.into();
     out["milliseconds"] = json!({
         "open": millis(opened),
         "plan": millis(planned),
@@ -123,6 +124,9 @@ fn destination_json(destination: &str, report: &Report) -> Value {
         "size": report.published.size,
         "etag": report.published.etag,
         "sha256": report.published.sha256,
+        "verified": report.published.verified,
+        "requests": report.published.requests,
+        "retries": report.published.retries,
     })
 }
 
@@ -268,6 +272,7 @@ pub(super) fn split_json(cog: &Cog, report: &SplitReport, skipped: &[String]) ->
         "requests": stats.requests,
         "bytes": stats.bytes,
         "retries": stats.retries,
+        "hedges": stats.hedges,
         "milliseconds": { "clip": millis(report.time) },
     })
 }

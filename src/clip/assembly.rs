@@ -25,6 +25,10 @@ use crate::sink::Sink;
 use crate::source::Source;
 use crate::tile::{DecodedTile, EncodedTile};
 
+/// By how many bytes a tile may be longer than its samples: its leader and trailer, and what a compression takes that finds
+/// nothing to compress.
+const TILE_EXTRA: u64 = 4096;
+
 /// The source's tiles, decoded, in the order of the requests.
 pub(super) fn pieces<'a>(
     source: &'a Source,
@@ -124,6 +128,10 @@ impl Job<'_> {
         sink: &mut Sink,
     ) -> Result<Done> {
         let mut state = State::new(self)?;
+        // No tile is longer than its samples by more than a little, whatever the compression.
+        let tile = self.composer.tile_bytes().saturating_add(TILE_EXTRA);
+        let most: Vec<u64> = self.plan.levels.iter().map(|grid| grid.count().saturating_mul(tile)).collect();
+        sink.expect(&most);
         // Output tiles at work, each with its samples: two for each thread, and fewer when they are large.
         let at_work = at_work(&self.composer, self.options);
         futures::pin_mut!(pieces);
@@ -214,6 +222,16 @@ fn decode_piece(
     Ok((which, Piece { plane: tile.plane, rect, tile: decoded.map(Arc::new) }))
 }
 
+/// The tiles of a level on their way to the sink, row by row.
+#[derive(Default)]
+struct Run {
+    /// Finished tiles that wait for their turn.
+    ready: BTreeMap<u64, Encoded>,
+    /// The next tile to hand to the sink.
+    next: u64,
+    level: Level,
+}
+
 /// The bookkeeping of a run.
 struct State {
     levels: Vec<TileGrid>,
@@ -225,13 +243,8 @@ struct State {
     waiting: HashMap<TileIndex, Waiting>,
     pending: Pending,
     parents: HashMap<(usize, TileIndex), Parent>,
-    /// Finished tiles of the full resolution that wait for their turn.
-    ready: BTreeMap<u64, Encoded>,
-    /// The next tile of the full resolution to hand to the sink.
-    next: u64,
-    full: Level,
-    /// Finished tiles of the overviews; index 0 is level 1.
-    overviews: Vec<BTreeMap<u64, Encoded>>,
+    /// What becomes of the finished tiles of each level.
+    runs: Vec<Run>,
     /// What stands for a tile without a pixel of the cutline; `None` when such tiles are left out.
     empty: Option<Encoded>,
     window: PixelRect,
@@ -260,16 +273,13 @@ impl State {
         let has_gaps = occupied.iter().flatten().any(|flag| !flag);
         let empty = if sparse || !has_gaps { None } else { Some(job.encoder.encode(job.composer.ground())?) };
         Ok(Self {
-            overviews: vec![BTreeMap::new(); levels.len().saturating_sub(1)],
+            runs: levels.iter().map(|_| Run::default()).collect(),
             levels,
             occupied,
             arriving: None,
             waiting: HashMap::new(),
             pending: Pending::default(),
             parents: HashMap::new(),
-            ready: BTreeMap::new(),
-            next: 0,
-            full: Level::default(),
             empty,
             window: plan.window,
             planes: if plan.interleave == Interleave::Band { plan.output_bands() } else { 1 },
@@ -347,12 +357,9 @@ impl State {
         self.counts += done.counts;
         let Some(&grid) = self.levels.get(done.level) else { return Ok(()) };
         let number = grid.number(done.index);
-        match done.level.checked_sub(1) {
-            None => self.ready.insert(number, done.encoded),
-            Some(overview) => {
-                self.overviews.get_mut(overview).and_then(|tiles| tiles.insert(number, done.encoded))
-            }
-        };
+        if let Some(run) = self.runs.get_mut(done.level) {
+            run.ready.insert(number, done.encoded);
+        }
         let Some(quarter) = done.quarter else { return Ok(()) };
         let level = done.level + 1;
         let index = TileIndex { row: done.index.row / 2, col: done.index.col / 2 };
@@ -377,47 +384,34 @@ impl State {
         Ok(())
     }
 
-    /// Hands the sink all tiles whose turn it is.
+    /// Hands the sink all tiles whose turn it is, each level to a section of its own.
     async fn flush(&mut self, sink: &mut Sink) -> Result<()> {
-        let Some(flags) = self.occupied.first() else { return Ok(()) };
-        while let Some(&occupied) = usize::try_from(self.next).ok().and_then(|n| flags.get(n)) {
-            if occupied {
-                let Some(tile) = self.ready.remove(&self.next) else { break };
-                sink.append(self.full.add(&tile)?).await?;
-            } else if let Some(empty) = &self.empty {
-                sink.append(self.full.add(empty)?).await?;
-            } else {
-                self.full.skip(self.planes, self.with_mask);
+        for (number, (run, flags)) in self.runs.iter_mut().zip(&self.occupied).enumerate() {
+            while let Some(&occupied) = usize::try_from(run.next).ok().and_then(|n| flags.get(n)) {
+                if occupied {
+                    let Some(tile) = run.ready.remove(&run.next) else { break };
+                    sink.append_to(number, run.level.add(&tile)?).await?;
+                } else if let Some(empty) = &self.empty {
+                    sink.append_to(number, run.level.add(empty)?).await?;
+                } else {
+                    run.level.skip(self.planes, self.with_mask);
+                }
+                run.next += 1;
             }
-            self.next += 1;
         }
         Ok(())
     }
 
     /// The head, once every tile has come.
-    fn close(mut self, job: &Job<'_>) -> Result<Done> {
+    fn close(self, job: &Job<'_>) -> Result<Done> {
         let total: u64 = self.levels.iter().map(|grid| grid.count()).sum();
         let occupied: usize = self.occupied.iter().flatten().filter(|&&flag| flag).count();
-        let mut done_levels = vec![std::mem::take(&mut self.full)];
-        let mut bytes = Vec::new();
-        for (number, mut tiles) in std::mem::take(&mut self.overviews).into_iter().enumerate() {
-            let (mut level, mut run) = (Level::default(), Vec::new());
-            for (n, &occupied) in (0_u64..).zip(self.occupied.get(number + 1).into_iter().flatten()) {
-                let tile = if occupied { tiles.remove(&n) } else { self.empty.clone() };
-                match tile {
-                    Some(tile) => run.extend_from_slice(&level.add(&tile)?),
-                    None if occupied => return Err(Error::io("an overview tile was not made")),
-                    None => level.skip(self.planes, self.with_mask),
-                }
-            }
-            done_levels.push(level);
-            bytes.push(run);
-        }
-        if self.levels.first().is_some_and(|full| self.next != full.count()) {
+        if self.runs.iter().zip(&self.levels).any(|(run, grid)| run.next != grid.count()) {
             return Err(Error::io("not every tile of the output was made"));
         }
+        let levels: Vec<Level> = self.runs.into_iter().map(|run| run.level).collect();
         Ok(Done {
-            head: layout::head(job.header, job.plan, &done_levels, &bytes)?,
+            head: layout::head(job.header, job.plan, &levels)?,
             counts: self.counts,
             tiles: (total, total - occupied as u64),
         })

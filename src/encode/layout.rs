@@ -72,16 +72,15 @@ impl Level {
     }
 }
 
-/// Everything before the full-resolution tiles: header, ghost area, directories and overviews. `levels` holds the
-/// full resolution first; `overviews` the bytes of the others, largest first.
+/// Everything before the tiles: header, ghost area, directories. `levels` holds the full resolution first, then the overviews,
+/// largest first; in the file their tiles stand the other way round.
 ///
 /// The output is a BigTIFF when its exact size needs one.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Format`] when the source's metadata cannot be cut to the bands asked for.
-pub fn head(header: &Header, plan: &Plan, levels: &[Level], overviews: &[Vec<u8>]) -> Result<Vec<u8>> {
-    let body = levels.first().map_or(0, Level::bytes);
-    let overview_bytes: u64 = overviews.iter().map(|bytes| bytes.len() as u64).sum();
+pub fn head(header: &Header, plan: &Plan, levels: &[Level]) -> Result<Vec<u8>> {
+    let body: u64 = levels.iter().map(Level::bytes).sum();
     let ghost = ghost(plan.validity.mask, plan.interleave);
     let fields = image_fields(header, plan)?;
     // Directories in the order of the file: each level, followed by its mask.
@@ -124,19 +123,16 @@ pub fn head(header: &Header, plan: &Plan, levels: &[Level], overviews: &[Vec<u8>
         let start = (write::header_len(big) + ghost.len() as u64).next_multiple_of(16);
         (start, lens)
     };
-    let total = |(start, lens): &(u64, Vec<u64>)| start + lens.iter().sum::<u64>() + overview_bytes + body;
+    let total = |(start, lens): &(u64, Vec<u64>)| start + lens.iter().sum::<u64>() + body;
     let classic = front(false);
     let big = total(&classic) > u64::from(u32::MAX);
     let (start, lens) = if big { front(true) } else { classic };
 
     let mut bases = vec![0; levels.len()];
     let mut at = start + lens.iter().sum::<u64>();
-    for (base, bytes) in bases.iter_mut().skip(1).zip(overviews).rev() {
+    for (base, level) in bases.iter_mut().zip(levels).rev() {
         *base = at;
-        at += bytes.len() as u64;
-    }
-    if let Some(full) = bases.first_mut() {
-        *full = at;
+        at += level.bytes();
     }
     let mut out = write::header(big, start);
     out.extend(ghost.bytes());
@@ -152,7 +148,6 @@ pub fn head(header: &Header, plan: &Plan, levels: &[Level], overviews: &[Vec<u8>
     for (_, fields) in nested {
         out.extend(write::directory(fields, big, out.len() as u64, 0));
     }
-    overviews.iter().rev().for_each(|bytes| out.extend(bytes));
     Ok(out)
 }
 

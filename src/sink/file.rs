@@ -22,41 +22,26 @@ pub(crate) struct FileSink {
     target: PathBuf,
     overwrite: bool,
     spill: u64,
-    /// The body's end, or all of it while it fits.
+    verify: bool,
+    sections: Vec<Section>,
+}
+
+/// A section of the body.
+#[derive(Default)]
+struct Section {
+    /// Its end, or all of it while it fits.
     memory: Vec<Bytes>,
     in_memory: u64,
-    /// The body's start, once it has become too large.
+    /// Its start, once the body has become too large.
     spilled: Option<Temporary>,
 }
 
-/// Runs what may wait for a disk away from the async threads.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|cause| Error::io("writing a file was interrupted").caused_by(cause))?
-}
-
-impl FileSink {
-    pub(crate) fn create(path: &Path, overwrite: bool, spill: u64) -> Result<Self> {
-        let target = destination(path, overwrite)?;
-        let folder = folder(&target);
-        fs::create_dir_all(folder)
-            .map_err(|cause| Error::io(format!("cannot create the folder {}: {cause}", folder.display())))?;
-        Ok(Self { target, overwrite, spill, memory: Vec::new(), in_memory: 0, spilled: None })
-    }
-
-    pub(crate) async fn append(&mut self, bytes: Bytes) -> Result<()> {
-        self.in_memory += bytes.len() as u64;
-        self.memory.push(bytes);
-        let allowed = if self.spilled.is_some() { BATCH_BYTES as u64 } else { self.spill };
-        if self.in_memory <= allowed {
-            return Ok(());
-        }
+impl Section {
+    /// Moves what is in memory to the temporary file.
+    async fn spill(&mut self, target: &Path) -> Result<()> {
         let chunks = std::mem::take(&mut self.memory);
         self.in_memory = 0;
-        let (spilled, target) = (self.spilled.take(), self.target.clone());
+        let (spilled, target) = (self.spilled.take(), target.to_owned());
         let spilled = blocking(move || {
             let mut temporary = match spilled {
                 Some(temporary) => temporary,
@@ -69,6 +54,43 @@ impl FileSink {
         });
         self.spilled = Some(spilled.await?);
         Ok(())
+    }
+}
+
+/// Runs what may wait for a disk away from the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|cause| Error::io("writing a file was interrupted").caused_by(cause))?
+}
+
+impl FileSink {
+    pub(crate) fn create(path: &Path, overwrite: bool, spill: u64, verify: bool) -> Result<Self> {
+        let target = destination(path, overwrite)?;
+        let folder = folder(&target);
+        fs::create_dir_all(folder)
+            .map_err(|cause| Error::io(format!("cannot create the folder {}: {cause}", folder.display())))?;
+        Ok(Self { target, overwrite, spill, verify, sections: Vec::new() })
+    }
+
+    pub(crate) async fn append(&mut self, section: usize, bytes: Bytes) -> Result<()> {
+        if self.sections.len() <= section {
+            self.sections.resize_with(section + 1, Section::default);
+        }
+        let Some(appended) = self.sections.get_mut(section) else { return Ok(()) };
+        appended.in_memory += bytes.len() as u64;
+        appended.memory.push(bytes);
+        let has_spilled = |section: &Section| section.spilled.is_some();
+        let allowed = if self.sections.iter().any(has_spilled) { BATCH_BYTES as u64 } else { self.spill };
+        if self.sections.iter().map(|section| section.in_memory).sum::<u64>() <= allowed {
+            return Ok(());
+        }
+        match self.sections.iter_mut().max_by_key(|section| section.in_memory) {
+            Some(largest) => largest.spill(&self.target).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn publish(self, head: Bytes) -> Result<Published> {
@@ -85,14 +107,37 @@ impl FileSink {
             whole.write(bytes)
         };
         put(head)?;
-        if let Some(mut spilled) = self.spilled {
-            spilled.each_chunk(&mut put)?;
+        for section in self.sections.into_iter().rev() {
+            if let Some(mut spilled) = section.spilled {
+                spilled.each_chunk(&mut put)?;
+            }
+            for chunk in &section.memory {
+                put(chunk)?;
+            }
         }
-        for chunk in &self.memory {
-            put(chunk)?;
+        let sha256 = hash.finalize();
+        if self.verify {
+            let mut again = Sha256::new();
+            whole.each_chunk(&mut |bytes: &[u8]| {
+                again.update(bytes);
+                Ok(())
+            })?;
+            if again.finalize() != sha256 {
+                return Err(Error::io(format!(
+                    "{}: what the disk gives back is not what was written; nothing has been published",
+                    self.target.display()
+                )));
+            }
         }
         whole.publish(&self.target, self.overwrite)?;
-        Ok(Published { size, etag: None, sha256: Some(hex(&hash.finalize())) })
+        Ok(Published {
+            size,
+            etag: None,
+            sha256: Some(hex(&sha256)),
+            requests: 0,
+            retries: 0,
+            verified: self.verify,
+        })
     }
 }
 

@@ -1,65 +1,61 @@
 //! An object: one conditional PUT while it is small, else a multipart upload whose first part goes last.
 //!
-//! S3 wants every part but the last to have 5 MiB or more and takes 10,000 parts. So the start of the body is held
-//! back to go with the head as the first part, and parts double in size every 1,250 of them: of 8 MiB first, they
-//! allow an object of 2.4 TiB, and a part is as long as its predecessors up to 9.8 GiB. (Cloudflare R2 wants all
-//! parts but the last to be equally long, which the first cannot be: there, only objects below 16 MiB can be
-//! written.)
+//! S3 wants every part but the last to have 5 MiB or more. So the start of each section is held back, to go in one part with what
+//! stands before it: the head, or the end of the section before. (Cloudflare R2 wants all parts but the last to be equally
+//! long, which these cannot be: there, only objects below 16 MiB can be written.)
 //!
-//! Memory: the held-back part, one that is filling, and `uploads` on their way.
+//! Memory: for each section with a lane the part that is held back and the one that is filling, and `uploads` on their way.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use object_store::multipart::{MultipartStore, PartId};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutResult};
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Published, SinkOptions, hex};
-use crate::error::{Error, Result};
-use crate::source::client::{Store, build};
-use crate::source::failure::{Failure, classify, exists};
-use crate::store::location::{Bucket, Cloud};
+use super::lanes::{Lanes, MAX_PARTS};
+use super::{CONTENT_TYPE, Published, SinkOptions, hex};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::location::Location;
+use crate::store::object::{Object, Part, Put, Stored};
+use crate::store::retry::random;
+use crate::store::tally::Tally;
 
-/// Parts of one upload, the first included: S3's and Google's limit (Azure takes 50,000 blocks).
-const MAX_PARTS: usize = 10_000;
-
-/// Parts after which they double in size: eight sizes within `MAX_PARTS`.
-const PARTS_OF_A_SIZE: usize = 1_250;
+/// Bytes that are read at a time when an object is read back.
+const READ_BACK: u64 = 8 << 20;
 
 /// An object to be.
 pub(crate) struct ObjectSink {
     target: Target,
     options: SinkOptions,
-    /// The first bytes of the body, to be sent with the head.
-    held: Chunks,
-    /// The bytes after them that are not yet a part.
-    filling: Chunks,
+    lanes: Lanes,
+    sections: Vec<Section>,
     upload: Option<Upload>,
     size: u64,
 }
 
-#[derive(Clone)]
-struct Target {
-    store: Arc<dyn ObjectStore>,
-    multipart: Arc<dyn MultipartStore>,
-    key: Path,
-    shown: Arc<str>,
-    cloud: Cloud,
-    overwrite: bool,
+/// A section on its way.
+#[derive(Default)]
+struct Section {
+    /// Its start, to be sent with what stands before it.
+    held: Chunks,
+    /// The bytes that are not yet a part.
+    filling: Chunks,
+    /// Parts that were sent.
+    sent: u32,
 }
 
-/// A multipart upload that has begun. Aborted when dropped.
-struct Upload {
-    target: Target,
-    id: Arc<String>,
-    running: JoinSet<Result<(usize, PartId), object_store::Error>>,
-    /// By index; the first comes last.
-    parts: Vec<Option<PartId>>,
-    done: bool,
+#[derive(Clone)]
+struct Target {
+    object: Object,
+    shown: Arc<str>,
+    create: bool,
+    metadata: Arc<[(String, String)]>,
+    /// What tells this write from any other.
+    marker: Arc<str>,
+    tally: Arc<Tally>,
 }
 
 /// Bytes that came in pieces and are cut at will, without being copied.
@@ -98,111 +94,177 @@ impl Chunks {
 }
 
 impl Target {
-    fn failed(&self, error: &object_store::Error) -> Error {
-        match classify(error) {
-            Failure::Precondition if !self.overwrite => exists(&self.shown),
-            Failure::Precondition => {
-                Error::io(format!("{}: writing failed: a condition of the store did not hold", self.shown))
-            }
-            failure @ (Failure::NotFound(_)
-            | Failure::Denied(_)
-            | Failure::Exists
-            | Failure::Unsatisfiable
-            | Failure::NotPartial
-            | Failure::Other(_)) => failure.into_error(&self.shown, "writing"),
+    fn put(&self) -> Put<'_> {
+        Put {
+            create: self.create,
+            content_type: CONTENT_TYPE,
+            metadata: &self.metadata,
+            marker: &self.marker,
         }
     }
 
     async fn refuse_existing(&self) -> Result<()> {
-        if self.overwrite {
+        if !self.create {
             return Ok(());
         }
-        match self.store.head(&self.key).await {
-            Ok(_) => Err(exists(&self.shown)),
-            Err(object_store::Error::NotFound { .. }) => Ok(()),
-            // Whoever may write need not be allowed to look; the condition at the end decides. S3 also answers 403
-            // for an object that does not exist, when listing is not allowed.
-            Err(error) if matches!(classify(&error), Failure::Denied(_)) && self.cloud == Cloud::S3 => Ok(()),
-            Err(error) => Err(self.failed(&error)),
+        match self.object.head().await {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(exists(&self.shown)),
+            // Whoever may write need not be allowed to look, and S3 answers 403 for an object that does not exist when listing
+            // is not allowed; the condition at the end decides.
+            Err(error) if error.is_absent() => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }
 
+/// What is said when the destination exists.
+fn exists(shown: &str) -> Error {
+    Error::exists(format!("{shown} exists; allow overwriting, or choose another name"))
+}
+
 impl ObjectSink {
-    pub(crate) async fn create(bucket: &Bucket, shown: &str, options: &SinkOptions) -> Result<Self> {
-        let create_only = !options.overwrite;
-        let Store { objects: store, multipart, key } =
-            build(bucket, shown, &options.store, None, create_only)?;
+    pub(crate) async fn create(location: &Location, shown: &str, options: &SinkOptions) -> Result<Self> {
+        let tally = Arc::new(Tally::default());
         let target = Target {
-            store,
-            multipart,
-            key,
+            object: Object::open(location, shown, &options.store, Arc::clone(&tally))?,
             shown: shown.into(),
-            cloud: bucket.cloud,
-            overwrite: options.overwrite,
+            create: !options.overwrite,
+            metadata: options.metadata.as_slice().into(),
+            marker: format!("{:016x}", random()).into(),
+            tally,
         };
         target.refuse_existing().await?;
         Ok(Self {
+            lanes: Lanes::new(&[], options.part_size, true),
             target,
             options: options.clone(),
-            held: Chunks::default(),
-            filling: Chunks::default(),
+            sections: Vec::new(),
             upload: None,
             size: 0,
         })
     }
 
-    pub(crate) async fn append(&mut self, mut bytes: Bytes) -> Result<()> {
-        self.size += bytes.len() as u64;
-        let room = self.options.part_size.saturating_sub(self.held.len);
-        let first = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-        self.held.push(bytes.split_to(first));
-        self.filling.push(bytes);
-        loop {
-            let next = self.upload.as_ref().map_or(1, |upload| upload.parts.len());
-            let part = part_size(self.options.part_size, next);
-            if self.filling.len < part {
-                return Ok(());
-            }
-            let payload = self.filling.take(part);
-            self.send(payload).await?;
+    pub(crate) fn expect(&mut self, most: &[u64]) {
+        // Once a part has gone, its number stands.
+        if self.upload.is_none() {
+            self.lanes =
+                Lanes::new(most, self.options.part_size, self.target.object.wants_contiguous_parts());
         }
     }
 
-    /// Starts the upload of the next part, and before it, if need be, waits for an earlier one to end.
-    async fn send(&mut self, payload: Vec<Bytes>) -> Result<()> {
-        let upload = match &mut self.upload {
-            Some(upload) => upload,
-            None => self.upload.insert(Upload::begin(&self.target).await?),
-        };
-        while upload.running.len() >= self.options.uploads.max(1) {
-            upload.join_one().await?;
+    pub(crate) async fn append(&mut self, number: usize, mut bytes: Bytes) -> Result<()> {
+        self.size += bytes.len() as u64;
+        if self.sections.len() <= number {
+            self.sections.resize_with(number + 1, Section::default);
         }
-        upload.send(None, payload)
+        let Some(section) = self.sections.get_mut(number) else { return Ok(()) };
+        if !self.lanes.has(number) {
+            section.held.push(bytes);
+            return Ok(());
+        }
+        let room = self.lanes.held().saturating_sub(section.held.len);
+        let first = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        section.held.push(bytes.split_to(first));
+        section.filling.push(bytes);
+        loop {
+            let Some((part, size)) = self.lanes.next(number, section.sent) else {
+                return Err(Error::limit(format!(
+                    "{}: the object has more than {MAX_PARTS} parts, which no store takes; write to a file instead",
+                    self.target.shown
+                )));
+            };
+            if section.filling.len < size {
+                return Ok(());
+            }
+            let payload = section.filling.take(size);
+            section.sent += 1;
+            let upload = match &mut self.upload {
+                Some(upload) => upload,
+                None => self.upload.insert(Upload::begin(&self.target, self.options.verify).await?),
+            };
+            // Before the next part goes, an earlier one may have to end.
+            while upload.running.len() >= self.options.uploads.max(1) {
+                upload.join_one().await?;
+            }
+            upload.send(part, payload);
+        }
     }
 
     pub(crate) async fn publish(mut self, head: Bytes) -> Result<Published> {
         let size = self.size + head.len() as u64;
-        let mut first = vec![head];
-        first.extend(self.held.take(u64::MAX));
-        let rest = self.filling.take(u64::MAX);
+        let mut pending = vec![head];
         let Some(mut upload) = self.upload.take() else {
-            first.extend(rest);
-            return put(&self.target, first, size).await;
-        };
-        let result = async {
-            if !rest.is_empty() {
-                upload.send(None, rest)?;
+            for section in self.sections.iter_mut().rev() {
+                pending.extend(section.held.take(u64::MAX));
+                pending.extend(section.filling.take(u64::MAX));
             }
-            // Of all parts only the first may come late: nothing before it is known.
-            upload.send(Some(0), first)?;
-            upload.complete().await
+            return self.put(pending, size).await;
         };
-        let result = result.await;
-        if result.is_err() {
+        let stored = self.finish(&mut upload, pending, size).await;
+        if stored.is_err() {
             upload.abort().await;
         }
-        Ok(Published { size, etag: result?.e_tag, sha256: None })
+        let pieces = std::mem::take(&mut upload.pieces);
+        self.published(stored?, size, None, pieces.into_values().collect()).await
+    }
+
+    /// One PUT, refused by the store when the object exists: two writers cannot both win.
+    async fn put(&self, chunks: Vec<Bytes>, size: u64) -> Result<Published> {
+        let sha256 = hash(chunks.clone()).await?;
+        let stored = self.target.object.put(chunks, &self.target.put()).await?;
+        self.target.object.check(&stored, size, &self.target.put()).await?;
+        self.published(stored, size, Some(sha256), vec![(size, sha256)]).await
+    }
+
+    /// Sends what is left, and has the store put it all together.
+    async fn finish(&mut self, upload: &mut Upload, mut pending: Vec<Bytes>, size: u64) -> Result<Stored> {
+        let mut last = 0;
+        for (number, section) in self.sections.iter_mut().enumerate().rev() {
+            pending.extend(section.held.take(u64::MAX));
+            if section.sent > 0
+                && let Some(joint) = self.lanes.joint(number)
+            {
+                upload.send(joint, std::mem::take(&mut pending));
+                last = joint + section.sent;
+            }
+            pending.extend(section.filling.take(u64::MAX));
+        }
+        if pending.iter().any(|chunk| !chunk.is_empty()) {
+            upload.send(last + 1, pending);
+        }
+        upload.complete(self.lanes.has_gaps(), size).await
+    }
+
+    async fn published(
+        &self,
+        stored: Stored,
+        size: u64,
+        sha256: Option<[u8; 32]>,
+        pieces: Vec<(u64, [u8; 32])>,
+    ) -> Result<Published> {
+        let mut sha256 = sha256;
+        if self.options.verify {
+            sha256 = read_back(&self.target, &stored, &pieces).await.map_err(|error| {
+                error.at(format!("{} is published, but could not be read back", self.target.shown))
+            })?;
+            if sha256.is_none() {
+                // What is not what was sent must not stay.
+                drop(self.target.object.delete().await);
+                return Err(Error::io(format!(
+                    "{}: what the store gives back is not what was sent; the object has been deleted",
+                    self.target.shown
+                )));
+            }
+        }
+        Ok(Published {
+            size,
+            etag: stored.etag,
+            sha256: sha256.map(|hash| hex(&hash)),
+            requests: self.target.tally.requests.load(Ordering::Relaxed),
+            retries: self.target.tally.retries.load(Ordering::Relaxed),
+            verified: self.options.verify,
+        })
     }
 
     pub(crate) async fn abort(mut self) {
@@ -212,103 +274,131 @@ impl ObjectSink {
     }
 }
 
-/// One PUT, refused by the store when the object exists: two writers cannot both win.
-async fn put(target: &Target, chunks: Vec<Bytes>, size: u64) -> Result<Published> {
-    let hashed = chunks.clone();
-    let sha256 = tokio::task::spawn_blocking(move || {
-        let hash = hashed.iter().fold(Sha256::new(), Sha256::chain_update);
-        hex(&hash.finalize())
+/// SHA-256 of pieces, away from the async threads.
+async fn hash(chunks: Vec<Bytes>) -> Result<[u8; 32]> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        chunks.iter().fold(Sha256::new(), Sha256::chain_update).finalize().into()
     });
-    let mode = if target.overwrite { PutMode::Overwrite } else { PutMode::Create };
-    let payload = PutPayload::from_iter(chunks);
-    let options = PutOptions::from(mode);
-    let put = match target.store.put_opts(&target.key, payload.clone(), options).await {
-        // Conditional puts have been switched off for a store that has none (`aws_conditional_put=disabled`).
-        Err(object_store::Error::NotImplemented { .. }) => {
-            target.refuse_existing().await?;
-            target.store.put_opts(&target.key, payload, PutOptions::default()).await
+    hashed.await.map_err(|cause| Error::io("hashing was interrupted").caused_by(cause))
+}
+
+/// Reads the published object, compares it piece by piece with what was sent, and returns the SHA-256 of the whole; `None`
+/// when they differ.
+async fn read_back(target: &Target, stored: &Stored, pieces: &[(u64, [u8; 32])]) -> Result<Option<[u8; 32]>> {
+    let size = pieces.iter().map(|(len, _)| len).sum();
+    let pinned = crate::store::object::Meta { size, etag: stored.etag.clone(), last_modified: None };
+    let (mut whole, mut at) = (Sha256::new(), 0);
+    for (len, sent) in pieces {
+        let (end, mut piece) = (at + len, Sha256::new());
+        while at < end {
+            let answer = target.object.get(at..end.min(at + READ_BACK), Some(&pinned)).await?;
+            if answer.meta.size != size || answer.bytes.is_empty() {
+                return Ok(None);
+            }
+            at += answer.bytes.len() as u64;
+            let bytes = answer.bytes;
+            (whole, piece) =
+                tokio::task::spawn_blocking(move || (whole.chain_update(&bytes), piece.chain_update(&bytes)))
+                    .await
+                    .map_err(|cause| Error::io("hashing was interrupted").caused_by(cause))?;
         }
-        put => put,
-    };
-    let put = put.map_err(|error| target.failed(&error))?;
-    let sha256 = sha256.await.map_err(|cause| Error::io("hashing was interrupted").caused_by(cause))?;
-    Ok(Published { size, etag: put.e_tag, sha256: Some(sha256) })
+        if piece.finalize()[..] != sent[..] {
+            return Ok(None);
+        }
+    }
+    Ok(Some(whole.finalize().into()))
+}
+
+/// What a part was, and for comparing it later its SHA-256.
+type Sent = (Part, Option<[u8; 32]>);
+
+/// A multipart upload that has begun. Aborted when dropped.
+struct Upload {
+    target: Target,
+    id: Arc<str>,
+    running: JoinSet<Result<Sent>>,
+    parts: std::collections::BTreeMap<u32, Part>,
+    /// Bytes and SHA-256 of the parts, when the object is to be read back.
+    pieces: std::collections::BTreeMap<u32, (u64, [u8; 32])>,
+    verify: bool,
+    done: bool,
 }
 
 impl Upload {
-    async fn begin(target: &Target) -> Result<Self> {
-        let id =
-            target.multipart.create_multipart(&target.key).await.map_err(|error| target.failed(&error))?;
+    async fn begin(target: &Target, verify: bool) -> Result<Self> {
+        let id = target.object.begin(&target.put()).await?;
         Ok(Self {
             target: target.clone(),
-            id: Arc::new(id),
+            id: id.into(),
             running: JoinSet::new(),
-            parts: vec![None],
+            parts: Default::default(),
+            pieces: Default::default(),
+            verify,
             done: false,
         })
     }
 
-    /// Starts to upload part `index`, or the next one.
-    fn send(&mut self, index: Option<usize>, payload: Vec<Bytes>) -> Result<()> {
-        let index = index.unwrap_or_else(|| {
-            self.parts.push(None);
-            self.parts.len() - 1
-        });
-        if index >= MAX_PARTS {
-            return Err(Error::limit(format!(
-                "{}: the object has more than {MAX_PARTS} parts, which no store takes; write to a file instead",
-                self.target.shown
-            )));
-        }
-        let (multipart, key, id) =
-            (Arc::clone(&self.target.multipart), self.target.key.clone(), Arc::clone(&self.id));
+    /// Starts to upload a part.
+    fn send(&mut self, number: u32, payload: Vec<Bytes>) {
+        let (object, id, verify) = (self.target.object.clone(), Arc::clone(&self.id), self.verify);
         self.running.spawn(async move {
-            let part = multipart.put_part(&key, &id, index, PutPayload::from_iter(payload)).await?;
-            Ok((index, part))
+            let sha256 = if verify { Some(hash(payload.clone()).await?) } else { None };
+            Ok((object.part(&id, number, payload).await?, sha256))
         });
-        Ok(())
     }
 
     async fn join_one(&mut self) -> Result<()> {
         match self.running.join_next().await {
             None => Ok(()),
-            Some(Ok(Ok((index, part)))) => {
-                if let Some(slot) = self.parts.get_mut(index) {
-                    *slot = Some(part);
+            Some(Ok(sent)) => {
+                let (part, sha256) = sent?;
+                if let Some(sha256) = sha256 {
+                    self.pieces.insert(part.number, (part.size, sha256));
                 }
+                self.parts.insert(part.number, part);
                 Ok(())
             }
-            Some(Ok(Err(error))) => Err(self.target.failed(&error)),
             Some(Err(cause)) => Err(Error::io("an upload was interrupted").caused_by(cause)),
         }
     }
 
-    async fn complete(&mut self) -> Result<PutResult> {
+    async fn complete(&mut self, gaps: bool, size: u64) -> Result<Stored> {
         while !self.running.is_empty() {
             self.join_one().await?;
         }
-        let parts: Option<Vec<_>> = self.parts.iter().cloned().collect();
-        let parts = parts.ok_or_else(|| Error::io(format!("{}: a part was lost", self.target.shown)))?;
-        // S3 completes conditionally (see `source::client`). Google and Azure (through object_store, whose signature
-        // of a shared key covers the condition) do not: there, a writer that comes between this look and the next
-        // request is overwritten.
-        self.target.refuse_existing().await?;
-        let Target { multipart, key, .. } = &self.target;
-        let put = multipart
-            .complete_multipart(key, &self.id, parts)
-            .await
-            .map_err(|error| self.target.failed(&error))?;
+        let parts: Vec<Part> = std::mem::take(&mut self.parts).into_values().collect();
+        if parts.iter().map(|part| part.size).sum::<u64>() != size {
+            return Err(Error::io(format!("{}: a part was lost", self.target.shown)));
+        }
+        let how = self.target.put();
+        let stored = self.target.object.complete(&self.id, &parts, &how).await.map_err(|error| {
+            if gaps && error.kind() == ErrorKind::Io {
+                error.hint(
+                    "if this store wants parts numbered without gaps, say --dst-option contiguous_parts=true, which takes \
+                     more memory",
+                )
+            } else {
+                error
+            }
+        })?;
         self.done = true;
-        Ok(put)
+        self.target.object.check(&stored, size, &how).await?;
+        Ok(stored)
     }
 
     async fn abort(&mut self) {
+        if self.done {
+            return;
+        }
         self.done = true;
-        // No part may arrive after the upload is gone: S3 would keep it, and charge for it.
-        self.running.shutdown().await;
-        let Target { multipart, key, .. } = &self.target;
-        drop(multipart.abort_multipart(key, &self.id).await);
+        abort(&self.target, &self.id, &mut self.running).await;
     }
+}
+
+/// No part may arrive after the upload is gone: S3 would keep it, and charge for it.
+async fn abort(target: &Target, id: &str, running: &mut JoinSet<Result<Sent>>) {
+    running.shutdown().await;
+    drop(target.object.abort(id).await);
 }
 
 impl Drop for Upload {
@@ -319,34 +409,42 @@ impl Drop for Upload {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (target, id) = (self.target.clone(), Arc::clone(&self.id));
         let mut running = std::mem::take(&mut self.running);
+        let cleaning = Cleaning::begin();
         runtime.spawn(async move {
-            running.shutdown().await;
-            drop(target.multipart.abort_multipart(&target.key, &id).await);
+            abort(&target, &id, &mut running).await;
+            drop(cleaning);
         });
     }
 }
 
-/// Bytes of part `index`, from 1.
-fn part_size(first: u64, index: usize) -> u64 {
-    let doublings = u32::try_from(index / PARTS_OF_A_SIZE).unwrap_or(u32::MAX);
-    first.checked_shl(doublings).filter(|size| size >> doublings == first).unwrap_or(u64::MAX)
+/// Uploads that are being aborted in the background.
+static CLEANING: std::sync::LazyLock<watch::Sender<usize>> =
+    std::sync::LazyLock::new(|| watch::Sender::new(0));
+
+/// Counts as one of them until dropped.
+struct Cleaning;
+
+impl Cleaning {
+    fn begin() -> Self {
+        CLEANING.send_modify(|count| *count += 1);
+        Self
+    }
+}
+
+impl Drop for Cleaning {
+    fn drop(&mut self) {
+        CLEANING.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// Waits until no upload is being aborted in the background.
+pub(crate) async fn settled() {
+    drop(CLEANING.subscribe().wait_for(|count| *count == 0).await);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts_grow_to_the_documented_size() {
-        const MIB: u64 = 1 << 20;
-        assert_eq!(part_size(8 * MIB, 1), 8 * MIB);
-        assert_eq!(part_size(8 * MIB, 1_249), 8 * MIB);
-        assert_eq!(part_size(8 * MIB, 1_250), 16 * MIB);
-        assert_eq!(part_size(8 * MIB, 9_999), 1024 * MIB);
-        let whole: u64 = (1..MAX_PARTS).map(|index| part_size(8 * MIB, index)).sum();
-        // 1,250 * (8 + 16 + ... + 1024) MiB, less the first part, which is not counted.
-        assert_eq!(whole, (1_250 * 2_040 - 8) * MIB);
-    }
 
     #[test]
     fn chunks_are_cut_anywhere() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::Result;
 use crate::observe::{Observer, Silent};
 
 /// How remote stores are reached, for reading and for writing. Clones share their connections.
@@ -72,5 +73,17 @@ impl fmt::Debug for StoreOptions {
             .field("in_flight", &self.in_flight)
             .field("hedge", &self.hedge)
             .finish_non_exhaustive()
+    }
+}
+
+impl StoreOptions {
+    /// Refuses keys that no store knows, and values that none takes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`], naming the key and the nearest that is known.
+    pub fn check(&self) -> Result<()> {
+        #[cfg(feature = "cloud")]
+        super::keys::check_keys(self)?;
+        Ok(())
     }
 }

@@ -29,7 +29,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("options", &["limits", "sample", "geo", "mask", "tiff"], "pure"),
     ("store", &["limits", "observe"], "I/O"),
     ("source", &["limits", "observe", "store"], "I/O"),
-    ("sink", &["limits", "observe", "store"], "I/O"),
+    ("sink", &["limits", "observe", "store", "source"], "I/O"),
     ("header", &["limits", "sample", "grid", "geo", "tiff", "packing", "tile"], "pure"),
     (
         "plan",

@@ -63,6 +63,28 @@ async fn a_file_appears_whole() {
 }
 
 #[tokio::test]
+async fn sections_stand_in_reverse_after_the_head() {
+    for spill in [1 << 20, 0, 2500] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tif");
+        let mut sink = Sink::create(path.to_str().unwrap(), &local(spill)).await.unwrap();
+        sink.expect(&[4000, 1000, 1000]);
+        for (at, chunk) in body(4000).chunks(500).enumerate() {
+            sink.append(Bytes::copy_from_slice(chunk)).await.unwrap();
+            if at % 2 == 1 {
+                sink.append_to(1, Bytes::from(vec![b'0' + u8::try_from(at).unwrap(); 250])).await.unwrap();
+            }
+        }
+        sink.append_to(2, Bytes::from_static(b"two")).await.unwrap();
+        sink.publish(Bytes::from_static(b"head")).await.unwrap();
+        let one = [b"1", b"3", b"5", b"7"].map(|digit| digit.repeat(250)).concat();
+        let whole = [b"headtwo".as_slice(), &one, &body(4000)].concat();
+        assert_eq!(std::fs::read(&path).unwrap(), whole, "spill {spill}");
+        assert_eq!(names(folder.path()), ["a.tif"], "spill {spill}");
+    }
+}
+
+#[tokio::test]
 async fn the_hash_is_sha_256() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.tif");
