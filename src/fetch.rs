@@ -1,9 +1,11 @@
 //! Brings what parsing and decoding ask for: the header, the tile table, the tiles. Bounded and concurrent.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 use crate::grid::TileIndex;
@@ -24,6 +26,9 @@ const MAX_GAP: u64 = 512;
 /// Bytes of a merged request: large enough for the bandwidth of one connection, small enough that several run at once
 /// and that a repeated one costs little.
 const MAX_REQUEST: u64 = 4 << 20;
+
+/// A semaphore takes no more, on any machine.
+const MOST_PERMITS: u32 = u32::MAX >> 4;
 
 /// Bytes asked for when the parser names a smaller range: directories stand close together.
 const MIN_HEADER_READ: u64 = 16 * 1024;
@@ -202,12 +207,13 @@ pub async fn requests(
     Ok(out)
 }
 
-/// Runs requests, at most `in_flight` at a time, and hands out their tiles in the order of the requests.
+/// Runs requests, at most `in_flight` at a time and of at most `read_ahead` bytes together, and hands out their tiles in the
+/// order of the requests.
 pub fn tiles<'a>(
     source: &'a Source,
     header: &'a Header,
     requests: &'a Requests,
-    in_flight: usize,
+    (in_flight, read_ahead): (usize, u64),
     observer: &'a dyn Observer,
 ) -> impl Stream<Item = Result<Vec<(Which, EncodedTile)>>> + 'a {
     let encoded = move |which: Which, place: &Place, data: Option<Bytes>| {
@@ -216,22 +222,35 @@ pub fn tiles<'a>(
         (which, EncodedTile { index: place.index, plane: place.plane, rows, data })
     };
     let rest = requests.rest.iter().map(move |(which, place)| Ok(vec![encoded(*which, place, None)]));
-    let fetched = stream::iter(&requests.requests).map(move |request| async move {
-        let bytes = source.read(request.range.clone()).await?;
-        observer.event(&Event::Fetched { bytes: bytes.len() as u64 });
-        let mut tiles = Vec::with_capacity(request.tiles.len());
-        for (which, place) in &request.tiles {
-            let data = match &place.bytes {
-                None => None,
-                Some(part) => Some(part_of(&bytes, &request.range, part).ok_or_else(|| {
-                    Error::io(format!("a request brought too little for {}", describe(place.index)))
-                })?),
-            };
-            tiles.push(encoded(*which, place, data));
-        }
-        Ok(tiles)
-    });
-    fetched.buffered(in_flight.max(1)).chain(stream::iter(rest))
+    // In KiB, lest a share does not fit its type. A semaphore is fair, so that the request whose turn is next gets its share first.
+    let most = u32::try_from(read_ahead >> 10).unwrap_or(u32::MAX).clamp(1, MOST_PERMITS);
+    let ahead = Arc::new(Semaphore::new(most as usize));
+    let fetched = stream::iter(&requests.requests).map(move |request| (request, Arc::clone(&ahead))).map(
+        move |(request, ahead)| async move {
+            let share = (request.range.end - request.range.start) >> 10;
+            let share = u32::try_from(share).unwrap_or(most).clamp(1, most);
+            let held = ahead
+                .acquire_many_owned(share)
+                .await
+                .map_err(|_closed| Error::io("the clip was cancelled"))?;
+            let bytes = source.read(request.range.clone()).await?;
+            observer.event(&Event::Fetched { bytes: bytes.len() as u64 });
+            let mut tiles = Vec::with_capacity(request.tiles.len());
+            for (which, place) in &request.tiles {
+                let data = match &place.bytes {
+                    None => None,
+                    Some(part) => Some(part_of(&bytes, &request.range, part).ok_or_else(|| {
+                        Error::io(format!("a request brought too little for {}", describe(place.index)))
+                    })?),
+                };
+                tiles.push(encoded(*which, place, data));
+            }
+            Ok((tiles, held))
+        },
+    );
+    // What is handed on no longer counts: the next stage has a bound of its own.
+    let handed = |group: Result<(Vec<_>, OwnedSemaphorePermit)>| group.map(|(tiles, _held)| tiles);
+    fetched.buffered(in_flight.max(1)).map(handed).chain(stream::iter(rest))
 }
 
 fn describe(index: TileIndex) -> String {

@@ -141,6 +141,8 @@ pub struct ClipOptions {
     pub threads: usize,
     /// Requests in flight.
     pub requests: usize,
+    /// Bytes of requests that are in flight or have come and wait for their turn; a single longer request still goes, alone.
+    pub read_ahead: u64,
     /// Refuse polygons that are not valid, rather than fill them by the even-odd rule.
     pub strict: bool,
     /// By how many metres the step from the cutline's datum to the raster's may be wrong; `None` for a pixel.
@@ -179,6 +181,7 @@ impl Default for ClipOptions {
             on_empty: OnEmpty::Error,
             threads: 0,
             requests: 32,
+            read_ahead: 48 << 20,
             strict: false,
             max_crs_error: None,
             allow_ballpark: false,

@@ -37,7 +37,7 @@ pub(super) fn pieces<'a>(
     options: &'a ClipOptions,
     observer: &'a dyn Observer,
 ) -> impl Stream<Item = Result<(Which, Piece)>> + 'a {
-    let groups = fetch::tiles(source, header, requests, options.requests, observer);
+    let groups = fetch::tiles(source, header, requests, (options.requests, options.read_ahead), observer);
     let limits = Arc::new(options.limits.clone());
     // What is being decoded at a time, in KiB: as much as one tile may take.
     let most = u32::try_from(limits.tile_bytes >> 10).unwrap_or(u32::MAX).max(1);
