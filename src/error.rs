@@ -82,6 +82,13 @@ impl Error {
         self
     }
 
+    /// The same error, its message followed by what else is to be said.
+    #[must_use]
+    pub(crate) fn and(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{}, {what}", self.message);
+        self
+    }
+
     /// The same error, known to mean that there is nothing at a location, or nothing that may be seen.
     #[must_use]
     pub(crate) fn absent(mut self) -> Self {

@@ -7,6 +7,30 @@ pub(crate) mod retry;
 #[cfg(feature = "cloud")]
 #[expect(dead_code, reason = "its users come with the next changes")]
 pub(crate) mod request;
+#[cfg(feature = "cloud")]
+pub(crate) mod auth;
+#[cfg(feature = "cloud")]
+mod body;
+#[cfg(feature = "cloud")]
+#[expect(dead_code, reason = "its users come with the next changes")]
+pub(crate) mod client;
+#[cfg(feature = "cloud")]
+mod fault;
+#[cfg(feature = "cloud")]
+mod hedge;
+#[cfg(feature = "cloud")]
+mod pace;
+#[cfg(feature = "cloud")]
+mod redirect;
+#[cfg(feature = "cloud")]
+pub(crate) mod retry_after;
+#[cfg(feature = "cloud")]
+mod roots;
+#[cfg(all(test, feature = "cloud"))]
+mod scripted;
+#[cfg(feature = "cloud")]
+#[expect(dead_code, reason = "its users come with the next changes")]
+pub(crate) mod transport;
 
 pub(crate) use location::{redact, sibling};
 pub use options::StoreOptions;
