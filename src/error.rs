@@ -82,10 +82,10 @@ impl Error {
         self
     }
 
-    /// The same error, its message followed by what else may help.
+    /// The same error, its message followed by what else is to be said.
     #[must_use]
-    pub fn hint(mut self, hint: &str) -> Self {
-        self.message = format!("{}; {hint}", self.message);
+    pub(crate) fn and(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{}, {what}", self.message);
         self
     }
 

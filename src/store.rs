@@ -1,12 +1,34 @@
 //! Object stores and web servers: where they are, who asks, how often, and what an answer is worth.
 
+#[cfg(feature = "cloud")]
+pub(crate) mod auth;
+#[cfg(feature = "cloud")]
+mod body;
+#[cfg(feature = "cloud")]
+pub(crate) mod client;
+#[cfg(feature = "cloud")]
+mod fault;
+#[cfg(feature = "cloud")]
+mod hedge;
 pub(crate) mod location;
 pub mod options;
+#[cfg(feature = "cloud")]
+mod pace;
+#[cfg(feature = "cloud")]
+mod redirect;
+#[cfg(feature = "cloud")]
+pub(crate) mod request;
 #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]
 pub(crate) mod retry;
 #[cfg(feature = "cloud")]
-pub(crate) mod request;
+pub(crate) mod retry_after;
+#[cfg(feature = "cloud")]
+mod roots;
+#[cfg(all(test, feature = "cloud"))]
+mod scripted;
 pub(crate) mod tally;
+#[cfg(feature = "cloud")]
+pub(crate) mod transport;
 
 pub(crate) use location::{redact, sibling};
 pub use options::StoreOptions;

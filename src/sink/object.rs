@@ -373,7 +373,7 @@ impl Upload {
         let how = self.target.put();
         let stored = self.target.object.complete(&self.id, &parts, &how).await.map_err(|error| {
             if gaps && error.kind() == ErrorKind::Io {
-                error.hint(
+                error.and(
                     "if this store wants parts numbered without gaps, say --dst-option contiguous_parts=true, which takes \
                      more memory",
                 )

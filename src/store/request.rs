@@ -29,6 +29,8 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether there was more of the body than was to be taken.
+    pub(crate) cut: bool,
 }
 
 /// What is known of the earlier tries of a request.

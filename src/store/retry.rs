@@ -1,9 +1,22 @@
 //! When to try again, and how long to wait before.
 
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::StoreOptions;
+
+#[cfg(feature = "cloud")]
+pub(crate) use super::retry_after::retry_after;
+
+/// Tokens of a full bucket: what AWS's SDKs start with. It pays for a hundred retries beyond those that successes pay for.
+pub(crate) const TOKENS: u32 = 500;
+/// What a retry costs, as in AWS's SDKs: with what a success returns, a server may fail one request of six for ever.
+pub(crate) const TOKENS_OF_A_RETRY: u32 = 5;
+/// What a success at the first try returns, as in AWS's SDKs.
+pub(crate) const TOKENS_OF_A_SUCCESS: u32 = 1;
 
 /// The retries of one request: exponential backoff with full jitter, so that many readers that failed together
 /// do not come back together.
@@ -13,6 +26,17 @@ pub(crate) struct Retries {
     deadline: Option<Instant>,
     ceiling: Duration,
     cap: Duration,
+}
+
+/// Why there is no further try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// All tries are used up.
+    Tries,
+    /// The time is used up, or would be after the wait.
+    Time,
+    /// The server asked for a wait that lies beyond the time that is left.
+    Asked(Duration),
 }
 
 impl Retries {
@@ -27,28 +51,56 @@ impl Retries {
     }
 
     /// How long to wait before the next try; `None` when there is to be none.
+    pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+        self.wait(retry_after).ok()
+    }
+
+    /// How long to wait before the next try, or why there is to be none.
     ///
     /// `retry_after` is what the server asked for (RFC 9110 §10.2.3): not less, and not at all when that lies
     /// beyond the time that is left.
-    pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        self.left = self.left.checked_sub(1)?;
+    pub(crate) fn wait(&mut self, retry_after: Option<Duration>) -> Result<Duration, End> {
+        self.left = self.left.checked_sub(1).ok_or(End::Tries)?;
         let wait = self.ceiling.min(self.cap).mul_f64(random_fraction());
         self.ceiling = self.ceiling.saturating_mul(2);
-        let wait = retry_after.map_or(wait, |asked| asked.max(wait));
-        let end = Instant::now().checked_add(wait)?;
-        self.deadline.is_none_or(|deadline| end <= deadline).then_some(wait)
+        let (wait, end) = match retry_after {
+            Some(asked) if asked > wait => (asked, End::Asked(asked)),
+            _ => (wait, End::Time),
+        };
+        let until = Instant::now().checked_add(wait).ok_or(end)?;
+        if self.deadline.is_none_or(|deadline| until <= deadline) { Ok(wait) } else { Err(end) }
+    }
+}
+
+/// What keeps the retries of many requests to a server that fails from becoming its load: a bucket that every retry takes from,
+/// and every success at the first try gives back to.
+#[derive(Debug)]
+pub(crate) struct Tokens(Mutex<u32>);
+
+impl Tokens {
+    /// A full bucket.
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(TOKENS))
+    }
+
+    /// Takes what a retry costs; whether that much was there.
+    pub(crate) fn take(&self) -> bool {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = left.checked_sub(TOKENS_OF_A_RETRY);
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
+    }
+
+    /// Gives back what a success is worth.
+    pub(crate) fn give(&self) {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = left.saturating_add(TOKENS_OF_A_SUCCESS).min(TOKENS);
     }
 }
 
 /// Whether a status is worth another try.
 pub(crate) fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
-}
-
-/// The seconds of a Retry-After field (RFC 9110 §10.2.3); `None` for its date form, which needs two clocks to
-/// agree.
-pub(crate) fn retry_after(value: &str) -> Option<Duration> {
-    value.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// A number of [0, 1). Not a secret: `RandomState` is seeded by the system and differs for each call.
@@ -80,16 +132,46 @@ mod tests {
             let wait = retries.next(None).unwrap();
             assert!(wait <= Duration::from_millis(ceiling), "{wait:?} of {ceiling}");
         }
-        assert_eq!(retries.next(None), None);
+        assert_eq!(retries.wait(None), Err(End::Tries));
+    }
+
+    #[test]
+    fn jitter_is_full() {
+        // Of 200 waits of a uniform [0, 100) ms, all above 50 or all below 50 comes up once in 2^199.
+        let options = StoreOptions { max_retries: 1, ..StoreOptions::default() };
+        let waits: Vec<_> = (0..200).map(|_| Retries::new(&options).next(None).unwrap()).collect();
+        let half = Duration::from_millis(50);
+        assert!(waits.iter().any(|wait| *wait < half) && waits.iter().any(|wait| *wait >= half));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_ends() {
+        let mut retries = Retries::new(&StoreOptions::default());
+        tokio::time::advance(Duration::from_secs(179)).await;
+        assert!(retries.wait(None).is_ok());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(retries.wait(None), Err(End::Time));
     }
 
     #[test]
     fn retry_after_is_the_least_wait_and_must_fit() {
         let mut retries = Retries::new(&StoreOptions::default());
-        assert_eq!(retries.next(Some(Duration::from_mins(1))), Some(Duration::from_mins(1)));
-        assert_eq!(retries.next(Some(Duration::from_hours(1))), None);
-        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+        let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
+        assert_eq!(retries.next(Some(minute)), Some(minute));
+        assert_eq!(retries.wait(Some(hour)), Err(End::Asked(hour)));
+        assert_eq!(retries.wait(Some(Duration::MAX)), Err(End::Asked(Duration::MAX)));
+    }
+
+    #[test]
+    fn tokens_pay_for_a_hundred_retries() {
+        let tokens = Tokens::new();
+        assert_eq!((0..200).filter(|_| tokens.take()).count(), 100);
+        (0..4).for_each(|_| tokens.give());
+        assert!(!tokens.take());
+        tokens.give();
+        assert!(tokens.take());
+        (0..1000).for_each(|_| tokens.give());
+        assert_eq!((0..200).filter(|_| tokens.take()).count(), 100);
     }
 
     #[test]

@@ -1,0 +1,187 @@
+//! Bodies on their way, and whether they get on: what counts is progress, not how long the whole takes.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use reqwest::Method;
+use tokio::time::{Instant, timeout_at};
+
+/// Bytes of an upload that are handed over at once. hyper takes up to 16 pieces before it waits for the socket, so that progress
+/// shows every 128 KiB.
+const SLICE: usize = 8 << 10;
+/// Bytes that may have been handed over and not have left the machine yet: hyper's pieces, and what a socket buffers on a slow
+/// link.
+const HIDDEN: u64 = 512 << 10;
+/// The slowest link, in bytes a second, on which the hidden bytes are given time to leave.
+const SLOWEST: u64 = 16 << 10;
+/// Fewer bytes in the idle timeout are a drip, by which a hostile server could hold a reader for ever.
+const DRIP: u64 = 4 << 10;
+/// How long the answer to a POST may drip: S3 sends spaces while it completes a large upload, "several minutes" by its
+/// documentation of CompleteMultipartUpload.
+const LONGEST_DRIP: Duration = Duration::from_mins(30);
+/// The most that is allocated before the bytes have come; what comes beyond grows with them.
+const FIRST_ALLOCATION: u64 = 1 << 20;
+
+/// How far an upload has come.
+#[derive(Debug)]
+pub(crate) struct Progress(Mutex<Sent>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    at: Instant,
+    bytes: u64,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Sent { at: Instant::now(), bytes: 0 }))
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a piece was handed over: there is a connection.
+    pub(crate) fn began(&self) -> bool {
+        self.sent().bytes > 0
+    }
+
+    /// When it has stood still for too long: `idle` after the last piece was handed over, and the time that this may need to
+    /// leave the machine, at most as long again.
+    pub(crate) fn deadline(&self, idle: Duration) -> Option<Instant> {
+        let Sent { at, bytes } = *self.sent();
+        let hidden = Duration::from_millis(bytes.min(HIDDEN).saturating_mul(1000) / SLOWEST);
+        at.checked_add(idle.saturating_add(hidden.min(idle)))
+    }
+}
+
+/// The body of a request in small slices, of a known length: S3 takes no chunked one.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pieces: std::vec::IntoIter<Bytes>,
+    piece: Bytes,
+    left: u64,
+    progress: Arc<Progress>,
+}
+
+impl Upload {
+    pub(crate) fn new(pieces: Vec<Bytes>, progress: Arc<Progress>) -> Self {
+        let left = length(&pieces);
+        Self { pieces: pieces.into_iter(), piece: Bytes::new(), left, progress }
+    }
+}
+
+/// Bytes of a body.
+pub(crate) fn length(pieces: &[Bytes]) -> u64 {
+    pieces.iter().fold(0, |sum, piece| sum.saturating_add(piece.len() as u64))
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        while self.piece.is_empty() {
+            match self.pieces.next() {
+                Some(piece) => self.piece = piece,
+                None => return Poll::Ready(None),
+            }
+        }
+        let len = self.piece.len().min(SLICE);
+        let slice = self.piece.split_to(len);
+        self.left = self.left.saturating_sub(len as u64);
+        let mut sent = self.progress.sent();
+        *sent = Sent { at: Instant::now(), bytes: sent.bytes.saturating_add(len as u64) };
+        drop(sent);
+        Poll::Ready(Some(Ok(Frame::data(slice))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// Why a body did not come whole.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// Nothing came for the idle timeout.
+    Silent,
+    /// Next to nothing came in it.
+    Drip,
+    /// The connection failed, or the body is shorter than its Content-Length.
+    Connection(reqwest::Error),
+}
+
+/// The first `most` bytes of a body, and whether there were more. To drop a response that was not read to its end closes its
+/// connection.
+pub(crate) async fn take(
+    mut response: reqwest::Response,
+    method: &Method,
+    most: u64,
+    idle: Duration,
+) -> Result<(Bytes, bool), Broken> {
+    let whole = response.content_length();
+    // The length is the server's word: allocated as it comes true.
+    let first = usize::try_from(whole.unwrap_or(0).min(most).min(FIRST_ALLOCATION)).unwrap_or(0);
+    let mut bytes = BytesMut::new();
+    let mut taken = 0_u64;
+    let began = Instant::now();
+    let mut last = began;
+    let (mut window, mut before) = (began, 0_u64);
+    let far = |from: Instant| from.checked_add(idle);
+    loop {
+        let silent = far(last);
+        // A short rest may come as slowly as it likes, as long as it comes.
+        let held = whole.is_none_or(|whole| whole.saturating_sub(before) >= DRIP)
+            && (*method != Method::POST || began.elapsed() > LONGEST_DRIP);
+        let full = if held { far(window) } else { None };
+        let chunk = match silent.into_iter().chain(full).min() {
+            // Data that is there comes first: it may be this machine that was slow.
+            Some(deadline) => timeout_at(deadline, response.chunk()).await,
+            None => Ok(response.chunk().await),
+        };
+        let now = Instant::now();
+        match chunk {
+            Ok(Err(cause)) => return Err(Broken::Connection(cause)),
+            Ok(Ok(None)) => return Ok((bytes.freeze(), false)),
+            Ok(Ok(Some(chunk))) => {
+                let room = usize::try_from(most.saturating_sub(bytes.len() as u64)).unwrap_or(usize::MAX);
+                if chunk.len() > room {
+                    bytes.extend_from_slice(chunk.get(..room).unwrap_or_default());
+                    return Ok((bytes.freeze(), true));
+                }
+                if !chunk.is_empty() {
+                    last = now;
+                }
+                if bytes.is_empty() && whole == Some(chunk.len() as u64) {
+                    // Nothing is copied when it comes in one piece; the end must still be seen.
+                    bytes = BytesMut::from(chunk);
+                } else {
+                    bytes.reserve(first.saturating_sub(bytes.len()).max(chunk.len()));
+                    bytes.extend_from_slice(&chunk);
+                }
+                taken = bytes.len() as u64;
+            }
+            Err(_) if silent.is_some_and(|silent| silent <= now) => return Err(Broken::Silent),
+            Err(_) => {}
+        }
+        if far(window).is_some_and(|end| end <= now) {
+            if held && taken.saturating_sub(before) < DRIP {
+                return Err(Broken::Drip);
+            }
+            (window, before) = (now, taken);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Whose certificates are trusted.
+
+use std::fs;
+use std::path::Path;
+
+use reqwest::Certificate;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::StoreOptions;
+use crate::error::{Error, Result};
+
+/// The roots that SSL_CERT_FILE and SSL_CERT_DIR of the given environment name, as OpenSSL reads them (a list of directories, with
+/// the separator of PATH): instead of the system's, and `None` without either.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] when one cannot be read, or when there is not one certificate in them.
+pub(crate) fn named(options: &StoreOptions) -> Result<Option<Vec<Certificate>>> {
+    let variable = |name: &str| {
+        let found = options.environment.iter().rev().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
+    let (file, directories) = (variable("SSL_CERT_FILE"), variable("SSL_CERT_DIR"));
+    if file.is_none() && directories.is_none() {
+        return Ok(None);
+    }
+    let mut roots = Vec::new();
+    if let Some(file) = file {
+        read(Path::new(file), &mut roots).map_err(|cause| {
+            Error::usage(format!("SSL_CERT_FILE: {file} cannot be read")).caused_by(cause)
+        })?;
+    }
+    for directory in directories.into_iter().flat_map(std::env::split_paths) {
+        let unreadable = |cause| {
+            let shown = directory.display();
+            Error::usage(format!("SSL_CERT_DIR: {shown} cannot be read")).caused_by(cause)
+        };
+        for entry in fs::read_dir(&directory).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            // Links that lead nowhere are common there.
+            if path.is_file() {
+                drop(read(&path, &mut roots));
+            }
+        }
+    }
+    if roots.is_empty() {
+        return Err(Error::usage(
+            "SSL_CERT_FILE and SSL_CERT_DIR name no certificate; name a file of certificates in PEM",
+        ));
+    }
+    Ok(Some(roots))
+}
+
+/// The certificates of a PEM text, each of them fit to be a root.
+pub(crate) fn of_pem(pem: &[u8]) -> Vec<Certificate> {
+    let sound = CertificateDer::pem_slice_iter(pem)
+        .filter_map(std::result::Result::ok)
+        // One that is not understood must not make the others useless.
+        .filter(|der| RootCertStore::empty().add(der.clone()).is_ok());
+    sound.filter_map(|der| Certificate::from_der(&der).ok()).collect()
+}
+
+/// Mozilla's root certificates, for machines that have none: a client cannot be built there, not even for plain HTTP.
+pub(crate) fn mozilla() -> Vec<Certificate> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    roots.filter_map(|der| Certificate::from_der(der).ok()).collect()
+}
+
+fn read(path: &Path, roots: &mut Vec<Certificate>) -> std::io::Result<()> {
+    roots.extend(of_pem(&fs::read(path)?));
+    Ok(())
+}
