@@ -7,6 +7,28 @@ pub(crate) mod retry;
 #[cfg(feature = "cloud")]
 #[expect(dead_code, reason = "its users come with the next changes")]
 pub(crate) mod request;
+#[cfg(feature = "cloud")]
+mod azure;
+#[cfg(feature = "cloud")]
+mod checksum;
+#[cfg(feature = "cloud")]
+pub mod connections;
+#[cfg(feature = "cloud")]
+mod dialect;
+#[cfg(feature = "cloud")]
+mod failure;
+#[cfg(feature = "cloud")]
+mod gcs;
+#[cfg(feature = "cloud")]
+pub(crate) mod object;
+#[cfg(feature = "cloud")]
+mod publish;
+#[cfg(feature = "cloud")]
+mod range;
+#[cfg(feature = "cloud")]
+mod s3;
+#[cfg(feature = "cloud")]
+mod xml;
 
 pub(crate) use location::{redact, sibling};
 pub use options::StoreOptions;

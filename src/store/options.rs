@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "cloud")]
+use super::connections::Connections;
 use crate::observe::{Observer, Silent};
 
 /// How remote stores are reached, for reading and for writing. Clones share their connections.
@@ -37,6 +39,9 @@ pub struct StoreOptions {
     pub hedge: bool,
     /// Is told of every retry.
     pub observer: Arc<dyn Observer>,
+    /// The connections that are open, which clones share. The default is a list of its own, with none yet.
+    #[cfg(feature = "cloud")]
+    pub connections: Connections,
 }
 
 impl Default for StoreOptions {
@@ -53,6 +58,8 @@ impl Default for StoreOptions {
             in_flight: 64,
             hedge: false,
             observer: Arc::new(Silent),
+            #[cfg(feature = "cloud")]
+            connections: Connections::default(),
         }
     }
 }
