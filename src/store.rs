@@ -9,6 +9,8 @@ pub(crate) mod retry;
 pub(crate) mod request;
 #[cfg(feature = "cloud")]
 mod azure;
+#[cfg(all(test, feature = "cloud"))]
+mod answering;
 #[cfg(feature = "cloud")]
 mod checksum;
 #[cfg(feature = "cloud")]
@@ -21,8 +23,12 @@ mod failure;
 mod gcs;
 #[cfg(feature = "cloud")]
 pub(crate) mod object;
+#[cfg(all(test, feature = "cloud"))]
+mod object_tests;
 #[cfg(feature = "cloud")]
 mod publish;
+#[cfg(all(test, feature = "cloud"))]
+mod publish_tests;
 #[cfg(feature = "cloud")]
 mod range;
 #[cfg(feature = "cloud")]
