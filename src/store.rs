@@ -1,19 +1,49 @@
 //! Object stores and web servers: where they are, who asks, how often, and what an answer is worth.
 
+#[cfg(all(test, feature = "cloud"))]
+mod answering;
 #[cfg(feature = "cloud")]
 pub(crate) mod auth;
 #[cfg(feature = "cloud")]
+mod azure;
+#[cfg(feature = "cloud")]
 mod body;
+#[cfg(feature = "cloud")]
+mod checksum;
 #[cfg(feature = "cloud")]
 pub(crate) mod client;
 #[cfg(feature = "cloud")]
+pub mod connections;
+#[cfg(feature = "cloud")]
+mod dialect;
+#[cfg(feature = "cloud")]
+pub(crate) mod doctor;
+#[cfg(feature = "cloud")]
+pub(crate) mod endpoint;
+#[cfg(feature = "cloud")]
+mod failure;
+#[cfg(feature = "cloud")]
 mod fault;
+#[cfg(feature = "cloud")]
+mod gcs;
 #[cfg(feature = "cloud")]
 mod hedge;
 pub(crate) mod location;
+#[cfg(feature = "cloud")]
+pub(crate) mod keys;
+#[cfg(feature = "cloud")]
+pub(crate) mod object;
+#[cfg(all(test, feature = "cloud"))]
+mod object_tests;
 pub mod options;
 #[cfg(feature = "cloud")]
 mod pace;
+#[cfg(feature = "cloud")]
+mod publish;
+#[cfg(all(test, feature = "cloud"))]
+mod publish_tests;
+#[cfg(feature = "cloud")]
+mod range;
 #[cfg(feature = "cloud")]
 mod redirect;
 #[cfg(feature = "cloud")]
@@ -24,11 +54,15 @@ pub(crate) mod retry;
 pub(crate) mod retry_after;
 #[cfg(feature = "cloud")]
 mod roots;
+#[cfg(feature = "cloud")]
+mod s3;
 #[cfg(all(test, feature = "cloud"))]
 mod scripted;
 pub(crate) mod tally;
 #[cfg(feature = "cloud")]
 pub(crate) mod transport;
+#[cfg(feature = "cloud")]
+mod xml;
 
 pub(crate) use location::{redact, sibling};
 pub use options::StoreOptions;

@@ -213,7 +213,7 @@ impl ObjectSink {
     async fn put(&self, chunks: Vec<Bytes>, size: u64) -> Result<Published> {
         let sha256 = hash(chunks.clone()).await?;
         let stored = self.target.object.put(chunks, &self.target.put()).await?;
-        self.target.object.check(&stored, size, &self.target.put()).await?;
+        self.target.object.check(&stored, size, &self.target.marker).await?;
         self.published(stored, size, Some(sha256), vec![(size, sha256)]).await
     }
 
@@ -382,7 +382,7 @@ impl Upload {
             }
         })?;
         self.done = true;
-        self.target.object.check(&stored, size, &how).await?;
+        self.target.object.check(&stored, size, &self.target.marker).await?;
         Ok(stored)
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "cloud")]
+use super::connections::Connections;
 use crate::error::Result;
 use crate::observe::{Observer, Silent};
 
@@ -38,6 +40,9 @@ pub struct StoreOptions {
     pub hedge: bool,
     /// Is told of every retry.
     pub observer: Arc<dyn Observer>,
+    /// The connections that are open, which clones share. The default is a list of its own, with none yet.
+    #[cfg(feature = "cloud")]
+    pub connections: Connections,
 }
 
 impl Default for StoreOptions {
@@ -54,6 +59,8 @@ impl Default for StoreOptions {
             in_flight: 64,
             hedge: false,
             observer: Arc::new(Silent),
+            #[cfg(feature = "cloud")]
+            connections: Connections::default(),
         }
     }
 }

@@ -22,9 +22,10 @@ use super::hedge::Hedges;
 use super::pace::{Pace, Permit};
 use super::redirect;
 pub(crate) use super::redirect::Redirects;
-use super::request::{Request, Response, Tally, Tried, Verdict};
+use super::request::{Request, Response, Tried, Verdict};
 use super::retry::{End, Retries, Tokens};
 use super::retry_after::asked;
+use super::tally::Tally;
 use crate::error::{Error, Result};
 use crate::observe::Event;
 
@@ -389,4 +390,5 @@ fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 #[cfg(test)]
+#[path = "transport_tests.rs"]
 mod tests;

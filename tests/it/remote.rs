@@ -72,7 +72,7 @@ async fn one_request_for_the_head_then_pinned_ranges() {
             |range, conditions| ("GET".to_owned(), "/b/a.tif".to_owned(), Some(range), conditions, 206);
         let expected = [request((0, 300), vec![]), request((700, 1000), vec![format!("if-match: {etag}")])];
         assert_eq!(seen, expected, "{way}");
-        assert_eq!(source.stats(), SourceStats { requests: 2, bytes: 600, retries: 0 }, "{way}");
+        assert_eq!(source.stats(), SourceStats { requests: 2, bytes: 600, retries: 0, hedges: 0 }, "{way}");
     }
 }
 
@@ -135,7 +135,7 @@ async fn transient_faults_are_tried_again() {
             server.fail_next(fault.clone());
             server.fail_next(fault.clone());
             assert_eq!(source.read(100..900).await.unwrap(), &data[100..900], "{way} {fault:?}");
-            let expected = SourceStats { requests: 5, bytes: 900, retries: 3 };
+            let expected = SourceStats { requests: 5, bytes: 900, retries: 3, hedges: 0 };
             assert_eq!(source.stats(), expected, "{way} {fault:?}");
         }
     }
@@ -376,7 +376,7 @@ async fn a_local_file_is_read_at_any_position() {
         assert_eq!(source.head(100).await.unwrap(), &bytes(1000)[..100]);
         assert_eq!(source.read(990..1000).await.unwrap(), &bytes(1000)[990..]);
         refused(uri, source.read(990..1001).await, ErrorKind::Format, "990..1001 lie beyond the end (1000)");
-        assert_eq!(source.stats(), SourceStats { requests: 2, bytes: 110, retries: 0 });
+        assert_eq!(source.stats(), SourceStats { requests: 2, bytes: 110, retries: 0, hedges: 0 });
     }
 }
 

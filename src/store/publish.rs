@@ -1,0 +1,443 @@
+//! Putting an object there: whole or not at all, never over another one's, and known again when an answer is lost.
+//!
+//! Every write leaves a marker of its own in the object's metadata. When an answer is lost, the write may have been carried
+//! out; when the next try then fails because the object exists, or because the upload is no more, a look at the marker tells
+//! whose object it is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH};
+
+use super::checksum::{Digests, hex, joined_crc32c, multipart_etag};
+use super::dialect::Dialect;
+use super::endpoint::Checksum;
+use super::failure::{Failure, exists};
+use super::object::{Expected, Look, Meta, Object, Part, Purpose, Put, Stored, extend, insert};
+use super::range::field;
+use super::request::{Request, Response, Tried, Verdict};
+use super::s3::{self, Completion, opaque};
+use super::{azure, gcs};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a request that makes the object visible came to.
+enum Outcome {
+    /// It is there.
+    Stored(Option<String>),
+    /// There is an object. Whether it may be ours, because this was not the first try.
+    Exists { ours: bool },
+    /// The upload is no more.
+    Gone(Error),
+    /// The store knows no such condition.
+    Unconditional,
+}
+
+impl Object {
+    /// Writes the whole of it in one request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`] when it should be created and is there; [`ErrorKind::Usage`] for metadata that the store does not
+    /// take; [`ErrorKind::Io`] when writing failed after all retries.
+    pub(crate) async fn put(&self, body: Vec<Bytes>, how: &Put<'_>) -> Result<Stored> {
+        let (dialect, settings) = (self.dialect(), self.settings());
+        self.refuse_web()?;
+        let digests = Digests::in_background(&body, dialect == Dialect::S3, settings.checksum).await?;
+        let mut request = self.request(Method::PUT, None);
+        request.sha256 = digests.sha256;
+        self.describe(&mut request.headers, how)?;
+        if dialect == Dialect::Azure {
+            let checked = settings.checksum != Checksum::None;
+            azure::add_blob(&mut request.headers, how.content_type, checked.then_some(&digests.md5));
+        } else {
+            s3::add_checksum(&mut request.headers, dialect, settings.checksum, &digests);
+        }
+        request.body = body;
+        let etag = self
+            .publish(request, how, "writing", &|response| match response.status {
+                200 | 201 => Some(etag(&response.headers)),
+                _ => None,
+            })
+            .await?;
+        Ok(Stored { etag, expected: Expected::whole(&digests) })
+    }
+
+    /// Begins an upload in parts, and gives its id.
+    ///
+    /// # Errors
+    /// As for [`Self::put`].
+    pub(crate) async fn begin(&self, how: &Put<'_>) -> Result<String> {
+        let (dialect, settings) = (self.dialect(), self.settings());
+        self.refuse_web()?;
+        let mut request = self.request(Method::POST, Some(s3::BEGIN));
+        self.describe(&mut request.headers, how)?;
+        if dialect == Dialect::Azure {
+            // Blocks need no beginning; the marker is as much this write's own as an id would be.
+            return Ok(how.marker.to_owned());
+        }
+        s3::add_algorithm(&mut request.headers, dialect, settings.checksum);
+        self.send(&request, &Purpose::to("writing"), |response, _| match response.status {
+            200 => s3::upload_id(&response.body).map_or_else(
+                || Verdict::Again(self.failed("the server names no upload"), None),
+                Verdict::Done,
+            ),
+            _ => self.refused(&response),
+        })
+        .await
+    }
+
+    /// Uploads part `number`, from 1.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when that failed after all retries.
+    pub(crate) async fn part(&self, upload: &str, number: u32, body: Vec<Bytes>) -> Result<Part> {
+        let (dialect, settings) = (self.dialect(), self.settings());
+        self.refuse_web()?;
+        let digests = Digests::in_background(&body, dialect == Dialect::S3, settings.checksum).await?;
+        let id = azure::block_id(upload, number);
+        let query =
+            if dialect == Dialect::Azure { azure::block_query(&id) } else { s3::part_query(upload, number) };
+        let mut request = self.request(Method::PUT, Some(&query));
+        request.sha256 = digests.sha256;
+        s3::add_checksum(&mut request.headers, dialect, settings.checksum, &digests);
+        extend(&mut request.headers, &settings.read_headers);
+        request.body = body;
+        let md5 = hex(&digests.md5);
+        let etag = self
+            .send(&request, &Purpose::to("writing"), |response, _| {
+                match (response.status, etag(&response.headers)) {
+                    (200 | 201, _) if dialect == Dialect::Azure => Verdict::Done(id.clone()),
+                    (200 | 201, Some(etag)) if self.is_other(&etag, &md5, &response.headers) => {
+                        Verdict::Again(
+                            self.failed(
+                                "the server stored other bytes than were sent (the MD5 of a part differs); \
+                     if its ETags are no MD5s, use --store-option checksum=none",
+                            ),
+                            None,
+                        )
+                    }
+                    (200 | 201, Some(etag)) => Verdict::Done(etag),
+                    (200 | 201, None) => {
+                        Verdict::Again(self.failed("the server names no ETag of a part"), None)
+                    }
+                    _ => self.refused(&response),
+                }
+            })
+            .await?;
+        Ok(Part::new(number, etag, &digests))
+    }
+
+    /// Makes an object of the parts, which are given in their order.
+    ///
+    /// # Errors
+    /// As for [`Self::put`].
+    pub(crate) async fn complete(&self, upload: &str, parts: &[Part], how: &Put<'_>) -> Result<Stored> {
+        let (dialect, settings) = (self.dialect(), self.settings());
+        self.refuse_web()?;
+        let mut request;
+        let body = if dialect == Dialect::Azure {
+            request = self.request(Method::PUT, Some(azure::LIST));
+            let list = azure::block_list(parts);
+            self.describe(&mut request.headers, how)?;
+            azure::add_list(
+                &mut request.headers,
+                how.content_type,
+                &list,
+                settings.checksum != Checksum::None,
+            );
+            list
+        } else {
+            request = self.request(Method::POST, Some(&s3::upload_query(upload)));
+            insert(&mut request.headers, "content-type", "application/xml");
+            extend(&mut request.headers, &settings.read_headers);
+            s3::completion(dialect, settings.checksum, parts)
+        };
+        request.body = vec![Bytes::from(body)];
+        let stored = |etag| Stored { etag, expected: Expected::parts(parts) };
+        // Not all stores know the condition, and some ignore it without a word: this narrows the gap.
+        if settings.conditional_put
+            && let Some(etag) = self.refuse_existing(how).await?
+        {
+            return Ok(stored(etag));
+        }
+        let etag = self
+            .publish(request, how, "completing the upload", &|response| match response.status {
+                201 if dialect == Dialect::Azure => Some(etag(&response.headers)),
+                200 => match s3::completed(response) {
+                    Completion::Done(etag) => Some(Some(etag)),
+                    Completion::Failed(_) | Completion::Unclear => None,
+                },
+                _ => None,
+            })
+            .await?;
+        Ok(stored(etag))
+    }
+
+    /// Ends an upload, and with it its parts. Azure has nothing to end: blocks that are never committed vanish after a week.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when that failed after all retries.
+    pub(crate) async fn abort(&self, upload: &str) -> Result<()> {
+        if matches!(self.dialect(), Dialect::Azure | Dialect::Web) {
+            return Ok(());
+        }
+        let request = self.request(Method::DELETE, Some(&s3::upload_query(upload)));
+        self.send(&request, &Purpose::to("aborting the upload"), |response, _| match response.status {
+            200 | 204 | 404 => Verdict::Done(()),
+            _ => {
+                Failure::of(&response).verdict(&response, self.dialect(), self.shown(), "aborting the upload")
+            }
+        })
+        .await
+    }
+
+    /// Compares what the store now has with what was sent: `size` bytes, by the write whose `marker` it is.
+    ///
+    /// An object that is not what was sent is deleted, if it is ours and still that version: it must be whole or not there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when they differ, or when the object cannot be looked at after all retries.
+    pub(crate) async fn check(&self, stored: &Stored, size: u64, marker: &str) -> Result<()> {
+        let (meta, headers) = match self.look().await? {
+            Look::There(meta, headers) => (meta, headers),
+            Look::Nothing => {
+                return Err(
+                    self.failed("the object is not there after it was written; it was deleted, or is lost")
+                );
+            }
+            // Whoever may write need not be allowed to look.
+            Look::Denied(_) => return Ok(()),
+        };
+        let Some(what) = self.difference(stored, size, &meta, &headers) else { return Ok(()) };
+        let shown = self.shown();
+        let led = format!("{shown}: the object is not what was sent ({what})");
+        if self.dialect().marker(&headers) != Some(marker) {
+            return Err(Error::io(format!(
+                "{led}: another writer has replaced it; it has been left as it is"
+            )));
+        }
+        let mut conditions = HeaderMap::new();
+        if self.dialect() == Dialect::Google {
+            gcs::add_generation(&mut conditions, &headers);
+        } else if let Some(etag) = headers.get(ETAG) {
+            conditions.insert(IF_MATCH, etag.clone());
+        }
+        Err(match self.delete_if(&conditions).await {
+            Ok(true) => Error::io(format!("{led}; it has been deleted, run again")),
+            Ok(false) => {
+                Error::io(format!("{led}; it could not be deleted without risk to another's; look at it"))
+            }
+            Err(cause) => Error::io(format!("{led}, and deleting it failed; delete it")).caused_by(cause),
+        })
+    }
+
+    fn difference(&self, stored: &Stored, size: u64, meta: &Meta, headers: &HeaderMap) -> Option<String> {
+        if meta.size != size {
+            return Some(format!("it has {} bytes instead of {size}", meta.size));
+        }
+        if let (Some(said), Some(now)) = (&stored.etag, &meta.etag)
+            && opaque(said) != opaque(now)
+        {
+            return Some("its ETag is not the one that writing it was answered with".to_owned());
+        }
+        if self.settings().checksum == Checksum::None {
+            return None;
+        }
+        let Expected { etag, md5, crc32c } = &stored.expected;
+        let differs = match self.dialect() {
+            Dialect::S3 => meta.etag.as_deref().is_some_and(|now| self.is_other(now, etag, headers)),
+            Dialect::Google => {
+                gcs::crc32c(headers).is_some_and(|now| now != *crc32c)
+                    || gcs::md5(headers).zip(*md5).is_some_and(|(now, md5)| now != md5)
+            }
+            Dialect::Azure => headers
+                .get("content-md5")
+                .zip(*md5)
+                .is_some_and(|(now, md5)| now.as_bytes() != super::checksum::base64(&md5).as_bytes()),
+            Dialect::Web => false,
+        };
+        differs.then(|| "its checksum is another; if the ETags of this store are no MD5s, use --store-option checksum=none".to_owned())
+    }
+
+    /// Sends what makes the object visible, until it is known whether it is.
+    async fn publish(
+        &self,
+        mut request: Request,
+        how: &Put<'_>,
+        what: &'static str,
+        stored: &(impl Fn(&Response) -> Option<Option<String>> + Sync),
+    ) -> Result<Option<String>> {
+        let conditional = how.create && self.settings().conditional_put;
+        if how.create
+            && !conditional
+            && let Some(etag) = self.refuse_existing(how).await?
+        {
+            return Ok(etag);
+        }
+        if conditional {
+            let (name, value) = self.dialect().create_condition();
+            request.headers.insert(name, value);
+            match self.publish_once(&request, how, what, stored).await? {
+                Outcome::Unconditional => {
+                    // Then a look right before must do.
+                    if let Some(etag) = self.refuse_existing(how).await? {
+                        return Ok(etag);
+                    }
+                    let (name, _) = self.dialect().create_condition();
+                    request.headers.remove(name);
+                }
+                outcome => return self.settled(outcome, how).await,
+            }
+        }
+        let outcome = self.publish_once(&request, how, what, stored).await?;
+        self.settled(outcome, how).await
+    }
+
+    async fn publish_once(
+        &self,
+        request: &Request,
+        how: &Put<'_>,
+        what: &'static str,
+        stored: &(impl Fn(&Response) -> Option<Option<String>> + Sync),
+    ) -> Result<Outcome> {
+        // Whether the last answer was a refusal, and no earlier try was lost.
+        let certain = AtomicBool::new(false);
+        let conditional = request.headers.contains_key(self.dialect().create_condition().0);
+        let judge = |response: Response, tried: Tried| {
+            if let Some(etag) = stored(&response) {
+                return Verdict::Done(Outcome::Stored(etag));
+            }
+            let failure = Failure::of(&response);
+            if how.create && failure.is_existing() {
+                return Verdict::Done(Outcome::Exists { ours: tried.unknown || tried.tries > 1 });
+            }
+            if conditional && failure.is_not_implemented() {
+                return Verdict::Done(Outcome::Unconditional);
+            }
+            let is_part_of_upload = request.url.query().is_some();
+            if is_part_of_upload && failure.is_gone() {
+                return Verdict::Done(Outcome::Gone(failure.error(self.dialect(), self.shown(), what)));
+            }
+            if response.status == 200 && failure.code.is_none() {
+                return Verdict::Again(
+                    self.failed("the server's answer to the last request says nothing"),
+                    None,
+                );
+            }
+            let verdict = failure.verdict(&response, self.dialect(), self.shown(), "writing");
+            if matches!(verdict, Verdict::Never(_)) {
+                certain.store(!tried.unknown, Ordering::Relaxed);
+            }
+            verdict
+        };
+        match self.send(request, &Purpose::to("writing"), judge).await {
+            Err(error) if error.kind() == ErrorKind::Io && !certain.load(Ordering::Relaxed) => {
+                self.settle(how, error).await.map(Outcome::Stored)
+            }
+            result => result,
+        }
+    }
+
+    async fn settled(&self, outcome: Outcome, how: &Put<'_>) -> Result<Option<String>> {
+        match outcome {
+            Outcome::Stored(etag) => Ok(etag),
+            Outcome::Exists { ours: false } => Err(exists(self.shown())),
+            Outcome::Exists { ours: true } => self.settle(how, exists(self.shown())).await,
+            Outcome::Gone(error) => self.settle(how, error).await,
+            Outcome::Unconditional => Err(self.failed("the server does not know how to (501)")),
+        }
+    }
+
+    /// Whether this write has made the object, though an answer was lost; `otherwise` when it has not.
+    async fn settle(&self, how: &Put<'_>, otherwise: Error) -> Result<Option<String>> {
+        match self.look().await {
+            Ok(Look::There(meta, headers)) if self.dialect().marker(&headers) == Some(how.marker) => {
+                Ok(meta.etag)
+            }
+            Ok(Look::There(..)) if how.create => Err(exists(self.shown())),
+            Ok(Look::There(..) | Look::Nothing) => Err(otherwise),
+            // The error of an existing object is clear enough.
+            Ok(Look::Denied(_)) | Err(_) if otherwise.kind() == ErrorKind::Exists => Err(otherwise),
+            Ok(Look::Denied(_)) | Err(_) => {
+                let led = format!("{otherwise}; whether the object was written is not known");
+                Err(Error::io(led).caused_by(otherwise))
+            }
+        }
+    }
+
+    /// Fails when there is an object that should not be; `Some` when it is of this very write.
+    async fn refuse_existing(&self, how: &Put<'_>) -> Result<Option<Option<String>>> {
+        if !how.create {
+            return Ok(None);
+        }
+        match self.look().await? {
+            Look::There(meta, headers) if self.dialect().marker(&headers) == Some(how.marker) => {
+                Ok(Some(meta.etag))
+            }
+            Look::There(..) => Err(exists(self.shown())),
+            // Whoever may write need not be allowed to look; the condition decides.
+            Look::Nothing | Look::Denied(_) => Ok(None),
+        }
+    }
+
+    /// Adds what the object is to be: its type, its metadata, its encryption.
+    fn describe(&self, headers: &mut HeaderMap, how: &Put<'_>) -> Result<()> {
+        let content_type = HeaderValue::from_str(how.content_type).map_err(|cause| {
+            Error::usage(format!("{}: the content type cannot be sent", self.shown())).caused_by(cause)
+        })?;
+        headers.insert(CONTENT_TYPE, content_type);
+        self.dialect().add_metadata(headers, self.shown(), how.metadata, how.marker)?;
+        extend(headers, &self.settings().put_headers);
+        Ok(())
+    }
+
+    /// Whether `etag` is the MD5 of something else.
+    fn is_other(&self, etag: &str, expected: &str, headers: &HeaderMap) -> bool {
+        let settings = self.settings();
+        let encrypted = |headers: &HeaderMap| !s3::is_md5(etag, headers);
+        settings.checksum != Checksum::None
+            && !encrypted(headers)
+            && !encrypted(&settings.put_headers)
+            && !opaque(etag).eq_ignore_ascii_case(expected)
+    }
+
+    fn refused<T>(&self, response: &Response) -> Verdict<T> {
+        Failure::of(response).verdict(response, self.dialect(), self.shown(), "writing")
+    }
+
+    fn failed(&self, what: &str) -> Error {
+        Error::io(format!("{}: writing failed: {what}", self.shown()))
+    }
+
+    fn refuse_web(&self) -> Result<()> {
+        if self.dialect() == Dialect::Web {
+            return Err(Error::unsupported(format!(
+                "{}: web servers are read only here; write to a file, or to s3://, gs:// or az://",
+                self.shown()
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    pub(crate) fn new(number: u32, etag: String, digests: &Digests) -> Self {
+        let Digests { size, md5, sha256, crc32c, crc64nvme } = *digests;
+        Self { number, etag, size, md5, crc32c, sha256, crc64nvme }
+    }
+}
+
+impl Expected {
+    fn whole(digests: &Digests) -> Self {
+        Self { etag: hex(&digests.md5), md5: Some(digests.md5), crc32c: digests.crc32c }
+    }
+
+    fn parts(parts: &[Part]) -> Self {
+        let crc32c = parts.iter().fold(0, |crc, part| joined_crc32c(crc, part.crc32c, part.size));
+        Self { etag: multipart_etag(parts.iter().map(|part| part.md5)), md5: None, crc32c }
+    }
+}
+
+fn etag(headers: &HeaderMap) -> Option<String> {
+    field(headers, &ETAG).map(str::to_owned)
+}

@@ -1,0 +1,593 @@
+//! Objects are written: the exact requests of each store, lost answers, conditions, and what is checked afterwards.
+
+use bytes::Bytes;
+
+use super::answering::{Asked, Raw, Server, head, reply};
+use super::object::{Object, Part, Put, Stored};
+use crate::error::{Error, ErrorKind, Result};
+
+const MARKER: &str = "0123456789abcdef";
+/// `md5sum` of "123456789", in hexadecimal and in base64; and of "" in base64.
+const MD5: &str = "\"25f9e794323b453885f5181f1b624d0b\"";
+const MD5_BASE64: &str = "JfnnlDI7RTiF9RgfG2JNCw==";
+
+fn create<'a>() -> Put<'a> {
+    Put { create: true, content_type: "image/tiff; application=geotiff", metadata: &[], marker: MARKER }
+}
+
+fn overwrite<'a>() -> Put<'a> {
+    Put { create: false, ..create() }
+}
+
+fn body() -> Vec<Bytes> {
+    vec![Bytes::from_static(b"1234"), Bytes::new(), Bytes::from_static(b"56789")]
+}
+
+fn xml(code: &str) -> String {
+    format!("<Error><Code>{code}</Code><Message>SECRET</Message></Error>")
+}
+
+/// The answer to a HEAD of an object with the marker `marker`.
+fn marked(marker: &str) -> Raw {
+    let names = ["x-amz-meta-cogclip-write", "x-goog-meta-cogclip-write", "x-ms-meta-cogclip_write"];
+    let mut headers = vec![("ETag", "\"e\"")];
+    headers.extend(names.map(|name| (name, marker)));
+    head(200, &headers, 9)
+}
+
+fn stored() -> Raw {
+    reply(201, &[("ETag", "\"e\"")], "")
+}
+
+async fn put(object: &Object, how: &Put<'_>) -> Result<Stored> {
+    object.put(body(), how).await
+}
+
+#[tokio::test]
+async fn puts_say_everything_in_one_request() {
+    let metadata = [("source".to_owned(), "a b".to_owned())];
+    for (scheme, condition, expected) in [
+        (
+            "s3",
+            ("if-none-match", "*"),
+            vec![("x-amz-meta-source", "a b"), ("x-amz-meta-cogclip-write", MARKER)],
+        ),
+        (
+            "gs",
+            ("x-goog-if-generation-match", "0"),
+            vec![("x-goog-meta-source", "a b"), ("x-goog-meta-cogclip-write", MARKER)],
+        ),
+        (
+            "az",
+            ("if-none-match", "*"),
+            vec![
+                ("x-ms-meta-source", "a b"),
+                ("x-ms-meta-cogclip_write", MARKER),
+                ("x-ms-blob-type", "BlockBlob"),
+                ("x-ms-blob-content-type", "image/tiff; application=geotiff"),
+                ("x-ms-blob-content-md5", MD5_BASE64),
+            ],
+        ),
+    ] {
+        let server = Server::new(|_, _| stored());
+        let object = server.object(scheme, "dir/k", &[]);
+        let how = Put { metadata: &metadata, ..create() };
+        assert_eq!(put(&object, &how).await.unwrap().etag.as_deref(), Some("\"e\""));
+        put(&object, &Put { metadata: &metadata, ..overwrite() }).await.unwrap();
+        let asked = server.asked();
+        assert_eq!(asked.len(), 2, "{scheme}");
+        for asked in &asked {
+            assert!(
+                asked.line().starts_with("PUT /") && asked.line().ends_with("/dir/k"),
+                "{}",
+                asked.line()
+            );
+            assert_eq!(asked.body, b"123456789");
+            for (name, value) in expected.iter().copied().chain([
+                ("content-md5", MD5_BASE64),
+                ("content-type", "image/tiff; application=geotiff"),
+                ("content-length", "9"),
+            ]) {
+                assert_eq!(asked.header(name), Some(value), "{scheme} {name}");
+            }
+            assert_eq!(asked.header("transfer-encoding"), None);
+        }
+        assert_eq!(asked[0].header(condition.0), Some(condition.1));
+        assert_eq!(asked[1].header(condition.0), None);
+    }
+}
+
+#[tokio::test]
+async fn other_checksums_of_s3() {
+    // SHA-256 by coreutils; the check value of CRC-64/NVME.
+    for (chosen, name, value) in [
+        ("sha256", "x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
+        ("crc64nvme", "x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
+    ] {
+        let server = Server::new(|_, _| stored());
+        put(&server.object("s3", "k", &[("checksum", chosen)]), &create()).await.unwrap();
+        put(&server.object("gs", "k", &[("checksum", chosen)]), &create()).await.unwrap();
+        let asked = server.asked();
+        assert_eq!((asked[0].header(name), asked[0].header("content-md5")), (Some(value), None));
+        assert_eq!((asked[1].header(name), asked[1].header("content-md5")), (None, Some(MD5_BASE64)));
+    }
+    for scheme in ["s3", "gs", "az"] {
+        let server = Server::new(|_, _| stored());
+        put(&server.object(scheme, "k", &[("checksum", "none")]), &create()).await.unwrap();
+        let headers = &server.asked()[0].headers;
+        assert!(
+            !headers.iter().any(|(name, _)| name.contains("md5") || name.contains("checksum")),
+            "{scheme}"
+        );
+    }
+}
+
+/// What comes of a put that is answered so, and the methods that were sent.
+async fn tried(
+    scheme: &str,
+    how: &Put<'_>,
+    more: &[(&str, &str)],
+    answers: Vec<Raw>,
+) -> (Result<Stored>, String) {
+    let server = Server::script(answers);
+    let result = put(&server.object(scheme, "k", more), how).await;
+    let methods: Vec<_> = server.asked().iter().map(|asked| asked.method.clone()).collect();
+    (result, methods.join(" "))
+}
+
+#[track_caller]
+fn check(case: &str, got: (Result<Stored>, String), kind: Option<ErrorKind>, methods: &str) {
+    let (result, sent) = got;
+    let error = result.as_ref().err().map(Error::to_string).unwrap_or_default();
+    assert_eq!(sent, methods, "{case}: {error}");
+    assert_eq!(result.as_ref().err().map(Error::kind), kind, "{case}: {error}");
+    assert!(!error.contains("SECRET"), "{error}");
+}
+
+#[tokio::test]
+async fn existing_objects_are_refused() {
+    let exists = Some(ErrorKind::Exists);
+    for scheme in ["s3", "gs", "az"] {
+        let got = tried(scheme, &create(), &[], vec![reply(412, &[], &xml("PreconditionFailed"))]).await;
+        check(scheme, got, exists, "PUT");
+        let got = tried(scheme, &overwrite(), &[], vec![reply(412, &[], &xml("PreconditionFailed"))]).await;
+        check(scheme, got, Some(ErrorKind::Io), "PUT");
+    }
+    let conflict = reply(409, &[("x-ms-error-code", "BlobAlreadyExists")], "");
+    check("Azure", tried("az", &create(), &[], vec![conflict]).await, exists, "PUT");
+    // Two writers at once: S3 wants the loser to try again, and then says who won.
+    let conflict = reply(409, &[], &xml("ConditionalRequestConflict"));
+    let answers = vec![conflict.clone(), reply(412, &[], ""), marked("fedcba9876543210")];
+    check("conflict", tried("s3", &create(), &[], answers).await, exists, "PUT PUT HEAD");
+    check("conflict", tried("s3", &create(), &[], vec![conflict, stored()]).await, None, "PUT PUT");
+}
+
+#[tokio::test]
+async fn lost_answers_are_found() {
+    let (lost, refused) = (Vec::new(), || reply(412, &[], &xml("PreconditionFailed")));
+    for scheme in ["s3", "gs", "az"] {
+        let answers = vec![lost.clone(), refused(), marked(MARKER)];
+        let (result, sent) = tried(scheme, &create(), &[], answers).await;
+        assert_eq!(result.as_ref().unwrap().etag.as_deref(), Some("\"e\""), "{scheme}");
+        check("it was ours", (result, sent), None, "PUT PUT HEAD");
+        let answers = vec![reply(500, &[], ""), refused(), marked(MARKER)];
+        check("it was ours", tried(scheme, &create(), &[], answers).await, None, "PUT PUT HEAD");
+        let answers = vec![lost.clone(), refused(), marked("fedcba9876543210")];
+        let exists = Some(ErrorKind::Exists);
+        check("it was another's", tried(scheme, &create(), &[], answers).await, exists, "PUT PUT HEAD");
+        let answers = vec![lost.clone(), refused(), head(403, &[], 0)];
+        check("nobody may look", tried(scheme, &create(), &[], answers).await, exists, "PUT PUT HEAD");
+        // The last try was lost.
+        let answers = vec![reply(503, &[], ""), lost.clone(), lost.clone(), marked(MARKER)];
+        check("it was ours", tried(scheme, &create(), &[], answers).await, None, "PUT PUT PUT HEAD");
+        let answers = vec![lost.clone(), lost.clone(), lost.clone(), marked(MARKER)];
+        check("it was ours", tried(scheme, &overwrite(), &[], answers).await, None, "PUT PUT PUT HEAD");
+        let io = Some(ErrorKind::Io);
+        let answers = vec![lost.clone(), lost.clone(), lost.clone(), head(404, &[], 0)];
+        check("never there", tried(scheme, &create(), &[], answers).await, io, "PUT PUT PUT HEAD");
+        let answers = vec![lost.clone(), lost.clone(), lost.clone(), marked("fedcba9876543210")];
+        check("an older one", tried(scheme, &overwrite(), &[], answers).await, io, "PUT PUT PUT HEAD");
+        let answers = vec![lost.clone(), lost.clone(), lost.clone(), head(403, &[], 0)];
+        let (result, sent) = tried(scheme, &create(), &[], answers).await;
+        let text = result.as_ref().unwrap_err().to_string();
+        assert!(text.contains("whether the object was written is not known"), "{text}");
+        check("unknown", (result, sent), io, "PUT PUT PUT HEAD");
+        // A refusal is certain: nothing is looked at.
+        let answers = vec![reply(403, &[], &xml("AccessDenied"))];
+        check("refused", tried(scheme, &create(), &[], answers).await, io, "PUT");
+    }
+}
+
+#[tokio::test]
+async fn stores_without_conditions_are_looked_at_first() {
+    let (exists, more) = (Some(ErrorKind::Exists), [("aws_conditional_put", "disabled")]);
+    let nothing = || head(404, &[], 0);
+    check("off", tried("s3", &create(), &more, vec![nothing(), stored()]).await, None, "HEAD PUT");
+    check("off", tried("s3", &create(), &more, vec![marked("x")]).await, exists, "HEAD");
+    check("off", tried("s3", &overwrite(), &more, vec![stored()]).await, None, "PUT");
+    for refusal in [reply(501, &[], ""), reply(400, &[], &xml("NotImplemented"))] {
+        let answers = vec![refusal.clone(), nothing(), stored()];
+        check("unknown", tried("s3", &create(), &[], answers).await, None, "PUT HEAD PUT");
+        let answers = vec![refusal, marked("x")];
+        check("unknown", tried("s3", &create(), &[], answers).await, exists, "PUT HEAD");
+    }
+    let server = Server::script(vec![nothing(), stored()]);
+    put(&server.object("s3", "k", &more), &create()).await.unwrap();
+    assert_eq!(server.asked()[1].header("if-none-match"), None);
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_refused_before() {
+    let server = Server::script(Vec::new());
+    for scheme in ["s3", "gs", "az"] {
+        let object = server.object(scheme, "k", &[]);
+        let metadata = [("a".to_owned(), "line\nbreak".to_owned())];
+        let wrong = [
+            Put { metadata: &metadata, ..create() },
+            Put { content_type: "image/tiff\r\nx-amz-acl: public-read", ..create() },
+        ];
+        for how in wrong {
+            assert_eq!(put(&object, &how).await.unwrap_err().kind(), ErrorKind::Usage);
+            assert_eq!(object.begin(&how).await.unwrap_err().kind(), ErrorKind::Usage);
+        }
+    }
+    let error = put(&server.object("http", "k", &[]), &create()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(server.asked().is_empty());
+}
+
+const BEGUN: &str = "<?xml version=\"1.0\"?>\n<InitiateMultipartUploadResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                     <Bucket>b</Bucket><UploadId>up/1+&amp;</UploadId></InitiateMultipartUploadResult>";
+const DONE: &str =
+    "<CompleteMultipartUploadResult><ETag>&quot;whole-2&quot;</ETag></CompleteMultipartUploadResult>";
+
+/// A store that does as it should.
+fn honest(asked: &Asked, _: usize) -> Raw {
+    match (asked.method.as_str(), asked.query.as_str()) {
+        ("POST", "uploads=") => reply(200, &[], BEGUN),
+        ("PUT", query) if query.starts_with("partNumber=") => reply(200, &[("ETag", MD5)], ""),
+        ("PUT", _) => reply(201, &[("ETag", "\"whole-2\"")], ""),
+        ("POST", _) => reply(200, &[], DONE),
+        ("HEAD", _) => head(404, &[], 0),
+        _ => reply(204, &[], ""),
+    }
+}
+
+async fn two_parts(object: &Object, upload: &str) -> Vec<Part> {
+    let second = object.part(upload, 2, body()).await.unwrap();
+    vec![object.part(upload, 1, body()).await.unwrap(), second]
+}
+
+#[tokio::test]
+async fn uploads_in_parts_as_s3_has_them() {
+    for (scheme, prefix, condition) in
+        [("s3", "x-amz", ("if-none-match", "*")), ("gs", "x-goog", ("x-goog-if-generation-match", "0"))]
+    {
+        let server = Server::new(honest);
+        let object = server.object(scheme, "k", &[]);
+        let upload = object.begin(&create()).await.unwrap();
+        assert_eq!(upload, "up/1+&");
+        let parts = two_parts(&object, &upload).await;
+        let stored = object.complete(&upload, &parts, &create()).await.unwrap();
+        assert_eq!(stored.etag.as_deref(), Some("\"whole-2\""));
+        object.abort(&upload).await.unwrap();
+        let asked = server.asked();
+        let lines: Vec<_> = asked.iter().map(Asked::line).collect();
+        let id = "uploadId=up%2F1%2B%26";
+        assert_eq!(
+            lines,
+            [
+                "POST /bucket/k?uploads=".to_owned(),
+                format!("PUT /bucket/k?partNumber=2&{id}"),
+                format!("PUT /bucket/k?partNumber=1&{id}"),
+                "HEAD /bucket/k".to_owned(),
+                format!("POST /bucket/k?{id}"),
+                format!("DELETE /bucket/k?{id}"),
+            ]
+        );
+        assert_eq!(asked[0].header("content-type"), Some("image/tiff; application=geotiff"));
+        assert_eq!(asked[0].header(&format!("{prefix}-meta-cogclip-write")), Some(MARKER));
+        assert_eq!(asked[0].header("content-length"), Some("0"));
+        assert_eq!(asked[1].header("content-md5"), Some(MD5_BASE64));
+        assert_eq!(asked[1].body, b"123456789");
+        for (index, asked) in asked.iter().enumerate() {
+            assert_eq!(asked.header(condition.0), (index == 4).then_some(condition.1), "{}", asked.line());
+        }
+        let list = String::from_utf8(asked[4].body.clone()).unwrap();
+        let etag = MD5.replace('"', "&quot;");
+        let parts: String = [1, 2]
+            .map(|number| format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"))
+            .concat();
+        assert!(list.ends_with(&format!("\">{parts}</CompleteMultipartUpload>")), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn uploads_in_parts_as_azure_has_them() {
+    let server = Server::new(honest);
+    let object = server.object("az", "k", &[]);
+    let upload = object.begin(&create()).await.unwrap();
+    let parts = two_parts(&object, &upload).await;
+    object.abort(&upload).await.unwrap();
+    let stored = object.complete(&upload, &parts, &create()).await.unwrap();
+    assert_eq!(stored.etag.as_deref(), Some("\"whole-2\""));
+    let asked = server.asked();
+    let queries: Vec<_> = asked.iter().map(|asked| format!("{} {}", asked.method, asked.query)).collect();
+    // Python's base64.b64encode(b"0123456789abcdef-0000000001").
+    let (first, second) = ("MDEyMzQ1Njc4OWFiY2RlZi0wMDAwMDAwMDAx", "MDEyMzQ1Njc4OWFiY2RlZi0wMDAwMDAwMDAy");
+    assert_eq!(
+        queries,
+        [
+            format!("PUT comp=block&blockid={second}"),
+            format!("PUT comp=block&blockid={first}"),
+            "HEAD ".to_owned(),
+            "PUT comp=blocklist".to_owned(),
+        ]
+    );
+    assert_eq!(asked[0].header("content-md5"), Some(MD5_BASE64));
+    assert_eq!((asked[0].header("if-none-match"), asked[3].header("if-none-match")), (None, Some("*")));
+    assert_eq!(asked[3].header("x-ms-meta-cogclip_write"), Some(MARKER));
+    assert_eq!(asked[3].header("x-ms-blob-content-type"), Some("image/tiff; application=geotiff"));
+    assert_eq!(asked[3].header("content-type"), Some("application/xml"));
+    let list = String::from_utf8(asked[3].body.clone()).unwrap();
+    assert!(
+        list.ends_with(&format!(
+            "<BlockList><Uncommitted>{first}</Uncommitted><Uncommitted>{second}</Uncommitted></BlockList>"
+        )),
+        "{list}"
+    );
+}
+
+/// What comes of a completion whose requests are answered so, and what was sent.
+async fn completed(scheme: &str, how: &Put<'_>, answers: Vec<Raw>) -> (Result<Stored>, String) {
+    let server = Server::new(move |asked, index| match index {
+        0 | 1 => honest(asked, index),
+        _ => answers.get(index - 2).cloned().unwrap_or_else(|| reply(599, &[], "")),
+    });
+    let object = server.object(scheme, "k", &[]);
+    let upload = if scheme == "az" { "0123456789abcdef".to_owned() } else { "up".to_owned() };
+    let parts = two_parts(&object, &upload).await;
+    let result = object.complete(&upload, &parts, how).await;
+    let methods: Vec<_> = server.asked().iter().skip(2).map(|asked| asked.method.clone()).collect();
+    (result, methods.join(" "))
+}
+
+#[tokio::test]
+async fn completions_may_fail_within_a_200() {
+    let nothing = || head(404, &[], 0);
+    for scheme in ["s3", "gs"] {
+        let failing = |code: &str| reply(200, &[], &format!("  \n{}", xml(code)));
+        let done = || reply(200, &[], DONE);
+        for code in ["InternalError", "SlowDown"] {
+            let answers = vec![nothing(), failing(code), done()];
+            check(code, completed(scheme, &create(), answers).await, None, "HEAD POST POST");
+        }
+        let answers = vec![nothing(), failing("AccessDenied")];
+        check("denied", completed(scheme, &create(), answers).await, Some(ErrorKind::Io), "HEAD POST");
+        let answers = vec![nothing(), failing("PreconditionFailed")];
+        check("exists", completed(scheme, &create(), answers).await, Some(ErrorKind::Exists), "HEAD POST");
+        // An answer that says nothing is a lost one.
+        let unclear = || reply(200, &[], "<CompleteMultipartUploadResult/>");
+        let gone = || reply(404, &[], &xml("NoSuchUpload"));
+        let answers = vec![nothing(), unclear(), gone(), marked(MARKER)];
+        check("unclear", completed(scheme, &create(), answers).await, None, "HEAD POST POST HEAD");
+        let answers = vec![nothing(), unclear(), unclear(), unclear(), nothing()];
+        let io = Some(ErrorKind::Io);
+        check("unclear", completed(scheme, &create(), answers).await, io, "HEAD POST POST POST HEAD");
+    }
+}
+
+#[tokio::test]
+async fn completions_whose_answer_was_lost() {
+    let nothing = || head(404, &[], 0);
+    for (scheme, method, gone) in [
+        ("s3", "POST", reply(404, &[], &xml("NoSuchUpload"))),
+        ("gs", "POST", reply(404, &[], &xml("NoSuchUpload"))),
+        ("az", "PUT", reply(400, &[("x-ms-error-code", "InvalidBlockList")], "")),
+    ] {
+        for how in [create(), overwrite()] {
+            let run = |mut answers: Vec<Raw>| {
+                if how.create {
+                    answers.insert(0, nothing());
+                }
+                async move { completed(scheme, &how, answers).await }
+            };
+            let methods = |rest: &str| {
+                let rest = rest.replace('x', method);
+                if how.create { format!("HEAD {rest}") } else { rest }
+            };
+            let lost = Vec::new;
+            let got = run(vec![lost(), gone.clone(), marked(MARKER)]).await;
+            check("ours", got, None, &methods("x x HEAD"));
+            let got = run(vec![lost(), lost(), lost(), marked(MARKER)]).await;
+            check("timed out", got, None, &methods("x x x HEAD"));
+            let got = run(vec![lost(), gone.clone(), nothing()]).await;
+            check("gone", got, Some(ErrorKind::Io), &methods("x x HEAD"));
+            let got = run(vec![gone.clone(), marked("fedcba9876543210")]).await;
+            let kind = if how.create { ErrorKind::Exists } else { ErrorKind::Io };
+            check("another's", got, Some(kind), &methods("x HEAD"));
+            if how.create {
+                let got = run(vec![lost(), reply(412, &[], ""), marked(MARKER)]).await;
+                check("ours", got, None, &methods("x x HEAD"));
+                let got = run(vec![reply(412, &[], "")]).await;
+                check("exists", got, Some(ErrorKind::Exists), &methods("x"));
+            }
+        }
+        // Somebody was faster.
+        let answers = vec![marked("fedcba9876543210")];
+        check("before", completed(scheme, &create(), answers).await, Some(ErrorKind::Exists), "HEAD");
+    }
+}
+
+#[tokio::test]
+async fn completions_without_conditions() {
+    // Google's own answer to a condition of an upload in parts, and that of others.
+    for (scheme, refusal) in
+        [("gs", reply(400, &[], &xml("NotImplemented"))), ("s3", reply(501, &[], &xml("NotImplemented")))]
+    {
+        let nothing = || head(404, &[], 0);
+        let answers = vec![nothing(), refusal.clone(), nothing(), reply(200, &[], DONE)];
+        check("none", completed(scheme, &create(), answers).await, None, "HEAD POST HEAD POST");
+        let answers = vec![nothing(), refusal, marked("fedcba9876543210")];
+        let exists = Some(ErrorKind::Exists);
+        check("meanwhile", completed(scheme, &create(), answers).await, exists, "HEAD POST HEAD");
+    }
+}
+
+#[tokio::test]
+async fn parts_are_compared_with_their_etag() {
+    let other = "\"00000000000000000000000000000000\"";
+    let kms = ("x-amz-server-side-encryption", "aws:kms");
+    let part = |headers: Vec<(&'static str, &'static str)>, more: Vec<(&'static str, &'static str)>| async move {
+        let server = Server::new(move |_, _| reply(200, &headers, ""));
+        let result = server.object("s3", "k", &more).part("up", 1, body()).await;
+        (result, server.asked().len())
+    };
+    let ok = [
+        (vec![("ETag", MD5)], vec![]),
+        (vec![("ETag", "25F9E794323B453885F5181F1B624D0B")], vec![]),
+        (vec![("ETag", "\"opaque\"")], vec![]),
+        (vec![("ETag", other), kms], vec![]),
+        (vec![("ETag", other)], vec![("checksum", "none")]),
+    ];
+    for (headers, more) in ok {
+        let etag = headers[0].1;
+        let part = part(headers, more).await.0.unwrap();
+        assert_eq!((part.number, part.etag.as_str(), part.size), (1, etag, 9));
+    }
+    let (result, tries) = part(vec![("ETag", other)], vec![]).await;
+    assert!(result.unwrap_err().to_string().contains("stored other bytes than were sent"));
+    assert_eq!(tries, 3);
+    let (result, tries) = part(vec![], vec![]).await;
+    assert!(result.unwrap_err().to_string().contains("names no ETag of a part"));
+    assert_eq!(tries, 3);
+}
+
+#[tokio::test]
+async fn uploads_that_cannot_begin() {
+    for (raw, tries, text) in [
+        (reply(200, &[], "<a>"), 3, "names no upload"),
+        (reply(200, &[], &"<a>".repeat(100_000)), 3, "names no upload"),
+        (
+            reply(403, &[], &xml("AccessDenied")),
+            1,
+            "access is denied while writing (403 Forbidden, AccessDenied)",
+        ),
+    ] {
+        let server = Server::new(move |_, _| raw.clone());
+        let error = server.object("s3", "k", &[]).begin(&create()).await.unwrap_err().to_string();
+        assert!(error.contains(text) && !error.contains("SECRET"), "{error}");
+        assert_eq!(server.asked().len(), tries);
+    }
+}
+
+/// What comes of a check of nine bytes that were put, when the HEAD after it is answered so; and what was sent after it.
+async fn checked(
+    scheme: &'static str,
+    seen: Vec<(&'static str, &'static str)>,
+    len: usize,
+) -> (Result<()>, Vec<Asked>) {
+    let server = Server::new(move |asked, _| match asked.method.as_str() {
+        "PUT" => reply(200, &[("ETag", MD5)], ""),
+        "HEAD" => head(200, &seen, len),
+        _ => reply(204, &[], ""),
+    });
+    let object = server.object(scheme, "k", &[]);
+    let stored = put(&object, &create()).await.unwrap();
+    let result = object.check(&stored, 9, MARKER).await;
+    (result, server.asked().split_off(2))
+}
+
+#[tokio::test]
+async fn what_is_there_is_compared_with_what_was_sent() {
+    let right = vec![
+        ("s3", vec![("ETag", MD5)]),
+        ("s3", vec![]),
+        ("s3", vec![("ETag", "25f9e794323b453885f5181f1b624d0b")]),
+        ("gs", vec![("ETag", MD5), ("x-goog-hash", "crc32c=4waSgw==,md5=JfnnlDI7RTiF9RgfG2JNCw==")]),
+        ("az", vec![("ETag", MD5), ("Content-MD5", MD5_BASE64)]),
+    ];
+    for (scheme, seen) in right {
+        let (result, after) = checked(scheme, seen, 9).await;
+        result.unwrap();
+        assert!(after.is_empty());
+    }
+    let other = "\"00000000000000000000000000000000\"";
+    let wrong: Vec<(&str, Vec<(&str, &str)>, usize, &str)> = vec![
+        ("s3", vec![("ETag", MD5)], 8, "8 bytes instead of 9"),
+        ("gs", vec![("ETag", MD5)], 10, "10 bytes instead of 9"),
+        ("az", vec![("ETag", other)], 9, "its ETag is not the one"),
+        ("s3", vec![("ETag", other)], 9, "its ETag is not the one"),
+        ("gs", vec![("ETag", MD5), ("x-goog-hash", "crc32c=AAAAAA==")], 9, "its checksum is another"),
+        ("gs", vec![("x-goog-hash", "md5=rL0Y20zC+Fzt72VPzMSk2A==")], 9, "its checksum is another"),
+        (
+            "az",
+            vec![("ETag", MD5), ("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A==")],
+            9,
+            "its checksum is another",
+        ),
+    ];
+    for (scheme, seen, len, text) in wrong {
+        let (result, after) = checked(scheme, seen.clone(), len).await;
+        let error = result.unwrap_err();
+        let shown = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(shown.contains(text) && shown.contains("another writer has replaced it"), "{shown}");
+        assert!(after.is_empty(), "it is not ours to delete");
+        // With our marker, it is.
+        let name = match scheme {
+            "s3" => "x-amz-meta-cogclip-write",
+            "gs" => "x-goog-meta-cogclip-write",
+            _ => "x-ms-meta-cogclip_write",
+        };
+        let ours = seen.into_iter().chain([(name, MARKER), ("x-goog-generation", "17")]).collect();
+        let (result, after) = checked(scheme, ours, len).await;
+        let shown = result.unwrap_err().to_string();
+        assert!(shown.contains(text) && shown.contains("it has been deleted"), "{shown}");
+        assert_eq!(after.len(), 1);
+        assert_eq!(after[0].method, "DELETE");
+        let condition = if scheme == "gs" { "x-goog-if-generation-match" } else { "if-match" };
+        assert!(after[0].header(condition).is_some(), "only that version is deleted");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_in_parts_is_checked_as_a_whole() {
+    // Two times "123456789": the MD5 of two MD5s, by hashlib; CRC-32C by a loop over bits in Python.
+    for (scheme, name, right, wrong) in [
+        ("s3", "ETag", "\"4f2908c19b573e50b194e208c928de17-2\"", "\"25f9e794323b453885f5181f1b624d0b-2\""),
+        ("gs", "x-goog-hash", "crc32c=qGxT9A==", "crc32c=4waSgw=="),
+    ] {
+        for (said, is_right) in [(right, true), (wrong, false)] {
+            let server = Server::new(move |asked, index| match asked.method.as_str() {
+                "HEAD" if index > 3 => head(200, &[(name, said)], 18),
+                "POST" => reply(
+                    200,
+                    &[],
+                    &DONE.replace("&quot;whole-2&quot;", if scheme == "s3" { said } else { "e" }),
+                ),
+                _ => honest(asked, index),
+            });
+            let object = server.object(scheme, "k", &[]);
+            let parts = two_parts(&object, "up").await;
+            let stored = object.complete("up", &parts, &create()).await.unwrap();
+            let result = object.check(&stored, 18, MARKER).await;
+            assert_eq!(result.is_ok(), is_right, "{scheme} {said} {result:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn customer_keys_go_with_every_part() {
+    let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let server = Server::new(honest);
+    let more = [("aws_sse_customer_key_base64", key), ("aws_server_side_encryption", "sse-c")];
+    let object = server.object("s3", "k", &more);
+    let upload = object.begin(&create()).await.unwrap();
+    let parts = two_parts(&object, &upload).await;
+    object.complete(&upload, &parts, &create()).await.unwrap();
+    for asked in server.asked() {
+        let sent = asked.header("x-amz-server-side-encryption-customer-key");
+        assert_eq!(sent, Some(key), "{}", asked.line());
+    }
+}
