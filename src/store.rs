@@ -26,7 +26,8 @@ mod redirect;
 pub(crate) mod retry_after;
 #[cfg(feature = "cloud")]
 mod roots;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(feature = "cloud")]
+#[cfg(test)]
 mod scripted;
 #[cfg(feature = "cloud")]
 #[expect(dead_code, reason = "its users come with the next changes")]

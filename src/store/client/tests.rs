@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -36,32 +36,40 @@ fn options(keys: &[(&str, &str)], environment: &[(&str, &str)]) -> StoreOptions 
     }
 }
 
-/// A TLS server that answers every request with the protocol that was negotiated.
-fn tls_server() -> SocketAddr {
+/// What TLS servers have negotiated.
+type Protocols = Arc<Mutex<Vec<Option<Vec<u8>>>>>;
+
+/// A TLS server that would speak HTTP/2, and answers in HTTP/1.1.
+fn tls_server() -> (SocketAddr, Protocols) {
     install_tls();
     let chain = vec![CertificateDer::from_pem_file(fixture("server.pem")).unwrap()];
     let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
-    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let mut config =
+        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let config = Arc::new(config);
+    let protocols = Protocols::default();
+    let seen = Arc::clone(&protocols);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(stream) = stream else { return };
-            let config = Arc::clone(&config);
+            let (config, seen) = (Arc::clone(&config), Arc::clone(&seen));
             std::thread::spawn(move || {
                 stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
                 let server = rustls::ServerConnection::new(config).unwrap();
                 let mut stream = rustls::StreamOwned::new(server, stream);
                 let mut head = [0; 4096];
                 if stream.read(&mut head).is_ok_and(|read| read > 0) {
+                    seen.lock().unwrap().push(stream.conn.alpn_protocol().map(<[u8]>::to_vec));
                     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody";
                     drop(stream.write_all(answer));
                 }
             });
         }
     });
-    address
+    (address, protocols)
 }
 
 /// The body of what is there, or the message of the error, and how often it was tried.
@@ -95,7 +103,8 @@ async fn get(options: &StoreOptions, kind: Kind, url: &str) -> (std::result::Res
 
 #[tokio::test]
 async fn only_who_is_trusted_is_asked() {
-    let url = format!("https://{}/", tls_server());
+    let (address, protocols) = tls_server();
+    let url = format!("https://{address}/");
     let root = fixture("root.pem");
     let root = root.to_str().unwrap();
     // No other root vouches for it, and to ask again does not help.
@@ -106,13 +115,15 @@ async fn only_who_is_trusted_is_asked() {
         "{text}"
     );
     assert_eq!(requests, 1);
-    for kind in [Kind::Store, Kind::Web] {
-        let (answer, _) = get(&options(&[], &[("SSL_CERT_FILE", root)]), kind, &url).await;
-        assert_eq!(answer.unwrap(), "body");
-    }
+    let (answer, _) = get(&options(&[], &[("SSL_CERT_FILE", root)]), Kind::Store, &url).await;
+    assert_eq!(answer.unwrap(), "body");
+    assert_eq!(protocols.lock().unwrap().pop(), Some(Some(b"http/1.1".to_vec())));
+    // It is not HTTP/2 that it answers, so that this is all there is to see.
+    get(&options(&[], &[("SSL_CERT_FILE", root)]), Kind::Web, &url).await.0.unwrap_err();
+    assert_eq!(protocols.lock().unwrap().pop(), Some(Some(b"h2".to_vec())));
     let folder = fixture("");
     let (answer, _) =
-        get(&options(&[], &[("SSL_CERT_DIR", folder.to_str().unwrap())]), Kind::Web, &url).await;
+        get(&options(&[], &[("SSL_CERT_DIR", folder.to_str().unwrap())]), Kind::Store, &url).await;
     assert_eq!(answer.unwrap(), "body");
     let (answer, _) = get(&options(&[("allow_invalid_certificates", "true")], &[]), Kind::Store, &url).await;
     assert_eq!(answer.unwrap(), "body");
