@@ -81,7 +81,7 @@ async fn uploads_say_their_length() {
 async fn spaces_keep_a_completion_alive() {
     let drip = |mut got: Got| {
         got.body();
-        got.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        got.send("HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n");
         for _ in 0..12 {
             got.send("1\r\n \r\n");
             sleep(Duration::from_millis(100));

@@ -513,3 +513,15 @@ async fn a_handshake_that_stalls_is_a_connection_that_failed() {
     let text = message(way.get(Url::parse(&url).unwrap()).await, ErrorKind::Io);
     assert!(text.starts_with("SHOWN: reading failed: connecting took too long, after 2 tries"), "{text}");
 }
+
+#[tokio::test]
+async fn what_never_connected_was_not_done() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Scripted::new(drop);
+    let client = build(&options(), Kind::Store).unwrap();
+    for (address, unknown) in [(closed, false), (server.address, true)] {
+        let cause = client.get(format!("http://{address}/?SECRET")).send().await.unwrap_err();
+        let fault = Asked { shown: "SHOWN", doing: "reading" }.of(cause);
+        assert_eq!((fault.again, fault.unknown), (true, unknown), "{:?}", fault.error);
+    }
+}
