@@ -185,3 +185,30 @@ pub(crate) async fn take(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_hidden_has_time_to_leave() {
+        let progress = Arc::new(Progress::new());
+        let began = Instant::now();
+        let after =
+            |idle| progress.deadline(Duration::from_secs(idle)).unwrap().duration_since(began).as_secs();
+        assert_eq!(after(30), 30);
+        let mut upload = Upload::new(vec![Bytes::from(vec![0; 1 << 20])], Arc::clone(&progress));
+        assert_eq!(upload.size_hint().exact(), Some(1 << 20));
+        let mut slice = || {
+            let frame = Pin::new(&mut upload).poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
+            matches!(frame, Poll::Ready(Some(Ok(_))))
+        };
+        // 64 KiB at 16 KiB/s, then 512 KiB, but never more than the idle timeout again.
+        assert!((0..8).all(|_| slice()));
+        assert_eq!(after(30), 34);
+        assert!((0..120).all(|_| slice()));
+        assert!(!slice());
+        assert_eq!((after(60), after(10)), (92, 20));
+        assert!(upload.is_end_stream());
+    }
+}

@@ -124,10 +124,9 @@ fn version(options: &StoreOptions, kind: Kind) -> Result<Version> {
             return Err(Error::usage("the store options http1_only and http2_only exclude each other"));
         }
         (_, Some(true)) => Version::Two,
-        (Some(true), _) => Version::One,
         (Some(false), _) => Version::Negotiated,
         (None, _) if kind == Kind::Web => Version::Negotiated,
-        (None, _) => Version::One,
+        (Some(true) | None, _) => Version::One,
     })
 }
 
@@ -218,3 +217,7 @@ pub(crate) fn install_tls() {
         drop(rustls::crypto::ring::default_provider().install_default());
     });
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

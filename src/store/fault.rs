@@ -17,6 +17,13 @@ pub(crate) struct Fault {
     pub(crate) unknown: bool,
 }
 
+impl Fault {
+    /// No other try will do.
+    pub(crate) fn never(error: Error) -> Self {
+        Self { error, again: false, unknown: false }
+    }
+}
+
 /// Who asks for what, for messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
@@ -27,11 +34,6 @@ pub(crate) struct Asked<'a> {
 impl Asked<'_> {
     fn failed(&self, what: &str) -> Error {
         Error::io(format!("{}: {} failed: {what}", self.shown, self.doing))
-    }
-
-    /// No other try will do.
-    pub(crate) fn never(&self, error: Error) -> Fault {
-        Fault { error, again: false, unknown: false }
     }
 
     /// The server took or brought nothing.
@@ -159,7 +161,7 @@ mod tests {
     fn causes_are_found_inside_io_errors() {
         let inner = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let outer = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, inner));
-        assert!(causes(&outer).any(|cause| cause.is::<rustls::Error>()));
+        assert!(causes(&outer).any(<dyn StdError>::is::<rustls::Error>));
         assert_eq!(causes(&outer).count(), 3);
     }
 }

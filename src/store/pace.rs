@@ -197,7 +197,9 @@ mod tests {
             burst.push(pace.permit().await);
         }
         assert!(pace.try_permit().is_none());
-        burst.iter().for_each(|permit| permit.refused(None));
+        for permit in &burst {
+            permit.refused(None);
+        }
         assert_eq!(pace.cap(), 4);
         // An old success does not count.
         burst[0].succeeded();

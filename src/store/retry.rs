@@ -75,17 +75,20 @@ impl Retries {
 /// What keeps the retries of many requests to a server that fails from becoming its load: a bucket that every retry takes from,
 /// and every success at the first try gives back to.
 #[derive(Debug)]
-pub(crate) struct Tokens(Mutex<u32>);
+pub(crate) struct Tokens {
+    left: Mutex<u32>,
+    most: u32,
+}
 
 impl Tokens {
-    /// A full bucket.
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(TOKENS))
+    /// A full bucket of so many.
+    pub(crate) fn new(most: u32) -> Self {
+        Self { left: Mutex::new(most), most }
     }
 
     /// Takes what a retry costs; whether that much was there.
     pub(crate) fn take(&self) -> bool {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = left.checked_sub(TOKENS_OF_A_RETRY);
         *left = rest.unwrap_or(*left);
         rest.is_some()
@@ -93,8 +96,8 @@ impl Tokens {
 
     /// Gives back what a success is worth.
     pub(crate) fn give(&self) {
-        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *left = left.saturating_add(TOKENS_OF_A_SUCCESS).min(TOKENS);
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = left.saturating_add(TOKENS_OF_A_SUCCESS).min(self.most);
     }
 }
 
@@ -164,7 +167,7 @@ mod tests {
 
     #[test]
     fn tokens_pay_for_a_hundred_retries() {
-        let tokens = Tokens::new();
+        let tokens = Tokens::new(TOKENS);
         assert_eq!((0..200).filter(|_| tokens.take()).count(), 100);
         (0..4).for_each(|_| tokens.give());
         assert!(!tokens.take());

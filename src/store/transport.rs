@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use futures::future::{Either, select};
+use futures::future::select;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
@@ -23,7 +23,7 @@ use super::pace::{Pace, Permit};
 use super::redirect;
 pub(crate) use super::redirect::Redirects;
 use super::request::{Request, Response, Tried, Verdict};
-use super::retry::{End, Retries, Tokens};
+use super::retry::{End, Retries, TOKENS, Tokens};
 use super::retry_after::asked;
 use super::tally::Tally;
 use crate::error::{Error, Result};
@@ -91,7 +91,7 @@ impl Transport {
             idle,
             whole: key("timeout"),
             pace: Pace::new(options, server),
-            tokens: Tokens::new(),
+            tokens: Tokens::new(TOKENS),
             hedges: Hedges::default(),
         }))
     }
@@ -121,7 +121,7 @@ impl Transport {
             let outcome = inner.attempt(&call, tried, turn, &judge).await;
             let told = |error: Error| match tried.tries {
                 0 | 1 => error,
-                tries => error.and(format_args!("after {tries} tries in {}", seconds(began.elapsed()))),
+                often => error.and(format_args!("after {often} tries in {}", seconds(began.elapsed()))),
             };
             let (error, wait) = match outcome.verdict {
                 Verdict::Done(answer) => {
@@ -194,10 +194,9 @@ impl Inner {
         Tally::count(&call.tally.hedges);
         self.options.observer.event(&Event::Hedged { uri: call.shown.to_owned() });
         let second = pin!(self.once(call, tried, permit, judge));
-        match select(first, second).await {
-            Either::Left((outcome, other)) => better(outcome, other).await,
-            Either::Right((outcome, other)) => better(outcome, other).await,
-        }
+        // Neither says which of the two it was.
+        let (outcome, other) = select(first, second).await.factor_first();
+        better(outcome, other).await
     }
 
     fn may_hedge(&self, call: &Call<'_>) -> bool {
@@ -241,7 +240,7 @@ impl Inner {
                 }
                 Verdict::Done(answer)
             }
-            other => other,
+            last @ (Verdict::Renew(_) | Verdict::Never(_)) => last,
         };
         // A refusal (4xx) is known not to have been carried out; S3 can fail after it has said 200.
         Outcome { verdict, unknown: !(400..500).contains(&status), since }
@@ -249,8 +248,7 @@ impl Inner {
 
     /// The whole answer to one request, where redirects lead.
     async fn exchange(&self, call: &Call<'_>) -> Result<Response, Fault> {
-        let asks = asks(call);
-        let never = |error| asks.never(error);
+        let never = Fault::never;
         let mut request = call.request.clone();
         if !is_read(&request.method) && (request.method != Method::DELETE || !request.body.is_empty()) {
             // Before it is signed: Azure signs it. S3 takes no body without, and no chunked one.
@@ -301,7 +299,7 @@ impl Inner {
         let mut url = request.url.clone();
         if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
             let error = Error::usage(format!("{}: that is not a URL that can be asked for", call.shown));
-            return Err(asks.never(error));
+            return Err(Fault::never(error));
         }
         let mut wire = reqwest::Request::new(request.method.clone(), url);
         *wire.headers_mut() = request.headers.clone();
@@ -342,7 +340,7 @@ impl Inner {
         let headers = response.headers().clone();
         let encoded = headers.get_all(CONTENT_ENCODING).iter().any(is_encoding);
         if status.is_success() && encoded {
-            return Err(asks.never(Error::unsupported(format!(
+            return Err(Fault::never(Error::unsupported(format!(
                 "{}: the server sends it compressed (Content-Encoding), so that its bytes cannot be asked for by range; \
                  store it without that header, or download and unpack it first",
                 call.shown
@@ -389,6 +387,9 @@ fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+#[cfg(test)]
+#[path = "transport_body_tests.rs"]
+mod body_tests;
 #[cfg(test)]
 #[path = "transport_tests.rs"]
 mod tests;

@@ -13,11 +13,14 @@ use crate::observe::Observer;
 use crate::store::client::{Kind, build};
 use crate::store::scripted::{Asked as Got, Scripted};
 
+/// What a server does with a request.
+type Script = fn(Got);
+
 /// What no message may hold.
 const SECRET: &str = "SECRET";
 
 #[derive(Default)]
-struct Events(Mutex<Vec<Event>>);
+pub(super) struct Events(pub(super) Mutex<Vec<Event>>);
 
 impl Observer for Events {
     fn event(&self, event: &Event) {
@@ -27,14 +30,14 @@ impl Observer for Events {
 }
 
 /// A transport, and what it tells.
-struct Way {
-    transport: Transport,
-    tally: Tally,
-    auth: Auth,
-    events: Arc<Events>,
+pub(super) struct Way {
+    pub(super) transport: Transport,
+    pub(super) tally: Tally,
+    pub(super) auth: Auth,
+    pub(super) events: Arc<Events>,
 }
 
-fn options() -> StoreOptions {
+pub(super) fn options() -> StoreOptions {
     StoreOptions {
         max_retries: 3,
         retry_timeout: Duration::from_secs(30),
@@ -46,7 +49,7 @@ fn options() -> StoreOptions {
 }
 
 impl Way {
-    fn new(options: StoreOptions) -> Self {
+    pub(super) fn new(options: StoreOptions) -> Self {
         let events = Arc::new(Events::default());
         let options = StoreOptions { observer: Arc::clone(&events) as _, ..options };
         let client = build(&options, Kind::Store).unwrap();
@@ -58,7 +61,7 @@ impl Way {
         }
     }
 
-    fn call<'a>(&'a self, request: &'a Request) -> Call<'a> {
+    pub(super) fn call<'a>(&'a self, request: &'a Request) -> Call<'a> {
         Call {
             shown: "SHOWN",
             doing: "reading",
@@ -73,13 +76,13 @@ impl Way {
     }
 
     /// Requests, retries and hedges of the tally.
-    fn counts(&self) -> (u64, u64, u64) {
+    pub(super) fn counts(&self) -> (u64, u64, u64) {
         let of = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         (of(&self.tally.requests), of(&self.tally.retries), of(&self.tally.hedges))
     }
 
-    async fn make(&self, call: Call<'_>) -> Result<Response> {
-        let answer = timeout(Duration::from_secs(60), self.transport.call(call, judge)).await.unwrap();
+    pub(super) async fn make(&self, call: Call<'_>) -> Result<Response> {
+        let answer = timeout(Duration::from_mins(1), self.transport.call(call, judge)).await.unwrap();
         if let Err(error) = &answer {
             let mut text = error.to_string();
             let mut source = std::error::Error::source(error);
@@ -92,7 +95,7 @@ impl Way {
         answer
     }
 
-    async fn get(&self, url: Url) -> Result<Response> {
+    pub(super) async fn get(&self, url: Url) -> Result<Response> {
         let request = request(Method::GET, url, Vec::new());
         self.make(self.call(&request)).await
     }
@@ -108,11 +111,11 @@ fn judge(response: Response, _: Tried) -> Verdict<Response> {
     }
 }
 
-fn request(method: Method, url: Url, body: Vec<Bytes>) -> Request {
+pub(super) fn request(method: Method, url: Url, body: Vec<Bytes>) -> Request {
     Request { method, url, headers: HeaderMap::new(), body, sha256: None }
 }
 
-fn ok(mut got: Got) {
+pub(super) fn ok(mut got: Got) {
     got.answer("200 OK", "", "body");
 }
 
@@ -123,13 +126,13 @@ fn after(fails: usize, script: impl Fn(Got) + Send + Sync + 'static) -> Scripted
 
 /// The message of an error.
 #[track_caller]
-fn message(answer: Result<Response>, kind: ErrorKind) -> String {
+pub(super) fn message(answer: Result<Response>, kind: ErrorKind) -> String {
     let error = answer.map(|response| response.status).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     error.to_string()
 }
 
-fn short_idle() -> StoreOptions {
+pub(super) fn short_idle() -> StoreOptions {
     StoreOptions {
         idle_timeout: Duration::from_millis(400),
         connect_timeout: Duration::from_millis(300),
@@ -139,7 +142,7 @@ fn short_idle() -> StoreOptions {
 
 #[tokio::test]
 async fn failures_are_tried_again() {
-    let scripts: [(&str, fn(Got)); 8] = [
+    let scripts: [(&str, Script); 8] = [
         ("closed at once", drop),
         ("closed in the head", |mut got| {
             got.send("HTTP/1.1 200 OK\r\nContent-Le");
@@ -169,14 +172,12 @@ async fn failures_are_tried_again() {
         assert_eq!(&answer.body[..], b"body", "{name}");
         assert!(!answer.cut);
         assert_eq!(way.counts(), (3, 2, 0), "{name}");
-        let events = way.events.0.lock().unwrap();
-        let retried: Vec<_> = events
-            .iter()
-            .filter_map(|event| match event {
-                Event::Retried { uri, tries, reason, .. } => Some((uri.as_str(), *tries, reason.clone())),
-                _ => None,
-            })
-            .collect();
+        let mut retried = Vec::new();
+        for event in way.events.0.lock().unwrap().iter() {
+            if let Event::Retried { uri, tries, reason, .. } = event {
+                retried.push((uri.clone(), *tries, reason.clone()));
+            }
+        }
         assert_eq!(retried.len(), 2, "{name}");
         assert!(
             retried.iter().enumerate().all(|(n, it)| it.0 == "SHOWN" && it.1 as usize == n + 1),
@@ -217,7 +218,7 @@ async fn what_is_hopeless_is_not_tried_again() {
 
 #[tokio::test]
 async fn what_may_have_been_done_is_remembered() {
-    let scripts: [(fn(Got), bool); 4] = [
+    let scripts: [(Script, bool); 4] = [
         (drop, true),
         (|mut got| got.answer("500 Oh", "", ""), true),
         (|mut got| got.answer("429 Slow Down", "", ""), false),
@@ -255,134 +256,22 @@ async fn retry_after_is_kept_or_ends_it() {
 }
 
 #[tokio::test]
-async fn a_slow_upload_is_not_a_stalled_one() {
-    let server = Scripted::new(|mut got| {
-        // More than what is under way unseen, at a pace that takes several idle timeouts.
-        let mut left: usize = got.header("content-length").unwrap().parse().unwrap();
-        assert!(got.header("transfer-encoding").is_none());
-        let mut piece = vec![0; 256 << 10];
-        while left > 0 {
-            let len = left.min(piece.len());
-            std::io::Read::read_exact(&mut got.stream, &mut piece[..len]).unwrap();
-            left -= len;
-            sleep(Duration::from_millis(20));
-        }
-        ok(got);
-    });
-    let way = Way::new(StoreOptions { max_retries: 0, ..short_idle() });
-    let body: Vec<_> = (0..32).map(|_| Bytes::from(vec![7; 1 << 20])).collect();
-    let request = request(Method::PUT, server.url("/"), body);
-    let began = Instant::now();
-    way.make(way.call(&request)).await.unwrap();
-    assert!(began.elapsed() > Duration::from_secs(2), "{:?}", began.elapsed());
-}
-
-#[tokio::test]
-async fn an_upload_that_is_not_taken_is_a_stall() {
-    let server = after(1, |got| {
-        sleep(Duration::from_secs(10));
-        drop(got);
-    });
-    let way = Way::new(short_idle());
-    let request = request(Method::GET, server.url("/"), Vec::new());
-    let mut request = Request { method: Method::PUT, ..request };
-    request.body = vec![Bytes::from(vec![7; 32 << 20])];
-    let began = Instant::now();
-    let call = Call { doing: "writing", ..way.call(&request) };
-    let text = message(
-        Way { transport: way.transport.clone(), ..Way::new(StoreOptions::default()) }
-            .make(Call { ..call })
-            .await
-            .and_then(|_| Err(Error::io("done"))),
-        ErrorKind::Io,
-    );
-    assert_eq!(text, "done");
-    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
-    let events = way.events.0.lock().unwrap();
-    assert!(
-        format!("{events:?}").contains("SHOWN: writing failed: the server went silent for 0.4 s"),
-        "{events:?}"
-    );
-}
-
-#[tokio::test]
-async fn uploads_say_their_length() {
-    let server = Scripted::new(|mut got| {
-        let body = String::from_utf8(got.body()).unwrap();
-        let length = got.header("content-length").unwrap_or("none").to_owned();
-        got.answer("200 OK", "", &format!("{length} {body}"));
-    });
-    let way = Way::new(options());
-    for (method, body, expected) in [
-        (Method::PUT, vec!["ab", "", "cde"], "5 abcde"),
-        (Method::PUT, vec![], "0 "),
-        (Method::POST, vec![], "0 "),
-        (Method::POST, vec!["x"], "1 x"),
-        (Method::DELETE, vec![], "none "),
-        (Method::GET, vec![], "none "),
-    ] {
-        let body = body.into_iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
-        let request = request(method.clone(), server.url("/"), body);
-        let answer = way.make(way.call(&request)).await.unwrap();
-        assert_eq!(answer.body, expected, "{method}");
-    }
-    assert!(!server.heads.lock().unwrap().concat().to_ascii_lowercase().contains("transfer-encoding"));
-}
-
-#[tokio::test]
-async fn spaces_keep_a_completion_alive() {
-    let drip = |mut got: Got| {
-        got.body();
-        got.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        for _ in 0..12 {
-            got.send("1\r\n \r\n");
-            sleep(Duration::from_millis(100));
-        }
-        got.send("4\r\ndone\r\n0\r\n\r\n");
-    };
-    let server = Scripted::new(drip);
-    let way = Way::new(StoreOptions { max_retries: 0, ..short_idle() });
-    let post = request(Method::POST, server.url("/"), vec![Bytes::from_static(b"parts")]);
-    let answer = way.make(way.call(&post)).await.unwrap();
-    assert_eq!(answer.body, "            done");
-    // The same for a read is a drip.
-    let text = message(way.get(server.url("/")).await, ErrorKind::Io);
-    assert_eq!(text, "SHOWN: reading failed: the server sent less than 4 KiB in 0.4 s");
-}
-
-#[tokio::test]
-async fn a_drip_is_a_stall_but_a_short_body_may_come_slowly() {
-    let server = Scripted::new(|mut got| {
-        let length: usize = got.head.split_whitespace().nth(1).unwrap()[1..].parse().unwrap();
-        got.send(format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"));
-        // A large one in small drops, a short one a byte at a time.
-        let drop = if length > 4096 { 100 } else { 1 };
-        for _ in 0..length.div_ceil(drop) {
-            if !got.send(vec![b'x'; drop]) {
-                return;
-            }
-            sleep(Duration::from_millis(100));
+async fn readers_outlast_a_short_outage() {
+    let began = std::time::Instant::now();
+    let server = Scripted::new(move |mut got| {
+        if began.elapsed() < Duration::from_millis(500) {
+            got.answer("503 Slow Down", "", "");
+        } else {
+            ok(got);
         }
     });
-    let way = Way::new(StoreOptions { max_retries: 0, ..short_idle() });
-    assert_eq!(way.get(server.url("/12")).await.unwrap().body.len(), 12);
-    let text = message(way.get(server.url("/5000")).await, ErrorKind::Io);
-    assert!(text.contains("less than 4 KiB in 0.4 s"), "{text}");
-}
-
-#[tokio::test]
-async fn a_slow_read_that_gets_on_is_not_a_drip() {
-    let server = Scripted::new(|mut got| {
-        got.send("HTTP/1.1 200 OK\r\nContent-Length: 320000\r\n\r\n");
-        for _ in 0..20 {
-            got.send([b'x'; 16_000]);
-            sleep(Duration::from_millis(60));
-        }
+    let way = Arc::new(Way::new(StoreOptions::default()));
+    let reads = (0..8).map(|_| {
+        let (way, url) = (Arc::clone(&way), server.url("/"));
+        async move { way.get(url).await.is_ok() }
     });
-    let way = Way::new(StoreOptions { max_retries: 0, ..short_idle() });
-    let began = Instant::now();
-    assert_eq!(way.get(server.url("/")).await.unwrap().body.len(), 320_000);
-    assert!(began.elapsed() > Duration::from_millis(800));
+    let done = futures::future::join_all(reads).await.into_iter().filter(|done| *done).count();
+    assert_eq!(done, 8, "{:?}", way.counts());
 }
 
 #[tokio::test]
@@ -418,14 +307,12 @@ async fn never_more_than_the_cap_and_less_when_refused() {
     });
     futures::future::join_all(reads).await;
     assert!(most.load(Ordering::SeqCst) <= 8);
-    let events = way.events.0.lock().unwrap();
-    let paced: Vec<_> = events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Paced { in_flight, .. } => Some(*in_flight),
-            _ => None,
-        })
-        .collect();
+    let mut paced = Vec::new();
+    for event in way.events.0.lock().unwrap().iter() {
+        if let Event::Paced { in_flight, .. } = event {
+            paced.push(*in_flight);
+        }
+    }
     assert!(paced.first() == Some(&4) && paced.last() == Some(&8), "{paced:?}");
 }
 
@@ -537,6 +424,7 @@ async fn credentials_are_renewed_once() {
 
 #[tokio::test]
 async fn redirects_are_followed_as_allowed() {
+    use Redirects::{Anywhere, No, SameHost};
     let other = Scripted::new(ok);
     let elsewhere = other.url("/there?SECRET").to_string();
     let server = Scripted::new(move |mut got| {
@@ -561,7 +449,6 @@ async fn redirects_are_followed_as_allowed() {
             Request { headers: headers.clone(), ..request(method.clone(), server.url(path), Vec::new()) };
         way.make(Call { redirects, ..way.call(&request) }).await
     };
-    use Redirects::{Anywhere, No, SameHost};
     let get = &Method::GET;
     assert_eq!(follow(get, "/same", No).await.unwrap().status, 302);
     assert_eq!(follow(&Method::PUT, "/same", SameHost).await.unwrap().status, 302);
@@ -591,54 +478,6 @@ async fn redirects_are_followed_as_allowed() {
 }
 
 #[tokio::test]
-async fn long_bodies_are_cut() {
-    let server = Scripted::new(|mut got| {
-        let refused = got.head.starts_with("GET /refused");
-        got.send(if refused { "HTTP/1.1 400 Bad Request\r\n\r\n" } else { "HTTP/1.1 200 OK\r\n\r\n" });
-        // Without an end, until the other side closes.
-        while got.send([b'x'; 10_000]) {}
-    });
-    let way = Way::new(options());
-    for (path, most, expected) in [("/", 25_000, 25_000), ("/", 0, 0), ("/refused", 10, 64 << 10)] {
-        let request = request(Method::GET, server.url(path), Vec::new());
-        let take = |response: Response, _: Tried| Verdict::Done(response);
-        let call = Call { most, ..way.call(&request) };
-        let answer = timeout(Duration::from_secs(20), way.transport.call(call, take)).await.unwrap().unwrap();
-        assert_eq!((answer.body.len(), answer.cut), (expected, true), "{path} {most}");
-    }
-    let server = Scripted::new(ok);
-    let request = request(Method::GET, server.url("/"), Vec::new());
-    let answer = way.make(Call { most: 4, ..way.call(&request) }).await.unwrap();
-    assert_eq!((&answer.body[..], answer.cut), (&b"body"[..], false));
-}
-
-#[tokio::test]
-async fn compressed_answers_are_refused() {
-    for (headers, taken) in [
-        ("Content-Encoding: gzip\r\n", false),
-        ("Content-Encoding: identity, br\r\n", false),
-        ("Content-Encoding: identity\r\nContent-Encoding: zstd\r\n", false),
-        ("Content-Encoding: Identity\r\n", true),
-        ("Content-Encoding: aws-chunked\r\n", true),
-        ("Content-Encoding: \r\n", true),
-        ("", true),
-    ] {
-        let server = Scripted::new(move |mut got| {
-            assert_eq!(got.header("accept-encoding"), Some("identity"));
-            got.answer("200 OK", headers, "body");
-        });
-        let way = Way::new(options());
-        let answer = way.get(server.url("/")).await;
-        if taken {
-            assert_eq!(answer.unwrap().body, "body");
-        } else {
-            assert!(message(answer, ErrorKind::Unsupported).contains("Content-Encoding"));
-            assert_eq!(server.requests(), 1);
-        }
-    }
-}
-
-#[tokio::test]
 async fn users_of_urls_are_not_sent() {
     let server = Scripted::new(ok);
     let mut url = server.url("/");
@@ -656,4 +495,33 @@ async fn a_whole_try_may_be_limited() {
     let way = Way::new(StoreOptions { max_retries: 1, pairs: limited, ..options() });
     let text = message(way.get(server.url("/")).await, ErrorKind::Io);
     assert!(text.contains("longer than 0.1 s (store option timeout), after 2 tries"), "{text}");
+}
+
+#[test]
+fn calls_can_be_spawned() {
+    fn check<T: Send>(_: T) {}
+    let way = Way::new(options());
+    let request = request(Method::GET, Url::parse("http://127.0.0.1/").unwrap(), Vec::new());
+    check(way.transport.call(way.call(&request), judge));
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_is_a_connection_that_failed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/?SECRET", listener.local_addr().unwrap());
+    let way = Way::new(StoreOptions { max_retries: 1, ..short_idle() });
+    let text = message(way.get(Url::parse(&url).unwrap()).await, ErrorKind::Io);
+    assert!(text.starts_with("SHOWN: reading failed: connecting took too long, after 2 tries"), "{text}");
+}
+
+#[tokio::test]
+async fn what_never_connected_was_not_done() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Scripted::new(drop);
+    let client = build(&options(), Kind::Store).unwrap();
+    for (address, unknown) in [(closed, false), (server.address, true)] {
+        let cause = client.get(format!("http://{address}/?SECRET")).send().await.unwrap_err();
+        let fault = Asked { shown: "SHOWN", doing: "reading" }.of(cause);
+        assert_eq!((fault.again, fault.unknown), (true, unknown), "{:?}", fault.error);
+    }
 }

@@ -1,0 +1,222 @@
+//! Against servers of this machine; the certificates are OpenSSL's (scripts/make-tls-fixtures.sh).
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use url::Url;
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::store::auth::Auth;
+use crate::store::request::{Request, Tally, Verdict};
+use crate::store::scripted::Scripted;
+use crate::store::transport::{Call, Redirects, Transport};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/tls").join(name)
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn options(keys: &[(&str, &str)], environment: &[(&str, &str)]) -> StoreOptions {
+    StoreOptions {
+        pairs: pairs(keys),
+        environment: pairs(environment),
+        max_retries: 3,
+        backoff_base: Duration::from_millis(1),
+        ..StoreOptions::default()
+    }
+}
+
+/// What TLS servers have negotiated.
+type Protocols = Arc<Mutex<Vec<Option<Vec<u8>>>>>;
+
+/// A TLS server that would speak HTTP/2, and answers in HTTP/1.1.
+fn tls_server() -> (SocketAddr, Protocols) {
+    install_tls();
+    let chain = vec![CertificateDer::from_pem_file(fixture("server.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(fixture("server.key")).unwrap();
+    let mut config =
+        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let config = Arc::new(config);
+    let protocols = Protocols::default();
+    let seen = Arc::clone(&protocols);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            let (config, seen) = (Arc::clone(&config), Arc::clone(&seen));
+            std::thread::spawn(move || {
+                stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                let server = rustls::ServerConnection::new(config).unwrap();
+                let mut stream = rustls::StreamOwned::new(server, stream);
+                let mut head = [0; 4096];
+                if stream.read(&mut head).is_ok_and(|read| read > 0) {
+                    seen.lock().unwrap().push(stream.conn.alpn_protocol().map(<[u8]>::to_vec));
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody";
+                    drop(stream.write_all(answer));
+                }
+            });
+        }
+    });
+    (address, protocols)
+}
+
+/// The body of what is there, or the message of the error, and how often it was tried.
+async fn get(options: &StoreOptions, kind: Kind, url: &str) -> (std::result::Result<String, String>, u64) {
+    let transport = Transport::new(build(options, kind).unwrap(), options, "server".into());
+    let request = Request {
+        method: Method::GET,
+        url: Url::parse(url).unwrap(),
+        headers: HeaderMap::new(),
+        body: Vec::new(),
+        sha256: None,
+    };
+    let (tally, auth) = (Tally::default(), Auth::nobody());
+    let call = Call {
+        shown: "SHOWN",
+        doing: "reading",
+        request: &request,
+        auth: &auth,
+        most: 100,
+        tally: &tally,
+        counted: true,
+        hedge: false,
+        redirects: Redirects::No,
+    };
+    let made = transport.call(call, |response, _| Verdict::Done(response.body));
+    let answer = tokio::time::timeout(Duration::from_secs(30), made).await.unwrap();
+    let requests = tally.requests.load(std::sync::atomic::Ordering::Relaxed);
+    let body = answer.map(|body| String::from_utf8(body.to_vec()).unwrap());
+    (body.map_err(|error| error.to_string()), requests)
+}
+
+#[tokio::test]
+async fn only_who_is_trusted_is_asked() {
+    let (address, protocols) = tls_server();
+    let url = format!("https://{address}/");
+    let root = fixture("root.pem");
+    let root = root.to_str().unwrap();
+    // No other root vouches for it, and to ask again does not help.
+    let (answer, requests) = get(&options(&[], &[]), Kind::Store, &url).await;
+    let text = answer.unwrap_err();
+    assert!(
+        text.starts_with("SHOWN: the server's certificate is not trusted") && text.contains("SSL_CERT_FILE"),
+        "{text}"
+    );
+    assert_eq!(requests, 1);
+    let (answer, _) = get(&options(&[], &[("SSL_CERT_FILE", root)]), Kind::Store, &url).await;
+    assert_eq!(answer.unwrap(), "body");
+    assert_eq!(protocols.lock().unwrap().pop(), Some(Some(b"http/1.1".to_vec())));
+    // It is not HTTP/2 that it answers, so that this is all there is to see.
+    get(&options(&[], &[("SSL_CERT_FILE", root)]), Kind::Web, &url).await.0.unwrap_err();
+    assert_eq!(protocols.lock().unwrap().pop(), Some(Some(b"h2".to_vec())));
+    let folder = fixture("");
+    let (answer, _) =
+        get(&options(&[], &[("SSL_CERT_DIR", folder.to_str().unwrap())]), Kind::Store, &url).await;
+    assert_eq!(answer.unwrap(), "body");
+    let (answer, _) = get(&options(&[("allow_invalid_certificates", "true")], &[]), Kind::Store, &url).await;
+    assert_eq!(answer.unwrap(), "body");
+    // Its name is its address.
+    let named = url.replace("127.0.0.1", "localhost");
+    let (answer, requests) = get(&options(&[], &[("SSL_CERT_FILE", root)]), Kind::Store, &named).await;
+    assert!(answer.unwrap_err().contains("it is for another name"));
+    assert_eq!(requests, 1);
+}
+
+#[track_caller]
+fn refused(keys: &[(&str, &str)], environment: &[(&str, &str)], expected: &str) {
+    let error = build(&options(keys, environment), Kind::Web).map(drop).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    let text = format!("{error}: {:?}", std::error::Error::source(&error));
+    assert!(text.contains(expected) && !text.contains("SECRET"), "{text}");
+}
+
+#[test]
+fn values_are_checked() {
+    refused(&[("timeout", "soon")], &[], "timeout is not a time");
+    refused(&[("aws_read_timeout", "-1s")], &[], "read_timeout is not a time");
+    refused(&[("connect_timeout", "")], &[], "connect_timeout is not a time");
+    refused(&[("http1_only", "maybe")], &[], "http1_only is neither true nor false");
+    refused(&[("http1_only", "true"), ("http2_only", "true")], &[], "exclude each other");
+    refused(&[("pool_max_idle_per_host", "-1")], &[], "is not a number");
+    refused(&[("proxy_url", "http://u:SECRET@ ")], &[], "proxy_url is not the URL of a proxy");
+    refused(&[], &[("HTTPS_PROXY", "http://u:SECRET@:99999")], "https_proxy is not the URL of a proxy");
+    refused(&[], &[("SSL_CERT_FILE", "/nowhere/at/all")], "SSL_CERT_FILE: /nowhere/at/all cannot be read");
+    refused(&[], &[("SSL_CERT_DIR", "/nowhere/at/all")], "SSL_CERT_DIR: /nowhere/at/all cannot be read");
+    let key = fixture("server.key");
+    refused(&[], &[("SSL_CERT_FILE", key.to_str().unwrap())], "name no certificate");
+}
+
+#[test]
+fn keys_have_prefixes_and_the_last_counts() {
+    let options = options(&[("AWS_Timeout", "1s"), ("timeout", " 2s "), ("timeouts", "3s")], &[]);
+    assert_eq!(duration(&options, "timeout").unwrap(), Some(Duration::from_secs(2)));
+    assert_eq!(key(&options, "read_timeout"), None);
+}
+
+#[test]
+fn versions() {
+    for (keys, store, web) in [
+        (vec![], Version::One, Version::Negotiated),
+        (vec![("http1_only", "true")], Version::One, Version::One),
+        (vec![("http1_only", "false")], Version::Negotiated, Version::Negotiated),
+        (vec![("http2_only", "true")], Version::Two, Version::Two),
+        (vec![("http2_only", "false")], Version::One, Version::Negotiated),
+        (vec![("http2_only", "true"), ("http1_only", "false")], Version::Two, Version::Two),
+    ] {
+        let options = options(&keys, &[]);
+        assert!(version(&options, Kind::Store).unwrap() == store, "{keys:?}");
+        assert!(version(&options, Kind::Web).unwrap() == web, "{keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn proxies_are_asked_as_the_environment_says() {
+    let proxy = Scripted::new(|mut asked| {
+        let target = asked.head.split_whitespace().nth(1).unwrap().to_owned();
+        asked.answer("200 OK", "", &target);
+    });
+    let direct = Scripted::new(|mut asked| asked.answer("200 OK", "", "direct"));
+    let at = proxy.url("").to_string();
+    let target = direct.url("/a").to_string();
+    let through = Ok(target.clone());
+    let not = Ok("direct".to_owned());
+    for (keys, environment, kind, expected) in [
+        (vec![], vec![("http_proxy", at.as_str())], Kind::Web, &through),
+        (vec![], vec![("HTTP_PROXY", at.as_str())], Kind::Store, &through),
+        (vec![], vec![("all_proxy", at.as_str())], Kind::Store, &through),
+        (vec![("proxy_url", at.as_str())], vec![], Kind::Store, &through),
+        (vec![("aws_proxy_url", at.as_str())], vec![("no_proxy", "*")], Kind::Store, &through),
+        (vec![], vec![("http_proxy", at.as_str())], Kind::Metadata, &not),
+        (vec![], vec![("https_proxy", at.as_str())], Kind::Web, &not),
+        (vec![], vec![("HTTP_PROXY", at.as_str()), ("REQUEST_METHOD", "GET")], Kind::Web, &not),
+        (vec![], vec![("http_proxy", at.as_str()), ("NO_PROXY", "x, 127.0.0.0/8")], Kind::Web, &not),
+        (vec![("proxy_url", at.as_str()), ("proxy_excludes", "127.0.0.1")], vec![], Kind::Web, &not),
+        (vec![], vec![], Kind::Web, &not),
+    ] {
+        let (answer, _) = get(&options(&keys, &environment), kind, &target).await;
+        assert_eq!(&answer, expected, "{keys:?} {environment:?} {kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn requests_say_who_asks() {
+    let server = Scripted::new(|mut asked| asked.answer("200 OK", "", ""));
+    let url = server.url("/").to_string();
+    get(&options(&[], &[]), Kind::Store, &url).await.0.unwrap();
+    get(&options(&[("user_agent", "me/1")], &[]), Kind::Store, &url).await.0.unwrap();
+    let heads = server.heads.lock().unwrap();
+    assert!(heads[0].contains(concat!("user-agent: cogclip/", env!("CARGO_PKG_VERSION"))), "{heads:?}");
+    assert!(heads[1].contains("user-agent: me/1"), "{heads:?}");
+}
