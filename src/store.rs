@@ -18,6 +18,8 @@ pub mod connections;
 #[cfg(feature = "cloud")]
 mod dialect;
 #[cfg(feature = "cloud")]
+pub(crate) mod doctor;
+#[cfg(feature = "cloud")]
 mod failure;
 #[cfg(feature = "cloud")]
 mod gcs;

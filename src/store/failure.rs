@@ -2,6 +2,7 @@
 //!
 //! Of the server's words only the status and a short error code are taken over: the rest may hold the access key and the
 //! string that was signed (S3's SignatureDoesNotMatch does), or anything else.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use reqwest::StatusCode;
 use serde::Deserialize;

@@ -233,7 +233,10 @@ impl Object {
                     Verdict::Never(error) if status == 400 && self.dialect() == Dialect::S3 => {
                         Verdict::Renew(error)
                     }
-                    verdict => verdict,
+                    verdict @ (Verdict::Done(_)
+                    | Verdict::Again(..)
+                    | Verdict::Renew(_)
+                    | Verdict::Never(_)) => verdict,
                 }
             }
         };

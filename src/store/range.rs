@@ -1,4 +1,5 @@
 //! Ranges of a resource (RFC 9110 §14): what is asked, and whether an answer is just that.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::ops::Range;
 
