@@ -125,7 +125,7 @@ impl Probe {
         self.succeeded("size, ETag and checksum are those of what was sent", checked);
         match self.whole.look().await {
             Ok(Look::There(_, headers)) => {
-                self.described(&headers, "the content type is kept", "metadata is kept")
+                self.described(&headers, "the content type is kept", "metadata is kept");
             }
             Ok(Look::Nothing) => self.find("an object is there once it is written", false, "it is not"),
             Ok(Look::Denied(error)) | Err(error) => {
