@@ -192,7 +192,7 @@ impl Probe {
             } else if failed && failure.is_not_implemented() {
                 Verdict::Done((false, format!("the store does not know how to ({said})")))
             } else if failed {
-                failure.verdict(&response, object.dialect(), object.shown(), "writing")
+                failure.verdict(object.dialect(), object.shown(), "writing")
             } else {
                 Verdict::Done((false, format!("{accepted} ({said})")))
             }

@@ -190,9 +190,7 @@ impl Object {
         let request = self.request(Method::DELETE, Some(&s3::upload_query(upload)));
         self.send(&request, &Purpose::to("aborting the upload"), |response, _| match response.status {
             200 | 204 | 404 => Verdict::Done(()),
-            _ => {
-                Failure::of(&response).verdict(&response, self.dialect(), self.shown(), "aborting the upload")
-            }
+            _ => Failure::of(&response).verdict(self.dialect(), self.shown(), "aborting the upload"),
         })
         .await
     }
@@ -332,7 +330,7 @@ impl Object {
                     None,
                 );
             }
-            let verdict = failure.verdict(&response, self.dialect(), self.shown(), "writing");
+            let verdict = failure.verdict(self.dialect(), self.shown(), "writing");
             if matches!(verdict, Verdict::Never(_)) {
                 certain.store(!tried.unknown, Ordering::Relaxed);
             }
@@ -367,8 +365,8 @@ impl Object {
             // The error of an existing object is clear enough.
             Ok(Look::Denied(_)) | Err(_) if otherwise.kind() == ErrorKind::Exists => Err(otherwise),
             Ok(Look::Denied(_)) | Err(_) => {
-                let led = format!("{otherwise}; whether the object was written is not known");
-                Err(Error::io(led).caused_by(otherwise))
+                let unknown = format!("{}: whether the object was written is not known", self.shown());
+                Err(Error::io(unknown).caused_by(otherwise))
             }
         }
     }
@@ -410,7 +408,7 @@ impl Object {
     }
 
     fn refused<T>(&self, response: &Response) -> Verdict<T> {
-        Failure::of(response).verdict(response, self.dialect(), self.shown(), "writing")
+        Failure::of(response).verdict(self.dialect(), self.shown(), "writing")
     }
 
     fn failed(&self, what: &str) -> Error {

@@ -49,7 +49,7 @@ pub(crate) fn judge(
         206 => partial(response, shown, range),
         200 => whole(response, shown, range),
         416 => unsatisfiable(response, shown, range),
-        _ => Failure::of(response).verdict(response, dialect, shown, "reading"),
+        _ => Failure::of(response).verdict(dialect, shown, "reading"),
     }
 }
 
