@@ -114,10 +114,10 @@ impl Object {
                     (200 | 201, _) if dialect == Dialect::Azure => Verdict::Done(id.clone()),
                     (200 | 201, Some(etag)) if self.is_other(&etag, &md5, &response.headers) => {
                         Verdict::Again(
-                            self.failed(
-                                "the server stored other bytes than were sent (the MD5 of a part differs); \
-                     if its ETags are no MD5s, use --store-option checksum=none",
-                            ),
+                            self.failed(&format!(
+                                "the server stored other bytes than were sent (the MD5 of a part differs){}",
+                                self.way_out()
+                            )),
                             None,
                         )
                     }
@@ -260,7 +260,7 @@ impl Object {
                 .is_some_and(|(now, md5)| now.as_bytes() != super::checksum::base64(&md5).as_bytes()),
             Dialect::Web => false,
         };
-        differs.then(|| "its checksum is another; if the ETags of this store are no MD5s, use --store-option checksum=none".to_owned())
+        differs.then(|| format!("its checksum is another{}", self.way_out()))
     }
 
     /// Sends what makes the object visible, until it is known whether it is.
@@ -405,6 +405,14 @@ impl Object {
             && !encrypted(headers)
             && !encrypted(&settings.put_headers)
             && !opaque(etag).eq_ignore_ascii_case(expected)
+    }
+
+    /// What to do where checksums only seem to differ: not all that speak like S3 have MD5s for ETags.
+    fn way_out(&self) -> &'static str {
+        match self.dialect() {
+            Dialect::S3 => "; if the ETags of this store are no MD5s, use --store-option checksum=none",
+            Dialect::Google | Dialect::Azure | Dialect::Web => "",
+        }
     }
 
     fn refused<T>(&self, response: &Response) -> Verdict<T> {
