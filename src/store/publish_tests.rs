@@ -112,15 +112,10 @@ async fn other_checksums_of_s3() {
         assert_eq!((asked[0].header(name), asked[0].header("content-md5")), (Some(value), None));
         assert_eq!((asked[1].header(name), asked[1].header("content-md5")), (None, Some(MD5_BASE64)));
     }
-    for scheme in ["s3", "gs", "az"] {
-        let server = Server::new(|_, _| stored());
-        put(&server.object(scheme, "k", &[("checksum", "none")]), &create()).await.unwrap();
-        let headers = &server.asked()[0].headers;
-        assert!(
-            !headers.iter().any(|(name, _)| name.contains("md5") || name.contains("checksum")),
-            "{scheme}"
-        );
-    }
+    let server = Server::new(|_, _| stored());
+    put(&server.object("s3", "k", &[("checksum", "none")]), &create()).await.unwrap();
+    let headers = &server.asked()[0].headers;
+    assert!(!headers.iter().any(|(name, _)| name.contains("md5") || name.contains("checksum")));
 }
 
 /// What comes of a put that is answered so, and the methods that were sent.
