@@ -18,6 +18,8 @@ pub mod connections;
 mod dialect;
 #[cfg(feature = "cloud")]
 pub(crate) mod doctor;
+#[cfg(all(test, feature = "cloud"))]
+mod doctor_tests;
 #[cfg(feature = "cloud")]
 pub(crate) mod endpoint;
 #[cfg(feature = "cloud")]

@@ -1,5 +1,7 @@
 //! For tests: a server on the loopback interface that answers as it is told and remembers what it was asked.
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -72,11 +74,8 @@ impl Server {
             "http" => format!("{}/{key}", self.url),
             scheme => format!("{scheme}://bucket/{key}"),
         };
-        self.open(&uri, &self.options(more))
-    }
-
-    pub(crate) fn open(&self, uri: &str, options: &StoreOptions) -> Object {
-        Object::open(&Location::parse(uri).unwrap(), uri, options, Arc::new(Tally::default())).unwrap()
+        let location = Location::parse(&uri).unwrap();
+        Object::open(&location, &uri, &self.options(more), Arc::new(Tally::default())).unwrap()
     }
 
     pub(crate) fn options(&self, more: &[(&str, &str)]) -> StoreOptions {
@@ -124,7 +123,7 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Raw {
 pub(crate) fn head(status: u16, headers: &[(&str, &str)], len: usize) -> Raw {
     let mut text = format!("HTTP/1.1 {status} Status\r\nConnection: close\r\nContent-Length: {len}\r\n");
     for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        write!(text, "{name}: {value}\r\n").unwrap();
     }
     text.push_str("\r\n");
     text.into_bytes()

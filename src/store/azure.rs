@@ -1,4 +1,5 @@
 //! Writing as Azure Blob Storage has it (REST API, `Put Blob`, `Put Block`, `Put Block List`).
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use reqwest::header::HeaderMap;
 

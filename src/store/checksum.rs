@@ -1,4 +1,5 @@
 //! Checksums of what is sent: the stores verify them, and say the same of what they hold.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -72,7 +73,7 @@ pub(crate) fn joined_crc32c(first: u32, second: u32, size_of_second: u64) -> u32
 /// The ETag, without quotes, that S3 gives a multipart upload of parts with these MD5s.
 pub(crate) fn multipart_etag(parts: impl ExactSizeIterator<Item = [u8; 16]>) -> String {
     let count = parts.len();
-    let md5 = parts.fold(Md5::new(), |md5, part| md5.chain_update(part));
+    let md5 = parts.fold(Md5::new(), Md5::chain_update);
     format!("{}-{count}", hex(&md5.finalize()))
 }
 

@@ -86,14 +86,13 @@ impl Connections {
     pub(crate) fn web(&self, url: &Url, shown: &str, options: &StoreOptions) -> Result<Arc<Connection>> {
         let endpoint = endpoint::web(url, shown, options)?;
         let whose = Whose::of(url.origin().ascii_serialization(), options);
-        let transport = match self.find(&whose, options) {
-            Some(What::Server(transport)) => transport,
-            _ => {
-                let made = transport(options, Kind::Web, url)?;
-                match self.keep(whose, options, What::Server(made.clone())) {
-                    What::Server(kept) => kept,
-                    What::Bucket(_) => made,
-                }
+        let transport = if let Some(What::Server(transport)) = self.find(&whose, options) {
+            transport
+        } else {
+            let made = transport(options, Kind::Web, url)?;
+            match self.keep(whose, options, What::Server(made.clone())) {
+                What::Server(kept) => kept,
+                What::Bucket(_) => made,
             }
         };
         Ok(Arc::new(Connection { transport, endpoint }))

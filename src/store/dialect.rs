@@ -1,4 +1,5 @@
 //! Who speaks how: what the stores call the same things, and how a key becomes a part of a URL.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::fmt::Write as _;
 

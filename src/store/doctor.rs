@@ -1,6 +1,355 @@
-//! Stub.
-use crate::error::{Error, Result};
-use crate::store::{StoreOptions, location::Location};
-pub(crate) async fn probe(_: &Location, _: &StoreOptions) -> Result<Vec<crate::sink::Finding>> {
-    Err(Error::unsupported("not yet"))
+//! What a store can be relied on for: tried out on objects of our own beside a destination, which are deleted again.
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use super::StoreOptions;
+use super::checksum::{base64, md5};
+use super::dialect::Dialect;
+use super::failure::Failure;
+use super::location::{Bucket, Location};
+use super::object::{Look, Meta, Object, Part, Purpose, Put, insert};
+use super::range::field;
+use super::request::{Request, Response, Verdict};
+use super::tally::Tally;
+use super::s3::{self, Completion};
+use crate::error::{Error, ErrorKind, Result};
+
+/// What S3 wants of every part but the last.
+const FIRST_PART: usize = 5 << 20;
+
+const TEXT: &[u8] = b"cogclip probes this store; the object may be deleted";
+const TYPE: &str = "image/tiff; application=geotiff";
+
+/// What was found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// What should hold.
+    pub(crate) what: &'static str,
+    /// Whether it does.
+    pub(crate) holds: bool,
+    /// Why not, or what follows from it; may be empty.
+    pub(crate) note: String,
+}
+
+/// The objects of one probe. They are deleted when it is dropped before its end.
+struct Probe {
+    /// Written at once.
+    whole: Object,
+    /// Written in parts.
+    parts: Object,
+    /// Begun in parts, and aborted.
+    aborted: Object,
+    marker: String,
+    metadata: Vec<(String, String)>,
+    findings: Vec<Finding>,
+    done: bool,
+}
+
+/// Tries out the store of `location`, which is called `shown` in messages: objects beside it are written, read and deleted.
+/// A finding that does not hold is no error.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a path or a configuration that is not understood, [`ErrorKind::Unsupported`] for a web server.
+pub(crate) async fn probe(location: &Location, shown: &str, options: &StoreOptions) -> Result<Vec<Finding>> {
+    let bucket = match location {
+        Location::Bucket(bucket) => bucket,
+        Location::Local(_) => {
+            return Err(Error::usage(format!("{shown} is a path; a bucket is expected here")));
+        }
+        Location::Http(_) => {
+            return Err(Error::unsupported(format!(
+                "{shown}: web servers are read only here; nothing can be tried out"
+            )));
+        }
+    };
+    let marker = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+    let object = |kind: &str| {
+        let suffix = format!(".cogclip-probe-{marker}{kind}");
+        let bucket = Bucket { key: format!("{}{suffix}", bucket.key), ..bucket.clone() };
+        Object::open(
+            &Location::Bucket(bucket),
+            &format!("{shown}{suffix}"),
+            options,
+            Arc::new(Tally::default()),
+        )
+    };
+    let mut probe = Probe {
+        whole: object("")?,
+        parts: object("-parts")?,
+        aborted: object("-aborted")?,
+        metadata: vec![("cogclip-probe".to_owned(), "kept as it is".to_owned())],
+        marker,
+        findings: Vec::new(),
+        done: false,
+    };
+    if probe.write().await {
+        probe.read().await;
+        probe.create_again().await;
+        probe.damage().await;
+        probe.in_parts().await;
+        probe.abort().await;
+    }
+    probe.delete().await;
+    Ok(std::mem::take(&mut probe.findings))
+}
+
+impl Probe {
+    fn how(&self) -> Put<'_> {
+        Put { create: true, content_type: TYPE, metadata: &self.metadata, marker: &self.marker }
+    }
+
+    fn find(&mut self, what: &'static str, holds: bool, note: impl Into<String>) {
+        self.findings.push(Finding { what, holds, note: note.into() });
+    }
+
+    /// A finding of something that should just succeed; its result, if it did.
+    fn succeeded<T>(&mut self, what: &'static str, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => {
+                self.find(what, true, "");
+                Some(value)
+            }
+            Err(error) => {
+                self.find(what, false, error.to_string());
+                None
+            }
+        }
+    }
+
+    async fn write(&mut self) -> bool {
+        let put = self.whole.put(vec![Bytes::from_static(TEXT)], &self.how()).await;
+        let Some(stored) = self.succeeded("an object can be created", put) else { return false };
+        let checked = self.whole.check(&stored, TEXT.len() as u64, &self.marker).await;
+        self.succeeded("size, ETag and checksum are those of what was sent", checked);
+        match self.whole.look().await {
+            Ok(Look::There(_, headers)) => {
+                self.described(&headers, "the content type is kept", "metadata is kept");
+            }
+            Ok(Look::Nothing) => self.find("an object is there once it is written", false, "it is not"),
+            Ok(Look::Denied(error)) | Err(error) => {
+                self.find("an object can be looked at (HEAD)", false, error.to_string());
+            }
+        }
+        true
+    }
+
+    fn described(&mut self, headers: &HeaderMap, of_type: &'static str, of_metadata: &'static str) {
+        let said = field(headers, &CONTENT_TYPE).unwrap_or_default().to_owned();
+        let (name, value) = self.metadata.first().cloned().unwrap_or_default();
+        let kept = self.whole.dialect().metadata(headers, &name) == Some(value.as_str());
+        let known = self.whole.dialect().marker(headers) == Some(self.marker.as_str());
+        self.find(
+            of_type,
+            said == TYPE,
+            if said == TYPE { "" } else { "readers may not know the object for a TIFF" },
+        );
+        let note =
+            if kept && known { "" } else { "a write whose answer is lost cannot be told from another's" };
+        self.find(of_metadata, kept && known, note);
+    }
+
+    async fn read(&mut self) {
+        let differ = || Error::io("other bytes came than were sent");
+        let whole = self.whole.get(0..TEXT.len() as u64, None).await;
+        let whole = whole.and_then(|answer| (answer.bytes == TEXT).then_some(answer.meta).ok_or_else(differ));
+        let Some(meta) = self.succeeded("an object can be read", whole) else { return };
+        let range = self.whole.get(8..14, Some(&meta)).await;
+        let range = range.and_then(|answer| (answer.bytes == "probes").then_some(()).ok_or_else(differ));
+        self.succeeded("a range of it can be read", range);
+        let etag = match self.whole.dialect() {
+            Dialect::Azure => "\"0x8D4BCC2E4835CD0\"",
+            Dialect::S3 | Dialect::Google | Dialect::Web => "\"00000000000000000000000000000000\"",
+        };
+        let other = Meta { etag: Some(etag.to_owned()), ..meta };
+        let (holds, note) = match self.whole.get(8..14, Some(&other)).await {
+            Err(error) if error.kind() == ErrorKind::Changed => (true, String::new()),
+            Err(error) => (false, error.to_string()),
+            Ok(_) => (
+                false,
+                "it is read all the same; that it changed is seen from the answer's ETag only".to_owned(),
+            ),
+        };
+        self.find("a range of another version is refused (If-Match)", holds, note);
+    }
+
+    /// One request that should be refused, as it is judged by `refused`.
+    async fn refused(
+        &mut self,
+        what: &'static str,
+        object: Object,
+        request: Result<Request>,
+        accepted: &str,
+        refused: impl Fn(&Failure) -> bool,
+    ) {
+        let judge = |response: Response, _| {
+            let failure = Failure::of(&response);
+            let said = failure.named();
+            let failed = response.status >= 300 || matches!(s3::completed(&response), Completion::Failed);
+            if failed && refused(&failure) {
+                Verdict::Done((true, String::new()))
+            } else if failed && failure.is_not_implemented() {
+                Verdict::Done((false, format!("the store does not know how to ({said})")))
+            } else if failed {
+                failure.verdict(object.dialect(), object.shown(), "writing")
+            } else {
+                Verdict::Done((false, format!("{accepted} ({said})")))
+            }
+        };
+        let result = match &request {
+            Ok(request) => object.send(request, &Purpose::to("writing"), judge).await,
+            Err(error) => Err(Error::io(error.to_string())),
+        };
+        let (holds, note) = result.unwrap_or_else(|error| (false, error.to_string()));
+        self.find(what, holds, note);
+    }
+
+    async fn create_again(&mut self) {
+        let request = self.whole.putting(vec![Bytes::from_static(TEXT)], &self.how()).await;
+        let request = request.map(|(request, _)| conditional(&self.whole, request));
+        let accepted = "it replaces the object; of two writers at once, both may believe to have created it";
+        let what = "creating an object that exists is refused";
+        self.refused(what, self.whole.clone(), request, accepted, Failure::is_existing).await;
+    }
+
+    async fn damage(&mut self) {
+        let request = self.whole.putting(vec![Bytes::from_static(TEXT)], &self.how()).await;
+        let request = request.map(|(mut request, _)| {
+            insert(&mut request.headers, "content-md5", &base64(&md5(b"something else")));
+            request
+        });
+        let accepted = "damaged bytes are taken; only the ETag may show them";
+        let refused = |failure: &Failure| failure.status == 400;
+        self.refused(
+            "a wrong checksum is refused (Content-MD5)",
+            self.whole.clone(),
+            request,
+            accepted,
+            refused,
+        )
+        .await;
+    }
+
+    async fn in_parts(&mut self) {
+        let object = self.parts.clone();
+        let size = FIRST_PART as u64;
+        let uploaded = async {
+            let upload = object.begin(&self.how()).await?;
+            let stored = async {
+                // As a clip does it: the first part goes last.
+                let second = object.part(&upload, 2, vec![Bytes::from_static(TEXT)]).await?;
+                let first = object.part(&upload, 1, vec![Bytes::from(vec![b'1'; FIRST_PART])]).await?;
+                object.complete(&upload, &[first, second], &self.how()).await
+            };
+            let stored = stored.await;
+            if stored.is_err() {
+                drop(object.abort(&upload).await);
+            }
+            stored
+        };
+        let uploaded = uploaded.await;
+        let what = "an object can be written in parts, the first one last";
+        let Some(stored) = self.succeeded(what, uploaded) else { return };
+        let whole = size.saturating_add(TEXT.len() as u64);
+        let checked = object.check(&stored, whole, &self.marker).await;
+        self.succeeded("size, ETag and checksum are those of the parts", checked);
+        let seam = object.get(size.saturating_sub(1)..size.saturating_add(7), None).await;
+        let differ = || Error::io("other bytes came than were sent");
+        let seam = seam.and_then(|answer| (answer.bytes == "1cogclip").then_some(()).ok_or_else(differ));
+        self.succeeded("the parts stand in their order", seam);
+        if let Ok(Look::There(_, headers)) = object.look().await {
+            let (of_type, of_metadata) =
+                ("the content type of an upload in parts is kept", "metadata of an upload in parts is kept");
+            self.described(&headers, of_type, of_metadata);
+        }
+        let again = async {
+            let upload = object.begin(&self.how()).await?;
+            let part = object.part(&upload, 1, vec![Bytes::from_static(TEXT)]).await?;
+            Ok::<_, Error>((upload, part))
+        };
+        let what = "completing an upload to an object that exists is refused";
+        match again.await {
+            Err(error) => self.find(what, false, error.to_string()),
+            Ok((upload, part)) => {
+                let request = object.completing(&upload, &[part], &self.how());
+                let request = request.map(|request| conditional(&object, request));
+                let accepted = "it replaces the object; there is a look right before, and a gap of milliseconds after it";
+                self.refused(what, object.clone(), request, accepted, Failure::is_existing).await;
+                drop(object.abort(&upload).await);
+            }
+        }
+    }
+
+    async fn abort(&mut self) {
+        let object = self.aborted.clone();
+        let what = "an upload that is aborted leaves nothing";
+        let part = |upload: String| {
+            let object = object.clone();
+            async move { object.part(&upload, 1, vec![Bytes::from_static(TEXT)]).await }
+        };
+        let aborted: Result<(String, Result<Part>)> = async {
+            let upload = object.begin(&self.how()).await?;
+            part(upload.clone()).await?;
+            object.abort(&upload).await?;
+            let late = part(upload.clone()).await;
+            if object.head().await?.is_some() {
+                return Err(Error::io("an object is there after it"));
+            }
+            Ok((upload, late))
+        }
+        .await;
+        match aborted {
+            Err(error) => self.find(what, false, error.to_string()),
+            Ok(_) if object.dialect() == Dialect::Azure => {
+                self.find(what, true, "blocks that are not committed vanish after a week");
+                // Those of the probe at once: writing the whole blob discards them.
+                drop(object.put(vec![Bytes::from_static(TEXT)], &self.how()).await);
+            }
+            Ok((_, Err(_))) => self.find(what, true, ""),
+            Ok((upload, Ok(_))) => {
+                drop(object.abort(&upload).await);
+                self.find(what, false, "parts are taken after it");
+            }
+        }
+    }
+
+    async fn delete(&mut self) {
+        let mut result = Ok(());
+        for object in [self.whole.clone(), self.parts.clone(), self.aborted.clone()] {
+            let gone = match object.delete().await {
+                Ok(()) => object.head().await,
+                Err(error) => Err(error),
+            };
+            let failed = match gone {
+                Ok(None) => continue,
+                Ok(Some(_)) => Error::io(format!("{} is still there; delete it", object.shown())),
+                // It may have been hidden all the time.
+                Err(error) if error.is_absent() => continue,
+                Err(error) => Error::io(format!("{error}; delete it")),
+            };
+            result = Err(failed);
+        }
+        self.done = true;
+        self.succeeded("an object can be deleted", result);
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.done {
+            return;
+        }
+        for object in [self.whole.clone(), self.parts.clone(), self.aborted.clone()] {
+            runtime.spawn(async move { drop(object.delete().await) });
+        }
+    }
+}
+
+fn conditional(object: &Object, mut request: Request) -> Request {
+    let (name, value) = object.dialect().create_condition();
+    request.headers.insert(name, value);
+    request
 }

@@ -2,13 +2,13 @@
 //!
 //! Of the server's words only the status and a short error code are taken over: the rest may hold the access key and the
 //! string that was signed (S3's SignatureDoesNotMatch does), or anything else.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::dialect::Dialect;
 use super::request::{Response, Verdict};
-use super::retry_after::asked;
 use super::xml::Document;
 use crate::error::Error;
 
@@ -140,19 +140,14 @@ impl Failure {
         }
     }
 
-    /// What is to be done about `response`, of which this was made.
-    pub(crate) fn verdict<T>(
-        &self,
-        response: &Response,
-        dialect: Dialect,
-        shown: &str,
-        doing: &str,
-    ) -> Verdict<T> {
+    /// What is to be done about it.
+    pub(crate) fn verdict<T>(&self, dialect: Dialect, shown: &str, doing: &str) -> Verdict<T> {
         let error = self.error(dialect, shown, doing);
         if self.is_expired(dialect) {
             Verdict::Renew(error)
         } else if self.is_transient() {
-            Verdict::Again(error, asked(&response.headers))
+            // Retry-After is read by the transport.
+            Verdict::Again(error, None)
         } else {
             Verdict::Never(error)
         }
@@ -252,7 +247,7 @@ mod tests {
 
     /// `again`, `renew` or `never`, the error's kind, and its text.
     fn judged(dialect: Dialect, response: &Response, doing: &str) -> (&'static str, Error) {
-        match Failure::of(response).verdict::<()>(response, dialect, "x://b/k", doing) {
+        match Failure::of(response).verdict::<()>(dialect, "x://b/k", doing) {
             Verdict::Done(()) => panic!("a failure is no answer"),
             Verdict::Again(error, _) => ("again", error),
             Verdict::Renew(error) => ("renew", error),

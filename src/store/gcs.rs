@@ -1,4 +1,5 @@
 //! What Google's XML API has of its own: hashes and generations of objects.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

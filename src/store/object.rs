@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use super::StoreOptions;
@@ -161,9 +161,9 @@ impl Object {
             }
             Location::Bucket(bucket) => {
                 let connection = connections.bucket(bucket, shown, options)?;
-                let base = connection.endpoint.base.as_str().trim_end_matches('/');
-                let url = Url::parse(&format!("{base}/{}", encode_key(&bucket.key)))
-                    .map_err(|cause| Error::usage(format!("{shown} makes no valid URL")).caused_by(cause))?;
+                let mut url = connection.endpoint.base.clone();
+                let base = url.path().trim_end_matches('/').to_owned();
+                url.set_path(&format!("{base}/{}", encode_key(&bucket.key)));
                 (bucket.cloud.into(), url, connection)
             }
         };
@@ -189,9 +189,8 @@ impl Object {
     /// [`crate::ErrorKind::Changed`] when it is no longer the version `pinned`; [`crate::ErrorKind::Format`] when the range lies
     /// beyond the end.
     pub(crate) async fn get(&self, range: Range<u64>, pinned: Option<&Meta>) -> Result<Answer> {
+        // That the answer must not be compressed is said by the transport, after signing: proxies change that field.
         let mut request = self.request(Method::GET, None);
-        // A compressed answer would have other offsets.
-        request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         range::ask(&mut request.headers, &range, pinned);
         extend(&mut request.headers, &self.inner.connection.endpoint.settings.read_headers);
         let len = range.end.saturating_sub(range.start);
@@ -236,7 +235,7 @@ impl Object {
             },
             status => {
                 let failure = Failure::of(&response);
-                match failure.verdict(&response, self.dialect(), self.shown(), "reading") {
+                match failure.verdict(self.dialect(), self.shown(), "reading") {
                     Verdict::Never(_) if status == 404 => Verdict::Done(Look::Nothing),
                     Verdict::Never(error) if matches!(status, 401 | 403) => {
                         Verdict::Done(Look::Denied(error))
@@ -245,7 +244,10 @@ impl Object {
                     Verdict::Never(error) if status == 400 && self.dialect() == Dialect::S3 => {
                         Verdict::Renew(error)
                     }
-                    verdict => verdict,
+                    verdict @ (Verdict::Done(_)
+                    | Verdict::Again(..)
+                    | Verdict::Renew(_)
+                    | Verdict::Never(_)) => verdict,
                 }
             }
         };
@@ -267,7 +269,7 @@ impl Object {
         self.send(&request, &Purpose::to("deleting"), |response, _| match response.status {
             200 | 202 | 204 | 404 => Verdict::Done(true),
             409 | 412 | 501 if !conditions.is_empty() => Verdict::Done(false),
-            _ => Failure::of(&response).verdict(&response, self.dialect(), self.shown(), "deleting"),
+            _ => Failure::of(&response).verdict(self.dialect(), self.shown(), "deleting"),
         })
         .await
     }
@@ -275,8 +277,9 @@ impl Object {
     /// A request without a body for it, with a query that is percent-encoded.
     pub(crate) fn request(&self, method: Method, query: Option<&str>) -> Request {
         let mut url = self.inner.url.clone();
-        if query.is_some() {
-            url.set_query(query);
+        if let Some(query) = query {
+            let own = url.query().filter(|own| !own.is_empty()).map(|own| format!("{own}&{query}"));
+            url.set_query(Some(own.as_deref().unwrap_or(query)));
         }
         Request { method, url, headers: HeaderMap::new(), body: Vec::new(), sha256: None }
     }

@@ -1,4 +1,5 @@
 //! Objects are read, looked at and deleted: the exact requests, and what is made of odd answers.
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 use super::answering::{Asked, Raw, Server, head, reply};
 use super::object::Meta;

@@ -40,6 +40,17 @@ impl Object {
     /// [`ErrorKind::Exists`] when it should be created and is there; [`ErrorKind::Usage`] for metadata that the store does not
     /// take; [`ErrorKind::Io`] when writing failed after all retries.
     pub(crate) async fn put(&self, body: Vec<Bytes>, how: &Put<'_>) -> Result<Stored> {
+        let (request, digests) = self.putting(body, how).await?;
+        let stored = |response: &Response| match response.status {
+            200 | 201 => Some(etag(&response.headers)),
+            _ => None,
+        };
+        let etag = self.publish(request, how, "writing", &stored).await?;
+        Ok(Stored { etag, expected: Expected::whole(&digests) })
+    }
+
+    /// The request that [`Self::put`] sends, without a condition.
+    pub(crate) async fn putting(&self, body: Vec<Bytes>, how: &Put<'_>) -> Result<(Request, Digests)> {
         let (dialect, settings) = (self.dialect(), self.settings());
         self.refuse_web()?;
         let digests = Digests::in_background(&body, dialect == Dialect::S3, settings.checksum).await?;
@@ -53,13 +64,7 @@ impl Object {
             s3::add_checksum(&mut request.headers, dialect, settings.checksum, &digests);
         }
         request.body = body;
-        let etag = self
-            .publish(request, how, "writing", &|response| match response.status {
-                200 | 201 => Some(etag(&response.headers)),
-                _ => None,
-            })
-            .await?;
-        Ok(Stored { etag, expected: Expected::whole(&digests) })
+        Ok((request, digests))
     }
 
     /// Begins an upload in parts, and gives its id.
@@ -109,10 +114,10 @@ impl Object {
                     (200 | 201, _) if dialect == Dialect::Azure => Verdict::Done(id.clone()),
                     (200 | 201, Some(etag)) if self.is_other(&etag, &md5, &response.headers) => {
                         Verdict::Again(
-                            self.failed(
-                                "the server stored other bytes than were sent (the MD5 of a part differs); \
-                     if its ETags are no MD5s, use --store-option checksum=none",
-                            ),
+                            self.failed(&format!(
+                                "the server stored other bytes than were sent (the MD5 of a part differs){}",
+                                self.way_out()
+                            )),
                             None,
                         )
                     }
@@ -132,45 +137,46 @@ impl Object {
     /// # Errors
     /// As for [`Self::put`].
     pub(crate) async fn complete(&self, upload: &str, parts: &[Part], how: &Put<'_>) -> Result<Stored> {
-        let (dialect, settings) = (self.dialect(), self.settings());
-        self.refuse_web()?;
-        let mut request;
-        let body = if dialect == Dialect::Azure {
-            request = self.request(Method::PUT, Some(azure::LIST));
-            let list = azure::block_list(parts);
-            self.describe(&mut request.headers, how)?;
-            azure::add_list(
-                &mut request.headers,
-                how.content_type,
-                &list,
-                settings.checksum != Checksum::None,
-            );
-            list
-        } else {
-            request = self.request(Method::POST, Some(&s3::upload_query(upload)));
-            insert(&mut request.headers, "content-type", "application/xml");
-            extend(&mut request.headers, &settings.read_headers);
-            s3::completion(dialect, settings.checksum, parts)
-        };
-        request.body = vec![Bytes::from(body)];
+        let request = self.completing(upload, parts, how)?;
         let stored = |etag| Stored { etag, expected: Expected::parts(parts) };
         // Not all stores know the condition, and some ignore it without a word: this narrows the gap.
-        if settings.conditional_put
+        if self.settings().conditional_put
             && let Some(etag) = self.refuse_existing(how).await?
         {
             return Ok(stored(etag));
         }
-        let etag = self
-            .publish(request, how, "completing the upload", &|response| match response.status {
-                201 if dialect == Dialect::Azure => Some(etag(&response.headers)),
-                200 => match s3::completed(response) {
-                    Completion::Done(etag) => Some(Some(etag)),
-                    Completion::Failed(_) | Completion::Unclear => None,
-                },
-                _ => None,
-            })
-            .await?;
+        let is_azure = self.dialect() == Dialect::Azure;
+        let done = |response: &Response| match response.status {
+            201 if is_azure => Some(etag(&response.headers)),
+            200 if !is_azure => match s3::completed(response) {
+                Completion::Done(etag) => Some(Some(etag)),
+                Completion::Failed | Completion::Unclear => None,
+            },
+            _ => None,
+        };
+        let etag = self.publish(request, how, "completing the upload", &done).await?;
         Ok(stored(etag))
+    }
+
+    /// The request that [`Self::complete`] sends, without a condition.
+    pub(crate) fn completing(&self, upload: &str, parts: &[Part], how: &Put<'_>) -> Result<Request> {
+        let (dialect, settings) = (self.dialect(), self.settings());
+        self.refuse_web()?;
+        let (mut request, body);
+        if dialect == Dialect::Azure {
+            request = self.request(Method::PUT, Some(azure::LIST));
+            body = azure::block_list(parts);
+            self.describe(&mut request.headers, how)?;
+            let checked = settings.checksum != Checksum::None;
+            azure::add_list(&mut request.headers, how.content_type, &body, checked);
+        } else {
+            request = self.request(Method::POST, Some(&s3::upload_query(upload)));
+            insert(&mut request.headers, "content-type", "application/xml");
+            extend(&mut request.headers, &settings.read_headers);
+            body = s3::completion(dialect, settings.checksum, parts);
+        }
+        request.body = vec![Bytes::from(body)];
+        Ok(request)
     }
 
     /// Ends an upload, and with it its parts. Azure has nothing to end: blocks that are never committed vanish after a week.
@@ -184,9 +190,7 @@ impl Object {
         let request = self.request(Method::DELETE, Some(&s3::upload_query(upload)));
         self.send(&request, &Purpose::to("aborting the upload"), |response, _| match response.status {
             200 | 204 | 404 => Verdict::Done(()),
-            _ => {
-                Failure::of(&response).verdict(&response, self.dialect(), self.shown(), "aborting the upload")
-            }
+            _ => Failure::of(&response).verdict(self.dialect(), self.shown(), "aborting the upload"),
         })
         .await
     }
@@ -256,7 +260,7 @@ impl Object {
                 .is_some_and(|(now, md5)| now.as_bytes() != super::checksum::base64(&md5).as_bytes()),
             Dialect::Web => false,
         };
-        differs.then(|| "its checksum is another; if the ETags of this store are no MD5s, use --store-option checksum=none".to_owned())
+        differs.then(|| format!("its checksum is another{}", self.way_out()))
     }
 
     /// Sends what makes the object visible, until it is known whether it is.
@@ -286,7 +290,9 @@ impl Object {
                     let (name, _) = self.dialect().create_condition();
                     request.headers.remove(name);
                 }
-                outcome => return self.settled(outcome, how).await,
+                outcome @ (Outcome::Stored(_) | Outcome::Exists { .. } | Outcome::Gone(_)) => {
+                    return self.settled(outcome, how).await;
+                }
             }
         }
         let outcome = self.publish_once(&request, how, what, stored).await?;
@@ -324,7 +330,7 @@ impl Object {
                     None,
                 );
             }
-            let verdict = failure.verdict(&response, self.dialect(), self.shown(), "writing");
+            let verdict = failure.verdict(self.dialect(), self.shown(), "writing");
             if matches!(verdict, Verdict::Never(_)) {
                 certain.store(!tried.unknown, Ordering::Relaxed);
             }
@@ -359,8 +365,8 @@ impl Object {
             // The error of an existing object is clear enough.
             Ok(Look::Denied(_)) | Err(_) if otherwise.kind() == ErrorKind::Exists => Err(otherwise),
             Ok(Look::Denied(_)) | Err(_) => {
-                let led = format!("{otherwise}; whether the object was written is not known");
-                Err(Error::io(led).caused_by(otherwise))
+                let unknown = format!("{}: whether the object was written is not known", self.shown());
+                Err(Error::io(unknown).caused_by(otherwise))
             }
         }
     }
@@ -401,8 +407,16 @@ impl Object {
             && !opaque(etag).eq_ignore_ascii_case(expected)
     }
 
+    /// What to do where checksums only seem to differ: not all that speak like S3 have MD5s for ETags.
+    fn way_out(&self) -> &'static str {
+        match self.dialect() {
+            Dialect::S3 => "; if the ETags of this store are no MD5s, use --store-option checksum=none",
+            Dialect::Google | Dialect::Azure | Dialect::Web => "",
+        }
+    }
+
     fn refused<T>(&self, response: &Response) -> Verdict<T> {
-        Failure::of(response).verdict(response, self.dialect(), self.shown(), "writing")
+        Failure::of(response).verdict(self.dialect(), self.shown(), "writing")
     }
 
     fn failed(&self, what: &str) -> Error {

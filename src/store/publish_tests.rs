@@ -1,4 +1,5 @@
 //! Objects are written: the exact requests of each store, lost answers, conditions, and what is checked afterwards.
+#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 use bytes::Bytes;
 
@@ -111,15 +112,10 @@ async fn other_checksums_of_s3() {
         assert_eq!((asked[0].header(name), asked[0].header("content-md5")), (Some(value), None));
         assert_eq!((asked[1].header(name), asked[1].header("content-md5")), (None, Some(MD5_BASE64)));
     }
-    for scheme in ["s3", "gs", "az"] {
-        let server = Server::new(|_, _| stored());
-        put(&server.object(scheme, "k", &[("checksum", "none")]), &create()).await.unwrap();
-        let headers = &server.asked()[0].headers;
-        assert!(
-            !headers.iter().any(|(name, _)| name.contains("md5") || name.contains("checksum")),
-            "{scheme}"
-        );
-    }
+    let server = Server::new(|_, _| stored());
+    put(&server.object("s3", "k", &[("checksum", "none")]), &create()).await.unwrap();
+    let headers = &server.asked()[0].headers;
+    assert!(!headers.iter().any(|(name, _)| name.contains("md5") || name.contains("checksum")));
 }
 
 /// What comes of a put that is answered so, and the methods that were sent.
@@ -513,7 +509,7 @@ async fn what_is_there_is_compared_with_what_was_sent() {
         assert!(after.is_empty());
     }
     let other = "\"00000000000000000000000000000000\"";
-    let wrong: Vec<(&str, Vec<(&str, &str)>, usize, &str)> = vec![
+    let wrong = [
         ("s3", vec![("ETag", MD5)], 8, "8 bytes instead of 9"),
         ("gs", vec![("ETag", MD5)], 10, "10 bytes instead of 9"),
         ("az", vec![("ETag", other)], 9, "its ETag is not the one"),

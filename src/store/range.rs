@@ -1,4 +1,5 @@
 //! Ranges of a resource (RFC 9110 §14): what is asked, and whether an answer is just that.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::ops::Range;
 
@@ -48,7 +49,7 @@ pub(crate) fn judge(
         206 => partial(response, shown, range),
         200 => whole(response, shown, range),
         416 => unsatisfiable(response, shown, range),
-        _ => Failure::of(response).verdict(response, dialect, shown, "reading"),
+        _ => Failure::of(response).verdict(dialect, shown, "reading"),
     }
 }
 
