@@ -5,7 +5,19 @@ mod answering;
 #[cfg(feature = "cloud")]
 pub(crate) mod auth;
 #[cfg(feature = "cloud")]
+mod aws_chain;
+#[cfg(feature = "cloud")]
+mod aws_config;
+#[cfg(feature = "cloud")]
+mod aws_endpoint;
+#[cfg(feature = "cloud")]
+mod aws_fetch;
+#[cfg(feature = "cloud")]
 mod azure;
+#[cfg(feature = "cloud")]
+mod azure_credential;
+#[cfg(feature = "cloud")]
+mod azure_endpoint;
 #[cfg(feature = "cloud")]
 mod body;
 #[cfg(feature = "cloud")]
@@ -15,6 +27,8 @@ pub(crate) mod client;
 #[cfg(feature = "cloud")]
 pub mod connections;
 #[cfg(feature = "cloud")]
+mod credential;
+#[cfg(feature = "cloud")]
 mod dialect;
 #[cfg(feature = "cloud")]
 pub(crate) mod doctor;
@@ -23,14 +37,24 @@ mod doctor_tests;
 #[cfg(feature = "cloud")]
 pub(crate) mod endpoint;
 #[cfg(feature = "cloud")]
+mod exchange;
+#[cfg(feature = "cloud")]
 mod failure;
 #[cfg(feature = "cloud")]
 mod fault;
 #[cfg(feature = "cloud")]
 mod gcs;
 #[cfg(feature = "cloud")]
+mod google_endpoint;
+#[cfg(feature = "cloud")]
+mod google_fetch;
+#[cfg(feature = "cloud")]
+mod google_file;
+#[cfg(feature = "cloud")]
 mod hedge;
 pub(crate) mod location;
+#[cfg(feature = "cloud")]
+pub mod key_table;
 #[cfg(feature = "cloud")]
 pub(crate) mod keys;
 #[cfg(feature = "cloud")]
@@ -40,6 +64,8 @@ mod object_tests;
 pub mod options;
 #[cfg(feature = "cloud")]
 mod pace;
+#[cfg(feature = "cloud")]
+mod process;
 #[cfg(feature = "cloud")]
 mod publish;
 #[cfg(all(test, feature = "cloud"))]
@@ -60,6 +86,8 @@ mod roots;
 mod s3;
 #[cfg(all(test, feature = "cloud"))]
 mod scripted;
+#[cfg(feature = "cloud")]
+mod sign;
 pub(crate) mod tally;
 #[cfg(feature = "cloud")]
 pub(crate) mod transport;

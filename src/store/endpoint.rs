@@ -1,11 +1,59 @@
-//! Stub.
-use crate::error::{Error, Result};
-use crate::store::StoreOptions;
-use crate::store::auth::Auth;
-use crate::store::location::{Bucket, Cloud};
-use reqwest::header::HeaderMap;
+//! Where a store is asked, as whom, and with what.
+
 use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use reqwest::header::{HeaderMap, HeaderValue};
 use url::Url;
+
+use super::StoreOptions;
+use super::auth::{Auth, WebAuth};
+use super::exchange::ascii;
+use super::key_table::Of;
+use super::keys::{self, Given};
+use super::location::{Bucket, Cloud};
+use super::{aws_endpoint, azure_endpoint, google_endpoint};
+use crate::error::{Error, Result};
+
+/// A bucket, a container, or a file of a web server.
+pub(crate) struct Endpoint {
+    /// The bucket's URL, without '/' at its end: '/' and the percent-encoded key come after its path. Of the web: the file's own
+    /// URL, without user and password.
+    pub(crate) base: Url,
+    /// As whom.
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) settings: Settings,
+}
+
+/// What requests carry beside credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// For what creates an object: PUT of a whole one, and the start of a multipart upload (on Azure: its last request too).
+    pub(crate) put_headers: HeaderMap,
+    /// For every other request of an object's bytes: GET, HEAD, PUT of a part (and the end of a multipart upload on S3).
+    pub(crate) read_headers: HeaderMap,
+    /// Whether the store knows If-None-Match when it writes.
+    pub(crate) conditional_put: bool,
+    /// What is sent with what is written.
+    pub(crate) checksum: Checksum,
+    /// The region of S3 that signatures name.
+    pub(crate) region: Option<String>,
+}
+
+impl Settings {
+    /// Nothing beside credentials.
+    pub(crate) fn plain() -> Self {
+        Self {
+            put_headers: HeaderMap::new(),
+            read_headers: HeaderMap::new(),
+            conditional_put: true,
+            checksum: Checksum::Md5,
+            region: None,
+        }
+    }
+}
+
+/// Checksums that the store compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Checksum {
     Md5,
@@ -13,57 +61,101 @@ pub(crate) enum Checksum {
     Crc64nvme,
     None,
 }
-pub(crate) struct Settings {
-    pub(crate) put_headers: HeaderMap,
-    pub(crate) read_headers: HeaderMap,
-    pub(crate) conditional_put: bool,
-    pub(crate) checksum: Checksum,
+
+/// The endpoint of a bucket or container. Files are read, and nothing is asked yet.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] for a configuration that is wrong or lacks something, [`crate::ErrorKind::Unsupported`] for a
+/// kind of credential that is not supported, [`crate::ErrorKind::Io`] for a file that cannot be read.
+pub(crate) fn bucket(bucket: &Bucket, shown: &str, options: &StoreOptions) -> Result<Endpoint> {
+    keys::check_keys(options)?;
+    let endpoint = match bucket.cloud {
+        Cloud::S3 => aws_endpoint::bucket(bucket, options),
+        Cloud::Google => google_endpoint::bucket(bucket, options),
+        Cloud::Azure => azure_endpoint::bucket(bucket, options),
+    };
+    endpoint.map_err(|error| error.at(shown))
 }
-pub(crate) struct Endpoint {
-    pub(crate) base: Url,
-    pub(crate) auth: Arc<Auth>,
-    pub(crate) settings: Settings,
-}
-fn settings(options: &StoreOptions) -> Settings {
-    let get = |key: &str| options.pairs.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
-    let mut put_headers = HeaderMap::new();
-    let mut read_headers = HeaderMap::new();
-    if let Some(key) = get("aws_sse_customer_key_base64") {
-        for h in [&mut put_headers, &mut read_headers] {
-            h.insert("x-amz-server-side-encryption-customer-algorithm", "AES256".parse().unwrap());
-            h.insert("x-amz-server-side-encryption-customer-key", key.parse().unwrap());
+
+/// The endpoint of a URL. As curl does, credentials are sent over plain HTTP too when the user gives them, and never to another
+/// server than the URL's own; unlike curl, that is true of further headers too.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] for credentials that contradict each other or that no header can carry.
+pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endpoint> {
+    keys::check_keys(options)?;
+    let given = Given::new(Of::Web, options);
+    let mut base = url.clone();
+    let mut headers = HeaderMap::new();
+    for (key, value) in &options.pairs {
+        if key.trim().eq_ignore_ascii_case("http_header")
+            && let Some((name, value)) = keys::header(value)
+            && let Some(value) = ascii(value)
+        {
+            headers.append(name, value);
         }
     }
-    Settings {
-        put_headers,
-        read_headers,
-        conditional_put: get("aws_conditional_put") != Some("disabled"),
-        checksum: match get("checksum") {
-            Some("sha256") => Checksum::Sha256,
-            Some("crc64nvme") => Checksum::Crc64nvme,
-            Some("none") => Checksum::None,
-            _ => Checksum::Md5,
-        },
-    }
-}
-pub(crate) fn bucket(bucket: &Bucket, _shown: &str, options: &StoreOptions) -> Result<Endpoint> {
-    let key = match bucket.cloud {
-        Cloud::S3 => "aws_endpoint",
-        Cloud::Google => "google_base_url",
-        Cloud::Azure => "azure_endpoint",
+    let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+    let of_url = !url.username().is_empty() || url.password().is_some();
+    let (user, password) = if of_url {
+        (Some(decode(url.username())), url.password().map(decode))
+    } else {
+        let pair = |key| given.pair(key).map(|value| value.as_bytes().to_vec());
+        (pair("http_user"), pair("http_password"))
     };
-    let at = options
-        .pairs
-        .iter()
-        .find(|(k, _)| k == key)
-        .map(|(_, v)| v.clone())
-        .ok_or_else(|| Error::usage("no endpoint"))?;
-    Ok(Endpoint {
-        base: Url::parse(&format!("{}/{}", at.trim_end_matches('/'), bucket.name)).unwrap(),
-        auth: Arc::new(Auth::nobody()),
-        settings: settings(options),
-    })
+    let token = given.pair("http_bearer_token");
+    let value = match (user, token) {
+        // Those of the URL are nearer to it than those of all requests.
+        (Some(user), _) if of_url || token.is_none() => {
+            if user.contains(&b':') {
+                return Err(Error::usage(format!(
+                    "{shown}: a user of basic authentication has no ':' in its name"
+                )));
+            }
+            let mut pair = user;
+            pair.push(b':');
+            pair.extend(password.unwrap_or_default());
+            use base64::Engine;
+            Some(format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(pair)))
+        }
+        (Some(_), Some(_)) => {
+            return Err(Error::usage("http_user and http_bearer_token: give one of the two"));
+        }
+        (_, Some(token)) => Some(format!("Bearer {token}")),
+        _ => None,
+    };
+    if let Some(value) = value {
+        let mut value = HeaderValue::from_str(&value).map_err(|_cause| {
+            Error::usage(format!("{shown}: the credentials have a character that is not printable ASCII"))
+        })?;
+        value.set_sensitive(true);
+        headers.insert(reqwest::header::AUTHORIZATION, value);
+    }
+    // They cannot fail on a URL with a host.
+    let removed = base.set_username("").is_ok() && base.set_password(None).is_ok();
+    if !removed {
+        return Err(Error::usage(format!("{shown} has no host")));
+    }
+    base.set_fragment(None);
+    for (_, value) in headers.iter_mut() {
+        value.set_sensitive(true);
+    }
+    let auth = if headers.is_empty() { Auth::nobody() } else { Auth::web(WebAuth::new(&base, headers)) };
+    Ok(Endpoint { base, auth: auth.into(), settings: Settings::plain() })
 }
-pub(crate) fn web(url: &Url, _shown: &str, options: &StoreOptions) -> Result<Endpoint> {
-    Ok(Endpoint { base: url.clone(), auth: Arc::new(Auth::nobody()), settings: settings(options) })
+
+/// Adds a bucket's name to the path of a URL, percent-encoded, and leaves no '/' at the end.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`] for a name that is no segment of a path.
+pub(crate) fn add_segment(url: &mut Url, name: &str) -> Result<()> {
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._$~".contains(&byte));
+    if !is_plain || matches!(name, "." | "..") {
+        return Err(Error::usage(format!(
+            "{name:?} can be no bucket or container: use letters, digits, '-', '.' and '_'"
+        )));
+    }
+    let path = format!("{}/{name}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    Ok(())
 }

@@ -56,7 +56,7 @@ impl Way {
         Self {
             transport: Transport::new(client, &options, "server".into()),
             tally: Tally::default(),
-            auth: Auth::nobody(),
+            auth: Auth::trial(0),
             events,
         }
     }
@@ -395,11 +395,11 @@ async fn hedges_are_only_for_reads_that_want_them() {
 async fn credentials_are_renewed_once() {
     let refused = |mut got: Got| got.answer("403 Forbidden", "", "SECRET");
     let server = after(1, refused);
-    let way = Way::new(StoreOptions { max_retries: 0, ..options() });
-    way.auth.renewals_left.store(9, Ordering::Relaxed);
+    let mut way = Way::new(StoreOptions { max_retries: 0, ..options() });
+    way.auth = Auth::trial(9);
     assert_eq!(way.get(server.url("/")).await.unwrap().body, "body");
     assert_eq!(way.counts(), (2, 1, 0));
-    assert_eq!(way.auth.signed.load(Ordering::Relaxed), 2);
+    assert_eq!(way.auth.signed(), 2);
     // Twice in a row is the answer.
     let server = after(9, refused);
     let text = message(way.get(server.url("/")).await, ErrorKind::Io);
@@ -411,13 +411,13 @@ async fn credentials_are_renewed_once() {
         1 => got.answer("500 Oh", "", ""),
         _ => ok(got),
     });
-    let way = Way::new(options());
-    way.auth.renewals_left.store(9, Ordering::Relaxed);
+    let mut way = Way::new(options());
+    way.auth = Auth::trial(9);
     way.get(server.url("/")).await.unwrap();
     assert_eq!(way.counts(), (4, 3, 0));
     // None to be had.
     let server = after(1, refused);
-    way.auth.renewals_left.store(0, Ordering::Relaxed);
+    way.auth = Auth::trial(0);
     let text = message(way.get(server.url("/")).await, ErrorKind::Io);
     assert_eq!(text, "SHOWN: the server answers 403");
 }
