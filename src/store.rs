@@ -12,7 +12,7 @@ pub(crate) mod auth;
 #[cfg(feature = "cloud")]
 mod body;
 #[cfg(feature = "cloud")]
-#[expect(dead_code, reason = "its users come with the next changes")]
+#[cfg_attr(not(test), expect(dead_code, reason = "its users come with the next changes"))]
 pub(crate) mod client;
 #[cfg(feature = "cloud")]
 mod fault;
@@ -21,6 +21,7 @@ mod hedge;
 #[cfg(feature = "cloud")]
 mod pace;
 #[cfg(feature = "cloud")]
+#[cfg_attr(not(test), expect(dead_code, reason = "its users come with the next changes"))]
 mod redirect;
 #[cfg(feature = "cloud")]
 pub(crate) mod retry_after;
@@ -30,7 +31,7 @@ mod roots;
 #[cfg(test)]
 mod scripted;
 #[cfg(feature = "cloud")]
-#[expect(dead_code, reason = "its users come with the next changes")]
+#[cfg_attr(not(test), expect(dead_code, reason = "its users come with the next changes"))]
 pub(crate) mod transport;
 
 pub(crate) use location::{redact, sibling};
