@@ -58,7 +58,6 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
             read_headers,
             conditional_put: given.choice("aws_conditional_put")? != Some("disabled"),
             checksum,
-            region: Some(aws.region),
         },
     })
 }

@@ -14,7 +14,8 @@ use url::Url;
 use super::*;
 use crate::error::ErrorKind;
 use crate::store::auth::Auth;
-use crate::store::request::{Request, Tally, Verdict};
+use crate::store::request::{Request, Verdict};
+use crate::store::tally::Tally;
 use crate::store::scripted::Scripted;
 use crate::store::transport::{Call, Redirects, Transport};
 

@@ -36,8 +36,6 @@ pub(crate) struct Settings {
     pub(crate) conditional_put: bool,
     /// What is sent with what is written.
     pub(crate) checksum: Checksum,
-    /// The region of S3 that signatures name.
-    pub(crate) region: Option<String>,
 }
 
 impl Settings {
@@ -48,7 +46,6 @@ impl Settings {
             read_headers: HeaderMap::new(),
             conditional_put: true,
             checksum: Checksum::Md5,
-            region: None,
         }
     }
 }

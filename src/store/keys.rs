@@ -36,10 +36,6 @@ impl<'a> Given<'a> {
         Self { of, options }
     }
 
-    pub(crate) fn options(self) -> &'a StoreOptions {
-        self.options
-    }
-
     /// The value of a key by its first name: the last that was given by any of its names.
     pub(crate) fn pair(self, name: &str) -> Option<&'a str> {
         let key = self.key(name)?;

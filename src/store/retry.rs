@@ -8,10 +8,7 @@ use tokio::time::Instant;
 
 use super::StoreOptions;
 
-#[cfg(feature = "cloud")]
-pub(crate) use super::retry_after::retry_after;
-
-/// Tokens of a full bucket: what AWS's SDKs start with. It pays for a hundred retries beyond those that successes pay for.
+/// Tokens of a full bucket at least: what AWS's SDKs start with. It pays for a hundred retries beyond those that successes pay for.
 pub(crate) const TOKENS: u32 = 500;
 /// What a retry costs, as in AWS's SDKs: with what a success returns, a server may fail one request of six for ever.
 pub(crate) const TOKENS_OF_A_RETRY: u32 = 5;
@@ -50,11 +47,6 @@ impl Retries {
         }
     }
 
-    /// How long to wait before the next try; `None` when there is to be none.
-    pub(crate) fn next(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        self.wait(retry_after).ok()
-    }
-
     /// How long to wait before the next try, or why there is to be none.
     ///
     /// `retry_after` is what the server asked for (RFC 9110 §10.2.3): not less, and not at all when that lies
@@ -81,6 +73,14 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
+    /// A full bucket that lets so many requests at once be tried again as often as they may: else one bad second of a server
+    /// would end all that is in flight.
+    pub(crate) fn of(options: &StoreOptions) -> Self {
+        let at_once = u32::try_from(options.in_flight).unwrap_or(u32::MAX);
+        let most = at_once.saturating_mul(options.max_retries).saturating_mul(TOKENS_OF_A_RETRY);
+        Self::new(most.max(TOKENS))
+    }
+
     /// A full bucket of so many.
     pub(crate) fn new(most: u32) -> Self {
         Self { left: Mutex::new(most), most }
@@ -99,11 +99,6 @@ impl Tokens {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         *left = left.saturating_add(TOKENS_OF_A_SUCCESS).min(self.most);
     }
-}
-
-/// Whether a status is worth another try.
-pub(crate) fn is_transient(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
 /// A number of [0, 1). Not a secret: `RandomState` is seeded by the system and differs for each call.
@@ -160,7 +155,7 @@ mod tests {
     fn retry_after_is_the_least_wait_and_must_fit() {
         let mut retries = Retries::new(&StoreOptions::default());
         let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
-        assert_eq!(retries.next(Some(minute)), Some(minute));
+        assert_eq!(retries.wait(Some(minute)), Ok(minute));
         assert_eq!(retries.wait(Some(hour)), Err(End::Asked(hour)));
         assert_eq!(retries.wait(Some(Duration::MAX)), Err(End::Asked(Duration::MAX)));
     }

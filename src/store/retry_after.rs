@@ -12,11 +12,6 @@ pub(crate) fn asked(headers: &HeaderMap) -> Option<Duration> {
     parse(field(&RETRY_AFTER)?, now)
 }
 
-/// What the value of a Retry-After field asks for, by the local clock.
-pub(crate) fn retry_after(value: &str) -> Option<Duration> {
-    parse(value, SystemTime::now())
-}
-
 /// Seconds, or a date in one of the three formats of RFC 9110 §5.6.7; one that is past means now.
 fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();

@@ -23,7 +23,7 @@ use super::pace::{Pace, Permit};
 use super::redirect;
 pub(crate) use super::redirect::Redirects;
 use super::request::{Request, Response, Tried, Verdict};
-use super::retry::{End, Retries, TOKENS, Tokens};
+use super::retry::{End, Retries, Tokens};
 use super::retry_after::asked;
 use super::tally::Tally;
 use crate::error::{Error, Result};
@@ -91,7 +91,7 @@ impl Transport {
             idle,
             whole: key("timeout"),
             pace: Pace::new(options, server),
-            tokens: Tokens::new(TOKENS),
+            tokens: Tokens::of(options),
             hedges: Hedges::default(),
         }))
     }
