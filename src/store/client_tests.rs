@@ -15,8 +15,8 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::store::auth::Auth;
 use crate::store::request::{Request, Verdict};
-use crate::store::tally::Tally;
 use crate::store::scripted::Scripted;
+use crate::store::tally::Tally;
 use crate::store::transport::{Call, Redirects, Transport};
 
 fn fixture(name: &str) -> PathBuf {

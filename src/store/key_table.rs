@@ -186,7 +186,7 @@ pub(crate) const KEYS: &[Key] = &[
 #[must_use]
 pub fn markdown() -> String {
     let mut out = String::from("| of | key | meaning |\n|---|---|---|\n");
-    for key in KEYS.iter().filter(|key| !matches!(key.value, Value::Void)) {
+    for key in KEYS.iter().filter(|key| !matches!(key.value, Void)) {
         let names: Vec<String> = key.names.iter().map(|name| format!("`{name}`")).collect();
         let (of, meaning) = (key.of.shown(), key.meaning.replace('|', "\\|"));
         // Writing to a String does not fail.

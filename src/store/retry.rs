@@ -127,7 +127,7 @@ mod tests {
         };
         let mut retries = Retries::new(&options);
         for ceiling in [100, 200, 250, 250, 250] {
-            let wait = retries.next(None).unwrap();
+            let wait = retries.wait(None).unwrap();
             assert!(wait <= Duration::from_millis(ceiling), "{wait:?} of {ceiling}");
         }
         assert_eq!(retries.wait(None), Err(End::Tries));
@@ -137,7 +137,7 @@ mod tests {
     fn jitter_is_full() {
         // Of 200 waits of a uniform [0, 100) ms, all above 50 or all below 50 comes up once in 2^199.
         let options = StoreOptions { max_retries: 1, ..StoreOptions::default() };
-        let waits: Vec<_> = (0..200).map(|_| Retries::new(&options).next(None).unwrap()).collect();
+        let waits: Vec<_> = (0..200).map(|_| Retries::new(&options).wait(None).unwrap()).collect();
         let half = Duration::from_millis(50);
         assert!(waits.iter().any(|wait| *wait < half) && waits.iter().any(|wait| *wait >= half));
     }
