@@ -12,7 +12,7 @@ pub(crate) mod listener;
 mod local;
 mod metadata_services;
 mod moto;
-mod raw_http;
+pub(crate) mod raw_http;
 mod reading;
 pub(crate) mod resource;
 mod s3;
@@ -41,7 +41,7 @@ macro_rules! cases {
 macro_rules! reading {
     ($backend:ty, $attribute:tt) => {
         cases!(reading, $backend, $attribute,
-            head_and_meta any_range past_the_end empty_object odd_keys missing_object replaced_object
+            head_and_meta any_range past_the_end at_the_end empty_object odd_keys missing_object replaced_object
             concurrent_ranges denied_reading);
     };
 }

@@ -2,10 +2,11 @@
 //!
 //! Written after Google's documentation of the XML API (reference headers, conditions, multipart uploads) and of OAuth 2.0 for
 //! service accounts, since no packaged emulator serves all of it. Every request for data needs a Bearer token that is alive: one
-//! that the token endpoint has issued for a JWT signed by the service account, or a JWT that the service account has signed
-//! itself (AIP-4111). The account's key, `google_server/test-key-not-a-secret.pem`, was made for these tests and opens nothing.
+//! that the token endpoint has issued for a JWT signed by the service account or for a user's refresh token, or a JWT that the
+//! service account has signed itself (AIP-4111). The account's key, `google_server/test-key-not-a-secret.pem`, was made for these tests and opens nothing.
 
 mod objects;
+mod requests;
 mod tokens;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -54,9 +55,14 @@ impl GoogleServer {
         self.lock().tokens.service_account("stranger@tests.invalid")
     }
 
-    /// Tokens that the endpoint has issued.
-    pub(crate) fn issued(&self) -> usize {
-        self.lock().tokens.issued()
+    /// The JSON file of a user who may do anything here.
+    pub(crate) fn user(&self) -> String {
+        self.lock().tokens.user()
+    }
+
+    /// Different tokens that have been issued or, when the account has signed them itself, seen.
+    pub(crate) fn tokens(&self) -> usize {
+        self.lock().tokens.seen()
     }
 
     /// Requests that came with a token that was no longer alive.

@@ -3,13 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper::{Method, Request, Response};
 use md5::{Digest, Md5};
 use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
+use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 
 use crate::conformance::listener::Listener;
@@ -27,7 +32,8 @@ impl S3sServer {
         std::fs::create_dir(root.path().join("bucket")).unwrap();
         let mut service = S3ServiceBuilder::new(FileSystem::new(root.path()).unwrap());
         service.set_auth(SimpleAuth::from_single(access_key, secret_key));
-        let listener = Listener::serve(None, service.build());
+        let service = OneWriteAtATime { service: service.build(), writing: Arc::default() };
+        let listener = Listener::serve(None, service);
         Self { listener, root }
     }
 
@@ -95,5 +101,27 @@ impl S3sServer {
         let (bucket, key) = (URL_SAFE_NO_PAD.encode("bucket"), URL_SAFE_NO_PAD.encode(key));
         let name = format!(".bucket-{bucket}.object-{key}.{kind}.json");
         Path::new(self.root.path()).join(name)
+    }
+}
+
+/// s3s-fs looks whether an object exists and writes it later. With one write after the other, its conditions hold as Amazon's do.
+#[derive(Clone)]
+struct OneWriteAtATime {
+    service: S3Service,
+    writing: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Service<Request<Incoming>> for OneWriteAtATime {
+    type Response = Response<s3s::Body>;
+    type Error = s3s::HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Self { service, writing } = self.clone();
+        Box::pin(async move {
+            let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+            let _held = if reads { None } else { Some(writing.lock_owned().await) };
+            Service::call(&service, request).await
+        })
     }
 }

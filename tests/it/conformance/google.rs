@@ -5,6 +5,7 @@ use std::time::Duration;
 use cogclip::source::Source;
 
 use super::backend::{Backend, Lack, Stranger, options, pairs, sample};
+use super::metadata_services;
 use super::resource::Resource;
 use crate::google_server::GoogleServer;
 
@@ -72,20 +73,38 @@ impl Backend for Google {
     }
 }
 
-/// A token that the endpoint has issued, and that is refused (401) before the hour it was said to live is over, is replaced.
-#[tokio::test]
-async fn a_refused_token_is_renewed() {
-    let google = Google::with_tokens_for(Duration::from_millis(300));
+/// A token that is refused (401) before the hour it was said to live is over is replaced, and nobody notices.
+async fn renewed(google: &Google, pairs: Vec<(String, String)>) {
     let bytes = sample(5000, 1);
     google.put("a.tif", &bytes);
-    let source = Source::open(&google.uri("a.tif"), &options(google.pairs())).unwrap();
+    let source = Source::open(&google.uri("a.tif"), &options(pairs)).unwrap();
     assert_eq!(source.head(100).await.unwrap(), bytes[..100]);
-    let issued = google.server.issued();
-    if issued == 0 {
-        // Signed by the account itself: no token is issued that could expire.
-        return;
-    }
-    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!((google.server.tokens(), google.server.expired()), (1, 0));
+    // A JWT counts time in seconds: one of the same second would be the same.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(source.read(100..200).await.unwrap(), bytes[100..200]);
-    assert_eq!((google.server.issued(), google.server.expired()), (issued + 1, 1));
+    assert_eq!((google.server.tokens(), google.server.expired()), (2, 1));
+    metadata_services::assert_not_asked();
+}
+
+#[tokio::test]
+async fn a_service_accounts_token_is_renewed() {
+    let google = Google::with_tokens_for(Duration::from_secs(1));
+    renewed(&google, google.pairs()).await;
+}
+
+#[tokio::test]
+async fn a_users_token_is_renewed() {
+    let google = Google::with_tokens_for(Duration::from_secs(1));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("application_default_credentials.json");
+    std::fs::write(&file, google.server.user()).unwrap();
+    let url = google.server.url();
+    // The server is its own proxy: whatever is asked for a token, nothing leaves this machine.
+    let pairs = pairs([
+        ("google_base_url", url.as_str()),
+        ("google_application_credentials", file.to_str().unwrap()),
+        ("proxy_url", &url),
+    ]);
+    renewed(&google, pairs).await;
 }

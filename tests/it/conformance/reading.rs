@@ -62,13 +62,20 @@ pub(crate) async fn past_the_end(backend: &dyn Backend) {
     let bytes = sample(10, 4);
     backend.put("a.tif", &bytes);
     let says = "beyond the end";
-    refused("wholly", open(backend, "a.tif").read(10..11).await, ErrorKind::Format, says);
+    refused("wholly", open(backend, "a.tif").read(20..30).await, ErrorKind::Format, says);
     refused("far", open(backend, "a.tif").read(1 << 40..1 << 41).await, ErrorKind::Format, says);
     refused("partly", open(backend, "a.tif").read(9..11).await, ErrorKind::Format, says);
     let source = open(backend, "a.tif");
     source.head(4).await.unwrap();
     refused("pinned", source.read(5..11).await, ErrorKind::Format, says);
     assert_eq!(source.read(9..10).await.unwrap(), bytes[9..]);
+}
+
+/// Nor at the very end.
+pub(crate) async fn at_the_end(backend: &dyn Backend) {
+    backend.put("a.tif", &sample(10, 4));
+    let at_end = open(backend, "a.tif").read(10..11).await;
+    refused("at the end", at_end, ErrorKind::Format, "beyond the end");
 }
 
 /// An empty object has no bytes, and that is no error.

@@ -64,10 +64,6 @@ impl Backend for S3s {
     }
 
     fn lacks(&self) -> &'static [Lack] {
-        const LOOKS_FIRST: &str = "s3s-fs looks whether the object exists and writes it later: both may win";
-        &[
-            Lack { case: "small_race", always: false, reason: LOOKS_FIRST },
-            Lack { case: "large_race", always: false, reason: LOOKS_FIRST },
-        ]
+        &[]
     }
 }

@@ -13,14 +13,21 @@ use crate::conformance::listener::{Answer, Asked, answer, body, decode, with};
 const KEY: &str = include_str!("test-key-not-a-secret.pem");
 const KEY_ID: &str = "0123456789abcdef0123456789abcdef01234567";
 const KNOWN: &str = "reader@tests.invalid";
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const JWT_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
+/// A user's permission, as `gcloud auth application-default login` keeps it: name and value of each field.
+const USER: [(&str, &str); 3] = [
+    ("client_id", "tests.apps.invalid"),
+    ("client_secret", "GOCSPX-not-a-secret"),
+    ("refresh_token", "1//not-a-secret"),
+];
 
 /// The tokens that are or were alive.
 pub(super) struct Tokens {
     public: UnparsedPublicKey<Vec<u8>>,
     url: String,
     life: Duration,
-    /// Until when each token lives.
+    /// Until when each token lives: from when it was issued or, when the account has signed it itself, seen first.
     alive: HashMap<String, Instant>,
     expired: usize,
 }
@@ -56,7 +63,15 @@ impl Tokens {
         .to_string()
     }
 
-    pub(super) fn issued(&self) -> usize {
+    pub(super) fn user(&self) -> String {
+        let mut file = json!({ "type": "authorized_user", "token_uri": format!("{}/token", self.url) });
+        for (name, value) in USER {
+            file[name] = value.into();
+        }
+        file.to_string()
+    }
+
+    pub(super) fn seen(&self) -> usize {
         self.alive.len()
     }
 
@@ -75,21 +90,26 @@ impl Tokens {
             let text = json!({"error": "invalid_grant", "error_description": why}).to_string();
             with(body(answer(400), text), "content-type", "application/json")
         };
-        if asked.method != "POST" || field("grant_type").as_deref() != Some(GRANT) {
-            return refused("the grant type is not that of a JWT");
+        if asked.method != "POST" {
+            return refused("POST is expected");
         }
-        let audience = format!("{}/token", self.url);
-        match self.claims(&field("assertion").unwrap_or_default()) {
-            Err(why) => refused(why),
-            Ok(claims) if claims["aud"] != audience.as_str() => refused("the audience is another"),
-            Ok(_) => {
-                let token = format!("ya29.tests-{}-{:x}", self.alive.len(), random());
-                self.alive.insert(token.clone(), Instant::now() + self.life);
-                // It says an hour: how the client takes a refusal is what is tested.
-                let text = json!({"access_token": token, "expires_in": 3599, "token_type": "Bearer"});
-                with(body(answer(200), text.to_string()), "content-type", "application/json")
-            }
+        match field("grant_type").as_deref() {
+            Some(JWT_GRANT) => match self.claims(&field("assertion").unwrap_or_default()) {
+                Err(why) => return refused(why),
+                Ok(claims) if claims["aud"] != format!("{}/token", self.url) => {
+                    return refused("the audience is another");
+                }
+                Ok(_) => {}
+            },
+            Some("refresh_token")
+                if USER.iter().all(|(name, value)| field(name).as_deref() == Some(*value)) => {}
+            _ => return refused("the grant is unknown"),
         }
+        let token = format!("ya29.tests-{}-{:x}", self.alive.len(), random());
+        self.alive.insert(token.clone(), Instant::now() + self.life);
+        // It says an hour: how the client takes a refusal is what is tested.
+        let text = json!({"access_token": token, "expires_in": 3599, "token_type": "Bearer"});
+        with(body(answer(200), text.to_string()), "content-type", "application/json")
     }
 
     /// The claims of a JWT that the known account has signed and that is in its time.
@@ -131,7 +151,11 @@ impl Tokens {
         let scope = claims["scope"].as_str().unwrap_or_default();
         let scoped = scope.contains("/auth/devstorage.") || scope.contains("/auth/cloud-platform");
         let meant = claims["aud"] == "https://storage.googleapis.com/";
-        if scoped || meant { Ok(()) } else { Err((403, "AccessDenied")) }
+        if !scoped && !meant {
+            return Err((403, "AccessDenied"));
+        }
+        self.alive.insert(bearer.to_owned(), Instant::now() + self.life);
+        Ok(())
     }
 }
 
