@@ -46,6 +46,18 @@ mod publish;
 #[cfg(feature = "cloud")]
 mod requests;
 
+/// One suite of reading, writing and clipping for every kind of store.
+#[cfg(all(feature = "cli", feature = "cloud"))]
+mod conformance;
+
+/// Google Cloud Storage's XML interface, with tokens.
+#[cfg(all(feature = "cli", feature = "cloud"))]
+mod google_server;
+
+/// S3 that checks signatures.
+#[cfg(all(feature = "cli", feature = "cloud"))]
+mod s3s_server;
+
 /// The command line: exit codes, reports, examples.
 #[cfg(feature = "cli")]
 mod command;

@@ -1,0 +1,97 @@
+//! Every store does the same: one suite of reading, one of writing and one of clipping, run against each of them through the
+//! public interface and the binary, and looked at by means that are not ours.
+//!
+//! A local directory, a web server, Google's XML interface (`google_server`) and S3 (`s3s_server`) run in this process. Azurite
+//! and moto are started by `scripts/emulators`; without it, their tests are ignored.
+
+mod azurite;
+mod backend;
+mod clipping;
+mod google;
+pub(crate) mod listener;
+mod local;
+mod metadata_services;
+mod moto;
+pub(crate) mod raw_http;
+mod reading;
+pub(crate) mod resource;
+mod s3;
+mod tls;
+mod web;
+mod writing;
+
+/// One test for each case of a suite.
+macro_rules! cases {
+    ($suite:ident, $backend:ty, $attribute:tt, $($case:ident)*) => {
+        mod $suite {
+            $(
+                #[test]
+                #$attribute
+                fn $case() {
+                    let backend = <$backend>::start();
+                    crate::conformance::backend::run(stringify!($case), &backend, |backend| {
+                        Box::pin(crate::conformance::$suite::$case(backend))
+                    });
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! reading {
+    ($backend:ty, $attribute:tt) => {
+        cases!(reading, $backend, $attribute,
+            head_and_meta any_range past_the_end at_the_end empty_object odd_keys missing_object replaced_object
+            concurrent_ranges denied_reading);
+    };
+}
+
+macro_rules! writing {
+    ($backend:ty, $attribute:tt) => {
+        cases!(writing, $backend, $attribute,
+            every_size content_type existing_is_refused_early existing_is_refused_late overwriting aborting
+            dropping small_race large_race odd_destinations denied_writing);
+    };
+}
+
+macro_rules! clipping {
+    ($backend:ty, $attribute:tt) => {
+        cases!(clipping, $backend, $attribute, same_bytes_as_local user_metadata);
+    };
+}
+
+// `cfg(all())` is always true: these run in this process.
+mod on_local {
+    reading!(crate::conformance::local::Local, [cfg(all())]);
+    writing!(crate::conformance::local::Local, [cfg(all())]);
+    clipping!(crate::conformance::local::Local, [cfg(all())]);
+}
+
+mod on_web {
+    reading!(crate::conformance::web::Web, [cfg(all())]);
+    clipping!(crate::conformance::web::Web, [cfg(all())]);
+}
+
+mod on_google {
+    reading!(crate::conformance::google::Google, [cfg(all())]);
+    writing!(crate::conformance::google::Google, [cfg(all())]);
+    clipping!(crate::conformance::google::Google, [cfg(all())]);
+}
+
+mod on_s3s {
+    reading!(crate::conformance::s3::S3s, [cfg(all())]);
+    writing!(crate::conformance::s3::S3s, [cfg(all())]);
+    clipping!(crate::conformance::s3::S3s, [cfg(all())]);
+}
+
+mod on_moto {
+    reading!(crate::conformance::moto::Moto, [ignore = "needs scripts/emulators"]);
+    writing!(crate::conformance::moto::Moto, [ignore = "needs scripts/emulators"]);
+    clipping!(crate::conformance::moto::Moto, [ignore = "needs scripts/emulators"]);
+}
+
+mod on_azurite {
+    reading!(crate::conformance::azurite::Azurite, [ignore = "needs scripts/emulators"]);
+    writing!(crate::conformance::azurite::Azurite, [ignore = "needs scripts/emulators"]);
+    clipping!(crate::conformance::azurite::Azurite, [ignore = "needs scripts/emulators"]);
+}
