@@ -46,6 +46,14 @@ mod publish;
 #[cfg(feature = "cloud")]
 mod requests;
 
+/// Every fault of a store against every store, by the command: its exit code, and either the same bytes or none.
+#[cfg(all(feature = "cli", feature = "cloud"))]
+mod faults;
+
+/// Processes that are killed, interrupted, or race each other.
+#[cfg(all(feature = "cli", feature = "cloud", unix))]
+mod kill;
+
 /// The command line: exit codes, reports, examples.
 #[cfg(feature = "cli")]
 mod command;
