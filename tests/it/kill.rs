@@ -31,7 +31,9 @@ impl Transfer {
         let server = Server::start();
         let raster = raster::large();
         server.put("/bucket/in/noise.tif", raster.bytes.clone());
-        server.rule(Rule::always(Class::Any, Fault::Latency(Duration::from_millis(15))));
+        for (class, milliseconds) in [(Class::Part, 80), (Class::Complete, 80), (Class::Any, 15)] {
+            server.rule(Rule::always(class, Fault::Latency(Duration::from_millis(milliseconds))));
+        }
         let folder = tempfile::tempdir().unwrap();
         let url = server.url();
         let environment = store.environment(&url, Credentials::Static, folder.path());
@@ -72,9 +74,7 @@ fn duration(expected: &[u8]) -> Duration {
         assert!(transfer.server.requests().iter().any(|r| Class::Part.is_of(&r.method, &r.query)));
         times.lock().unwrap().push(done.took);
     });
-    let mut times = times.into_inner().unwrap();
-    times.sort();
-    times[1]
+    times.into_inner().unwrap().into_iter().min().unwrap()
 }
 
 fn each(count: usize, work: impl Fn(usize) + Sync) {
@@ -220,7 +220,7 @@ fn arguments<'a>(src: &'a str, dst: &'a str, bbox: &'a str) -> Vec<&'a str> {
 fn of_two_processes_one_wins() {
     const SMALL: usize = 24;
     const LARGE: usize = 10;
-    let writers = [raster::small(), raster::large()].map(|raster| (raster, self::writers(raster)));
+    let writers = [raster::small(), raster::large()].map(|raster| (raster, writers(raster)));
     assert!(writers.iter().all(|(_, [a, b])| a.expected != b.expected));
     let (wins, met, wrong) = (Mutex::new([0; 2]), AtomicUsize::new(0), Mutex::new(Vec::new()));
     let races = CLOUDS.len() * (SMALL + LARGE);

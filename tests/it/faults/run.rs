@@ -234,6 +234,11 @@ pub(crate) fn clip(
 
 /// Whether requests are the project's own: then there is a time limit for silence, and retries of its own.
 pub(crate) fn has_own_requests() -> bool {
-    static HAS: OnceLock<bool> = OnceLock::new();
-    *HAS.get_or_init(|| start(&["clip", "--help"], &[]).end().stdout.contains("--idle-timeout"))
+    knows("--idle-timeout")
+}
+
+/// Whether the command has this option.
+pub(crate) fn knows(option: &str) -> bool {
+    static HELP: OnceLock<String> = OnceLock::new();
+    HELP.get_or_init(|| start(&["clip", "--help"], &[]).end().stdout).contains(option)
 }
