@@ -58,6 +58,14 @@ mod google_server;
 #[cfg(all(feature = "cli", feature = "cloud"))]
 mod s3s_server;
 
+/// Every fault of a store against every store, by the command: its exit code, and either the same bytes or none.
+#[cfg(all(feature = "cli", feature = "cloud"))]
+mod faults;
+
+/// Processes that are killed, interrupted, or race each other.
+#[cfg(all(feature = "cli", feature = "cloud", unix))]
+mod kill;
+
 /// The command line: exit codes, reports, examples.
 #[cfg(feature = "cli")]
 mod command;

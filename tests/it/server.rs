@@ -10,8 +10,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
-use crate::wire::{Call, Reply, decode, read_call};
+pub(crate) use rules::{Class, Fault, Gate, Rule};
+
+use crate::wire::{Call, Reply, decode, http_date, read_call};
+
+mod rules;
 
 /// A running server.
 pub(crate) struct Server {
@@ -37,47 +42,34 @@ pub(crate) struct Request {
     pub(crate) status: u16,
 }
 
-/// What goes wrong with a request.
-#[derive(Clone, Debug)]
-pub(crate) enum Fault {
-    /// This status instead of an answer.
-    Status(u16),
-    /// The same with Retry-After, in seconds.
-    RetryAfter(u16, u64),
-    /// The connection ends without an answer.
-    Reset,
-    /// The answer's body ends after so many bytes, and with it the connection.
-    Truncate(usize),
-    /// The answer carries this ETag.
-    Etag(&'static str),
-    /// There is never an answer.
-    Stall,
-    /// The range is ignored: 200 and everything.
-    Whole,
-    /// The answer is of the range one byte further.
-    WrongRange,
-    /// A redirect to this path of the same server.
-    Redirect(String),
-    /// The object is replaced by these bytes before the answer.
-    Replace(Vec<u8>),
-}
-
 #[derive(Clone)]
 struct Object {
     bytes: Arc<Vec<u8>>,
     version: u64,
+    /// `x-amz-meta-*`, `x-goog-meta-*`, `x-ms-meta-*`.
+    metadata: Vec<(String, String)>,
+}
+
+struct Upload {
+    path: String,
+    metadata: Vec<(String, String)>,
+    parts: BTreeMap<u32, Vec<u8>>,
 }
 
 #[derive(Default)]
 struct State {
     objects: BTreeMap<String, Object>,
-    /// By id: the object's path, and parts by number.
-    uploads: HashMap<String, (String, BTreeMap<u32, Vec<u8>>)>,
+    /// By id.
+    uploads: HashMap<String, Upload>,
     /// Azure: by path and block id.
     blocks: HashMap<(String, String), Vec<u8>>,
     requests: Vec<Request>,
     faults: VecDeque<(Option<&'static str>, Fault)>,
-    connections: Vec<TcpStream>,
+    rules: Vec<Rule>,
+    /// Queries and header values of all requests.
+    heard: Vec<String>,
+    connections: BTreeMap<u64, TcpStream>,
+    connected: u64,
     versions: u64,
     without_etags: bool,
     without_ranges: bool,
@@ -96,15 +88,27 @@ impl Server {
         let shared = Arc::clone(&state);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                {
+                let number = {
                     let mut state = shared.lock().unwrap();
                     if state.stopped {
                         return;
                     }
-                    state.connections.push(stream.try_clone().unwrap());
-                }
+                    state.connected += 1;
+                    let number = state.connected;
+                    state.connections.insert(number, stream.try_clone().unwrap());
+                    number
+                };
                 let shared = Arc::clone(&shared);
-                std::thread::spawn(move || serve(&stream, &shared));
+                std::thread::spawn(move || {
+                    let end = serve(&stream, &shared);
+                    if end == End::Reset {
+                        let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                    } else {
+                        drop(stream.shutdown(Shutdown::Both));
+                    }
+                    // Only when no other handle is left is the connection closed.
+                    let _ = shared.lock().unwrap().connections.remove(&number);
+                });
             }
         });
         Self { address, state }
@@ -169,6 +173,54 @@ impl Server {
         self.lock().faults.push_back((Some(method), fault));
     }
 
+    /// From now on, this goes wrong. Of several rules that claim a request, the first given counts.
+    pub(crate) fn rule(&self, rule: Rule) {
+        self.lock().rules.push(rule);
+    }
+
+    /// Ends all rules.
+    pub(crate) fn no_rules(&self) {
+        self.lock().rules.clear();
+    }
+
+    /// Whether some request had this text in its query or in a header.
+    pub(crate) fn heard(&self, text: &str) -> bool {
+        self.lock().heard.iter().any(|heard| heard.contains(text))
+    }
+
+    /// Queries and header values of all requests.
+    pub(crate) fn all_heard(&self) -> Vec<String> {
+        self.lock().heard.clone()
+    }
+
+    /// Those rules that have claimed no request.
+    pub(crate) fn idle_rules(&self) -> Vec<String> {
+        let state = self.lock();
+        state.rules.iter().filter(|rule| rule.is_idle()).map(|rule| format!("{rule:?}")).collect()
+    }
+
+    /// Removes the object at `path`.
+    pub(crate) fn remove(&self, path: &str) {
+        self.lock().objects.remove(path);
+    }
+
+    /// Connections that were made so far.
+    pub(crate) fn connected(&self) -> u64 {
+        self.lock().connected
+    }
+
+    /// Waits until all connections have ended, as they do soon after their client has; false if they have not.
+    pub(crate) fn settle(&self, longest: Duration) -> bool {
+        let end = Instant::now() + longest;
+        while !self.lock().connections.is_empty() {
+            if Instant::now() > end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+
     /// Multipart uploads that have begun and neither been completed nor aborted.
     pub(crate) fn open_uploads(&self) -> usize {
         self.lock().uploads.len()
@@ -206,7 +258,7 @@ impl Drop for Server {
             state.stopped = true;
             std::mem::take(&mut state.connections)
         };
-        for connection in connections {
+        for connection in connections.into_values() {
             drop(connection.shutdown(Shutdown::Both));
         }
         // Wakes the listener, so that it sees the flag.
@@ -214,67 +266,133 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: &TcpStream, shared: &Mutex<State>) {
+#[derive(PartialEq, Eq)]
+enum End {
+    Closed,
+    Reset,
+}
+
+/// How long a gate holds what nobody comes to open.
+const GATE: Duration = Duration::from_secs(5);
+
+fn serve(stream: &TcpStream, shared: &Mutex<State>) -> End {
     let mut reader = BufReader::new(stream);
     while let Some(head) = read_call(&mut reader) {
-        let part = head.method == "PUT"
-            && (head.query.contains("partNumber=") || head.query.contains("comp=block&"));
-        if part {
+        let part = Class::Part.has(&head);
+        let fault = {
             let mut state = shared.lock().unwrap();
-            state.parts_now += 1;
-            state.parts_peak = state.parts_peak.max(state.parts_now);
-        }
-        let Some(call) = head.with_body(&mut reader) else { return };
-        let (fault, reply) = {
-            let mut state = shared.lock().unwrap();
-            let fault = state.fault(&call.method);
             if part {
-                state.parts_now -= 1;
+                state.parts_now += 1;
+                state.parts_peak = state.parts_peak.max(state.parts_now);
             }
+            state.heard.push(head.spoken());
+            state.fault(&head)
+        };
+        if let Some(Fault::UploadReset(len) | Fault::UploadStall(len)) = fault {
+            let _ = std::io::copy(&mut reader.by_ref().take(len as u64), &mut std::io::sink());
+            let mut state = shared.lock().unwrap();
+            state.parts_now -= usize::from(part);
+            state.note(&head, 0);
+            drop(state);
+            if matches!(fault, Some(Fault::UploadReset(_))) {
+                return End::Reset;
+            }
+            while !shared.lock().unwrap().stopped {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            return End::Closed;
+        }
+        let Some(call) = head.with_body(&mut reader) else { return End::Closed };
+        match &fault {
+            Some(Fault::Latency(time)) => std::thread::sleep(*time),
+            Some(Fault::Gate(gate)) => gate.pass(GATE),
+            _ => {}
+        }
+        let reply = {
+            let mut state = shared.lock().unwrap();
+            state.parts_now -= usize::from(part);
             let reply = state.answer(&call, fault.as_ref());
             let silent = matches!(fault, Some(Fault::Reset | Fault::Stall));
-            state.requests.push(Request {
-                method: call.method.clone(),
-                path: call.path.clone(),
-                query: call.query.clone(),
-                range: call.range(),
-                conditions: call.conditions(),
-                body: call.body.len(),
-                status: if silent { 0 } else { reply.status },
-            });
-            (fault, reply)
+            state.note(&call, if silent { 0 } else { reply.status });
+            reply
         };
         let mut out = stream;
         match fault {
-            Some(Fault::Reset) => break,
+            Some(Fault::Reset) => return End::Closed,
             Some(Fault::Stall) => {
                 // Until the other side has had enough.
                 let _ = reader.read(&mut [0]);
-                break;
+                return End::Closed;
             }
             Some(Fault::Truncate(len)) => {
                 let _ = out.write_all(&reply.encode(&call, Some(len)));
-                break;
+                return End::Closed;
+            }
+            Some(Fault::ResetAt(len)) => {
+                let _ = out.write_all(&reply.encode(&call, Some(len)));
+                return End::Reset;
+            }
+            Some(Fault::StallAt(len)) => {
+                let _ = out.write_all(&reply.encode(&call, Some(len)));
+                let _ = reader.read(&mut [0]);
+                return End::Closed;
+            }
+            Some(Fault::Drip(pause)) => {
+                let bytes = reply.encode(&call, None);
+                let head = reply.encode(&call, Some(0)).len();
+                let sent = out.write_all(&bytes[..head]).is_ok();
+                let dripped = |byte: &u8| {
+                    std::thread::sleep(pause);
+                    (&mut &*stream).write_all(&[*byte]).is_ok()
+                };
+                if !(sent && bytes[head..].iter().all(dripped)) {
+                    return End::Closed;
+                }
             }
             _ => {
                 if out.write_all(&reply.encode(&call, None)).is_err() {
-                    break;
+                    return End::Closed;
                 }
             }
         }
     }
-    drop(stream.shutdown(Shutdown::Both));
+    End::Closed
 }
 
 impl State {
-    fn fault(&mut self, method: &str) -> Option<Fault> {
-        let at = self.faults.iter().position(|(on, _)| on.is_none_or(|on| on == method))?;
-        self.faults.remove(at).map(|(_, fault)| fault)
+    fn fault(&mut self, call: &Call) -> Option<Fault> {
+        let queued = self.faults.iter().position(|(on, _)| on.is_none_or(|on| on == call.method));
+        if let Some((_, fault)) = queued.and_then(|at| self.faults.remove(at)) {
+            return Some(fault);
+        }
+        let mut claimed = None;
+        for rule in &mut self.rules {
+            if rule.claims(call) && claimed.is_none() {
+                claimed = Some(rule.fault.clone());
+            }
+        }
+        claimed
+    }
+
+    fn note(&mut self, call: &Call, status: u16) {
+        self.requests.push(Request {
+            method: call.method.clone(),
+            path: call.path.clone(),
+            query: call.query.clone(),
+            range: call.range(),
+            conditions: call.conditions(),
+            body: call.body.len(),
+            status,
+        });
     }
 
     fn store(&mut self, path: &str, bytes: Vec<u8>) {
+        self.store_with(path, bytes, Vec::new());
+    }
+
+    fn store_with(&mut self, path: &str, bytes: Vec<u8>, metadata: Vec<(String, String)>) {
         self.versions += 1;
-        let object = Object { bytes: Arc::new(bytes), version: self.versions };
+        let object = Object { bytes: Arc::new(bytes), version: self.versions, metadata };
         self.objects.insert(path.to_owned(), object);
     }
 
@@ -285,7 +403,16 @@ impl State {
                 return Reply::error(*status, "SlowDown").with("Retry-After", seconds.to_string());
             }
             Some(Fault::Redirect(path)) => return Reply::new(302).with("Location", path.clone()),
+            Some(Fault::RetryAfterDate(status, seconds)) => {
+                let now = std::time::SystemTime::now();
+                return Reply::error(*status, "SlowDown")
+                    .with("Date", http_date(now))
+                    .with("Retry-After", http_date(now + Duration::from_secs(*seconds)));
+            }
+            Some(Fault::Code(status, code)) => return Reply::error(*status, code),
+            Some(Fault::Say(status, text)) => return Reply::new(*status).body(text.clone().into_bytes()),
             Some(Fault::Replace(bytes)) => self.store(&call.path, bytes.clone()),
+            Some(Fault::Delete) => drop(self.objects.remove(&call.path)),
             _ => {}
         }
         let mut reply = match call.method.as_str() {
@@ -303,9 +430,12 @@ impl State {
 
     fn described(&self, reply: Reply, object: &Object) -> Reply {
         let etag = (!self.without_etags).then(|| etag(object));
-        let reply = reply
+        let mut reply = reply
             .with("Last-Modified", modified(object))
             .with("x-goog-generation", object.version.to_string());
+        for (name, value) in &object.metadata {
+            reply = reply.with(name.clone(), value.clone());
+        }
         match etag {
             Some(etag) => reply.with("ETag", etag),
             None => reply,
@@ -346,11 +476,11 @@ impl State {
 
     fn write(&mut self, call: &Call) -> Reply {
         if let (Some(number), Some(id)) = (call.parameter("partNumber"), call.parameter("uploadId")) {
-            let Some((path, parts)) = self.uploads.get_mut(&id) else {
+            let Some(upload) = self.uploads.get_mut(&id) else {
                 return Reply::error(404, "NoSuchUpload");
             };
-            assert_eq!(*path, call.path);
-            parts.insert(number.parse().unwrap(), call.body.clone());
+            assert_eq!(upload.path, call.path);
+            upload.parts.insert(number.parse().unwrap(), call.body.clone());
             return Reply::new(200).with("ETag", part_etag(&id, &number));
         }
         match call.parameter("comp").as_deref() {
@@ -363,9 +493,9 @@ impl State {
             _ => {}
         }
         if self.is_taken(call) {
-            return Reply::error(412, "PreconditionFailed");
+            return taken(call);
         }
-        self.store(&call.path, call.body.clone());
+        self.store_with(&call.path, call.body.clone(), call.metadata());
         self.stored(call, Reply::new(201))
     }
 
@@ -378,7 +508,7 @@ impl State {
 
     fn commit_blocks(&mut self, call: &Call) -> Reply {
         if self.is_taken(call) {
-            return Reply::error(412, "BlobAlreadyExists");
+            return taken(call);
         }
         let text = String::from_utf8(call.body.clone()).unwrap();
         let mut whole = Vec::new();
@@ -389,7 +519,7 @@ impl State {
             }
         }
         self.blocks.retain(|(path, _), _| *path != call.path);
-        self.store(&call.path, whole);
+        self.store_with(&call.path, whole, call.metadata());
         self.stored(call, Reply::new(201))
     }
 
@@ -397,14 +527,18 @@ impl State {
         if call.query.split('&').any(|part| part == "uploads" || part == "uploads=") {
             self.versions += 1;
             let id = format!("upload-{}", self.versions);
-            self.uploads.insert(id.clone(), (call.path.clone(), BTreeMap::new()));
+            let upload =
+                Upload { path: call.path.clone(), metadata: call.metadata(), parts: BTreeMap::new() };
+            self.uploads.insert(id.clone(), upload);
             let text = format!(
                 "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
             );
             return Reply::new(200).body(text.into_bytes());
         }
         let Some(id) = call.parameter("uploadId") else { return Reply::error(400, "InvalidRequest") };
-        let Some((_, parts)) = self.uploads.get(&id) else { return Reply::error(404, "NoSuchUpload") };
+        let Some(Upload { parts, .. }) = self.uploads.get(&id) else {
+            return Reply::error(404, "NoSuchUpload");
+        };
         if self.is_taken(call) {
             return Reply::error(412, "PreconditionFailed");
         }
@@ -427,8 +561,8 @@ impl State {
             last = n;
             whole.extend(part);
         }
-        self.uploads.remove(&id);
-        self.store(&call.path, whole);
+        let metadata = self.uploads.remove(&id).map(|upload| upload.metadata).unwrap_or_default();
+        self.store_with(&call.path, whole, metadata);
         let tag = etag(&self.objects[&call.path]);
         let text =
             format!("<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>");
@@ -441,6 +575,15 @@ impl State {
             None => self.objects.remove(&call.path).is_some(),
         };
         if found { Reply::new(204) } else { Reply::error(404, "NotFound") }
+    }
+}
+
+/// What is said of an object that should not exist: Azure has a status of its own.
+fn taken(call: &Call) -> Reply {
+    if call.header("x-ms-version").is_some() {
+        Reply::error(409, "BlobAlreadyExists")
+    } else {
+        Reply::error(412, "PreconditionFailed")
     }
 }
 

@@ -1,6 +1,8 @@
 //! HTTP/1.1, as much of it as the test server needs (RFC 9112).
 
+use std::borrow::Cow;
 use std::io::{BufRead, Read};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One request.
 pub(crate) struct Call {
@@ -16,7 +18,7 @@ pub(crate) struct Call {
 /// One answer.
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(Cow<'static, str>, String)>,
     body: Vec<u8>,
 }
 
@@ -96,6 +98,24 @@ impl Call {
         pairs.map(|(name, value)| format!("{name}: {value}")).collect()
     }
 
+    /// What the client tells of the object for itself, as headers.
+    pub(crate) fn metadata(&self) -> Vec<(String, String)> {
+        let prefixes = ["x-amz-meta-", "x-goog-meta-", "x-ms-meta-"];
+        let is_metadata = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        self.headers.iter().filter(|(name, _)| is_metadata(name)).cloned().collect()
+    }
+
+    /// Whether `text` stands in the query or in a header's value.
+    pub(crate) fn bears(&self, text: &str) -> bool {
+        self.query.contains(text) || self.headers.iter().any(|(_, value)| value.contains(text))
+    }
+
+    /// Query and header values.
+    pub(crate) fn spoken(&self) -> String {
+        let values = self.headers.iter().map(|(_, value)| value.as_str());
+        std::iter::once(self.query.as_str()).chain(values).collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         crate::server::parameter(&self.query, name)
     }
@@ -112,14 +132,14 @@ impl Reply {
         Self::new(status).body(text.into_bytes())
     }
 
-    pub(crate) fn with(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
+    pub(crate) fn with(mut self, name: impl Into<Cow<'static, str>>, value: String) -> Self {
+        self.headers.push((name.into(), value));
         self
     }
 
     pub(crate) fn set(&mut self, name: &'static str, value: String) {
-        self.headers.retain(|(key, _)| *key != name);
-        self.headers.push((name, value));
+        self.headers.retain(|(key, _)| key != name);
+        self.headers.push((name.into(), value));
     }
 
     pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
@@ -141,4 +161,36 @@ impl Reply {
         }
         bytes
     }
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7). Days become dates as in Hinnant's `civil_from_days`.
+pub(crate) fn http_date(time: SystemTime) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let (days, time) = (seconds / 86_400, seconds % 86_400);
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + u64::from(month <= 2);
+    let name = |names: &[&'static str], at: u64| names[usize::try_from(at).unwrap()];
+    format!(
+        "{}, {day:02} {} {year} {:02}:{:02}:{:02} GMT",
+        name(&DAYS, days % 7),
+        name(&MONTHS, month - 1),
+        time / 3600,
+        time / 60 % 60,
+        time % 60
+    )
+}
+
+#[test]
+fn dates_are_those_of_rfc_9110() {
+    // RFC 9110 §5.6.7's own example, which GNU date gives as 784111777.
+    let time = UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
+    assert_eq!(http_date(time), "Sun, 06 Nov 1994 08:49:37 GMT");
 }
