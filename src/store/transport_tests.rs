@@ -277,7 +277,8 @@ async fn readers_outlast_a_short_outage() {
 #[tokio::test]
 async fn a_server_that_fails_always_is_left_alone() {
     let server = Scripted::new(|mut got| got.answer("500 Oh", "", ""));
-    let way = Way::new(StoreOptions { max_retries: 49, backoff_base: Duration::ZERO, ..options() });
+    let way =
+        Way::new(StoreOptions { max_retries: 49, backoff_base: Duration::ZERO, in_flight: 1, ..options() });
     for _ in 0..2 {
         let text = message(way.get(server.url("/")).await, ErrorKind::Io);
         assert!(text.contains("after 50 tries"), "{text}");
