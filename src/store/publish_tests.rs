@@ -209,9 +209,12 @@ async fn stores_without_conditions_are_looked_at_first() {
         let answers = vec![refusal, marked("x")];
         check("unknown", tried("s3", &create(), &[], answers).await, exists, "PUT HEAD");
     }
-    let server = Server::script(vec![nothing(), stored()]);
+    let server = Server::script(vec![nothing(), stored(), reply(501, &[], ""), nothing(), stored()]);
     put(&server.object("s3", "k", &more), &create()).await.unwrap();
-    assert_eq!(server.asked()[1].header("if-none-match"), None);
+    put(&server.object("s3", "k", &[]), &create()).await.unwrap();
+    let conditions: Vec<_> =
+        server.asked().iter().map(|asked| asked.header("if-none-match").is_some()).collect();
+    assert_eq!(conditions, [false, false, true, false, false]);
 }
 
 #[tokio::test]
