@@ -70,6 +70,11 @@ pub(crate) fn joined_crc32c(first: u32, second: u32, size_of_second: u64) -> u32
     low_half(crc_fast::checksum_combine(Crc32Iscsi, first.into(), second.into(), size_of_second))
 }
 
+/// The CRC-64/NVME of two bodies, one after the other.
+pub(crate) fn joined_crc64nvme(first: u64, second: u64, size_of_second: u64) -> u64 {
+    crc_fast::checksum_combine(Crc64Nvme, first, second, size_of_second)
+}
+
 /// The ETag, without quotes, that S3 gives a multipart upload of parts with these MD5s.
 pub(crate) fn multipart_etag(parts: impl ExactSizeIterator<Item = [u8; 16]>) -> String {
     let count = parts.len();
@@ -132,6 +137,9 @@ mod tests {
         let (first, second) = (of(&["1234"]), of(&["56789"]));
         assert_eq!(joined_crc32c(first.crc32c, second.crc32c, second.size), 0xe306_9283);
         assert_eq!(joined_crc32c(first.crc32c, of(&[]).crc32c, 0), first.crc32c);
+        let (left, right) = (first.crc64nvme.unwrap(), second.crc64nvme.unwrap());
+        assert_eq!(joined_crc64nvme(left, right, second.size), 0xae8b_1486_0a79_9888);
+        assert_eq!(joined_crc64nvme(0, left, first.size), left);
         // md5sum of the two MD5s, one after the other, in binary.
         assert_eq!(multipart_etag([first.md5, second.md5].into_iter()), "d8399932ce6023ac3365f50fbbcde132-2");
     }

@@ -215,9 +215,15 @@ impl Probe {
     }
 
     async fn damage(&mut self) {
+        let is_azure = self.whole.dialect() == Dialect::Azure;
         let request = self.whole.putting(vec![Bytes::from_static(TEXT)], &self.how()).await;
         let request = request.map(|(mut request, _)| {
-            insert(&mut request.headers, "content-md5", &base64(&md5(b"something else")));
+            let wrong = base64(&md5(b"something else"));
+            insert(&mut request.headers, "content-md5", &wrong);
+            if is_azure {
+                // It is what a block blob is compared with, where both are given (REST API, `Put Blob`).
+                insert(&mut request.headers, "x-ms-blob-content-md5", &wrong);
+            }
             request
         });
         let accepted = "damaged bytes are taken; only the ETag may show them";

@@ -72,7 +72,9 @@ impl Failure {
     /// Whether it says that the object exists, in answer to a write on the condition that it does not.
     pub(crate) fn is_existing(&self) -> bool {
         // Azure's 409 has many reasons, and S3's means that another try is in order.
-        self.status == 412 || self.is(&["BlobAlreadyExists", "PreconditionFailed"])
+        self.status == 412
+            // The last is said to a SAS that may create and not write.
+            || self.is(&["BlobAlreadyExists", "PreconditionFailed", "UnauthorizedBlobOverwrite"])
     }
 
     /// Whether it says that a multipart upload is no more: completed before, or aborted.

@@ -352,3 +352,31 @@ fn is_set(options: &StoreOptions, key: &str) -> bool {
         matches!(value.trim().to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redirects(uri: &str, allow: Option<&str>) -> Redirects {
+        let pairs = [
+            ("aws_region", "us-east-1"),
+            ("aws_skip_signature", "true"),
+            ("aws_endpoint", "http://127.0.0.1:9"),
+        ];
+        let allow = allow.map(|value| ("allow_redirects", value));
+        let pairs = pairs.into_iter().chain(allow).map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let options = StoreOptions { pairs: pairs.collect(), ..StoreOptions::default() };
+        let object = Object::open(&Location::parse(uri).unwrap(), uri, &options, Arc::default()).unwrap();
+        object.inner.redirects
+    }
+
+    #[test]
+    fn redirects_are_for_the_web_and_leave_the_host_on_request() {
+        assert!(matches!(redirects("http://127.0.0.1:9/a", None), Redirects::SameHost));
+        assert!(matches!(redirects("http://127.0.0.1:9/a", Some("false")), Redirects::SameHost));
+        assert!(matches!(redirects("http://127.0.0.1:9/a", Some("true")), Redirects::Anywhere));
+        assert!(matches!(redirects("s3://b/k", Some("true")), Redirects::No));
+        let error = Object::open(&Location::Local("a".into()), "a", &StoreOptions::default(), Arc::default());
+        assert_eq!(error.unwrap_err().kind(), crate::error::ErrorKind::Usage);
+    }
+}

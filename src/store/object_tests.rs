@@ -89,6 +89,16 @@ async fn odd_answers_are_errors() {
 }
 
 #[tokio::test]
+async fn a_large_file_is_not_taken_whole_for_a_large_range() {
+    let raw = reply(200, &[], &"x".repeat((1 << 20) + 1));
+    for scheme in SCHEMES {
+        let (tries, error) = read(scheme, raw.clone(), 0..1 << 22).await;
+        assert_eq!((tries, error.kind()), (1, ErrorKind::Io));
+        assert!(error.to_string().contains("use a server that supports ranges"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn absence_is_known() {
     for scheme in SCHEMES {
         for status in [403, 404, 410] {

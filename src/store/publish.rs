@@ -173,6 +173,7 @@ impl Object {
             request = self.request(Method::POST, Some(&s3::upload_query(upload)));
             insert(&mut request.headers, "content-type", "application/xml");
             extend(&mut request.headers, &settings.read_headers);
+            s3::add_whole(&mut request.headers, dialect, settings.checksum, parts);
             body = s3::completion(dialect, settings.checksum, parts);
         }
         request.body = vec![Bytes::from(body)];

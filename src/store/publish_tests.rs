@@ -151,6 +151,8 @@ async fn existing_objects_are_refused() {
     }
     let conflict = reply(409, &[("x-ms-error-code", "BlobAlreadyExists")], "");
     check("Azure", tried("az", &create(), &[], vec![conflict]).await, exists, "PUT");
+    let forbidden = reply(403, &[("x-ms-error-code", "UnauthorizedBlobOverwrite")], "");
+    check("Azure", tried("az", &create(), &[], vec![forbidden]).await, exists, "PUT");
     // Two writers at once: S3 wants the loser to try again, and then says who won.
     let conflict = reply(409, &[], &xml("ConditionalRequestConflict"));
     let answers = vec![conflict.clone(), reply(412, &[], ""), marked("fedcba9876543210")];
@@ -207,9 +209,12 @@ async fn stores_without_conditions_are_looked_at_first() {
         let answers = vec![refusal, marked("x")];
         check("unknown", tried("s3", &create(), &[], answers).await, exists, "PUT HEAD");
     }
-    let server = Server::script(vec![nothing(), stored()]);
+    let server = Server::script(vec![nothing(), stored(), reply(501, &[], ""), nothing(), stored()]);
     put(&server.object("s3", "k", &more), &create()).await.unwrap();
-    assert_eq!(server.asked()[1].header("if-none-match"), None);
+    put(&server.object("s3", "k", &[]), &create()).await.unwrap();
+    let conditions: Vec<_> =
+        server.asked().iter().map(|asked| asked.header("if-none-match").is_some()).collect();
+    assert_eq!(conditions, [false, false, true, false, false]);
 }
 
 #[tokio::test]
@@ -295,6 +300,35 @@ async fn uploads_in_parts_as_s3_has_them() {
             .map(|number| format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"))
             .concat();
         assert!(list.ends_with(&format!("\">{parts}</CompleteMultipartUpload>")), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn other_checksums_of_parts() {
+    // CRC-64/NVME of "123456789" once and twice, and its SHA-256; by a loop over bits in Python and by coreutils.
+    let of_part = ["rosUhgp5mIg=", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="];
+    for (chosen, algorithm, name, element, value, whole) in [
+        (
+            "crc64nvme",
+            "CRC64NVME",
+            "x-amz-checksum-crc64nvme",
+            "ChecksumCRC64NVME",
+            of_part[0],
+            Some("oyJKiIDYJOQ="),
+        ),
+        ("sha256", "SHA256", "x-amz-checksum-sha256", "ChecksumSHA256", of_part[1], None),
+    ] {
+        let server = Server::new(honest);
+        let object = server.object("s3", "k", &[("checksum", chosen)]);
+        let upload = object.begin(&create()).await.unwrap();
+        let parts = two_parts(&object, &upload).await;
+        object.complete(&upload, &parts, &create()).await.unwrap();
+        let asked = server.asked();
+        assert_eq!(asked[0].header("x-amz-checksum-algorithm"), Some(algorithm));
+        assert_eq!((asked[1].header(name), asked[1].header("content-md5")), (Some(value), None));
+        let list = String::from_utf8(asked[4].body.clone()).unwrap();
+        assert_eq!(list.matches(&format!("<{element}>{value}</{element}>")).count(), 2, "{list}");
+        assert_eq!(asked[4].header(name), whole);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use reqwest::header::HeaderMap;
 
-use super::checksum::{Digests, base64};
+use super::checksum::{Digests, base64, joined_crc64nvme};
 use super::dialect::{Dialect, encode_value};
 use super::endpoint::Checksum;
 use super::object::{Part, insert};
@@ -39,6 +39,19 @@ pub(crate) fn add_algorithm(headers: &mut HeaderMap, dialect: Dialect, chosen: C
             insert(headers, "x-amz-checksum-type", "FULL_OBJECT");
         }
         Checksum::Md5 | Checksum::Sha256 | Checksum::Crc64nvme | Checksum::None => {}
+    }
+}
+
+/// Adds the CRC-64 of the whole to a completion, so that S3 compares it before the object is there. Of the other checksums
+/// nobody has one of the whole.
+pub(crate) fn add_whole(headers: &mut HeaderMap, dialect: Dialect, chosen: Checksum, parts: &[Part]) {
+    if dialect != Dialect::S3 || chosen != Checksum::Crc64nvme {
+        return;
+    }
+    let whole = parts.iter().try_fold(0, |crc, part| Some(joined_crc64nvme(crc, part.crc64nvme?, part.size)));
+    if let Some(whole) = whole {
+        insert(headers, "x-amz-checksum-type", "FULL_OBJECT");
+        insert(headers, "x-amz-checksum-crc64nvme", &base64(&whole.to_be_bytes()));
     }
 }
 
