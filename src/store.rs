@@ -28,6 +28,8 @@ pub(crate) mod google_fetch;
 pub(crate) mod google_file;
 #[cfg(feature = "cloud")]
 pub(crate) mod key_table;
+#[cfg(all(test, feature = "cloud"))]
+pub(crate) mod loopback;
 #[cfg(feature = "cloud")]
 pub(crate) mod keys;
 #[cfg(feature = "cloud")]

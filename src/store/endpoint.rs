@@ -159,3 +159,86 @@ pub(crate) fn add_segment(url: &mut Url, name: &str) -> Result<()> {
     url.set_path(&path);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::exchange::get;
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn open(url: &str, pairs: &[(&str, &str)]) -> Result<Endpoint> {
+        let pairs = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        web(&Url::parse(url).unwrap(), "shown", &StoreOptions { pairs, ..StoreOptions::default() })
+    }
+
+    /// The URL, and the headers of a request to `to`.
+    async fn sent(url: &str, pairs: &[(&str, &str)], to: &str) -> (String, String) {
+        let endpoint = open(url, pairs).unwrap();
+        let mut request = get(Url::parse(to).unwrap());
+        endpoint.auth.sign(&mut request).await.unwrap();
+        assert!(request.headers.values().all(HeaderValue::is_sensitive));
+        let mut all: Vec<String> = request
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        all.sort();
+        (endpoint.base.to_string(), all.join("; "))
+    }
+
+    // What curl 8 sends for the same user (`curl -v --user`): base64 of `aladdin:open sesame` is RFC 7617's own example.
+    #[tokio::test]
+    async fn credentials_of_a_url_and_of_keys() {
+        let plain = "https://h:8443/a?q=1";
+        let basic = "authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+        for (url, pairs, expected) in [
+            ("https://h:8443/a?q=1#f", vec![], ""),
+            ("https://Aladdin:open%20sesame@h:8443/a?q=1", vec![], basic),
+            ("https://Aladdin:open%20sesame@h:8443/a?q=1", vec![("http_bearer_token", "t")], basic),
+            (plain, vec![("http_user", "Aladdin"), ("http_password", "open sesame")], basic),
+            ("https://u@h:8443/a?q=1", vec![], "authorization: Basic dTo="),
+            (plain, vec![("http_bearer_token", "t")], "authorization: Bearer t"),
+            (
+                plain,
+                vec![("http_header", "X-A: 1"), ("HTTP_HEADER", "x-b:2"), ("http_header", "X-A: 3")],
+                "x-a: 1; x-a: 3; x-b: 2",
+            ),
+        ] {
+            assert_eq!(
+                sent(url, &pairs, plain).await,
+                (plain.to_owned(), expected.to_owned()),
+                "{url} {pairs:?}"
+            );
+            for elsewhere in ["https://h/a", "https://other:8443/a", "http://h:8443/a"] {
+                assert_eq!(sent(url, &pairs, elsewhere).await.1, "", "{elsewhere}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let error = open("https://a%3Ab:hidden@h/", &[]).err().unwrap();
+        assert!(error.kind() == ErrorKind::Usage && !error.to_string().contains("hidden"), "{error}");
+        assert!(open("https://h/", &[("http_user", "u"), ("http_bearer_token", "t")]).is_err());
+        assert!(
+            open("https://h/", &[("http_usr", "u")])
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("did you mean http_user?")
+        );
+    }
+
+    #[test]
+    fn a_bucket_is_a_segment() {
+        let add = |base: &str, name: &str| {
+            let mut url = Url::parse(base).unwrap();
+            add_segment(&mut url, name).map(|()| url.to_string())
+        };
+        assert_eq!(add("http://h/", "b_c.d-e").unwrap(), "http://h/b_c.d-e");
+        assert_eq!(add("http://h/p/", "$root").unwrap(), "http://h/p/$root");
+        for name in ["..", "a/b", "a?b", "a b", "é", "a%2Fb"] {
+            assert_eq!(add("http://h/", name).unwrap_err().kind(), ErrorKind::Usage, "{name}");
+        }
+    }
+}
