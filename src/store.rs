@@ -28,7 +28,8 @@ pub(crate) mod google_fetch;
 pub(crate) mod google_file;
 #[cfg(feature = "cloud")]
 pub(crate) mod key_table;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(feature = "cloud")]
+#[cfg(test)]
 pub(crate) mod loopback;
 #[cfg(feature = "cloud")]
 pub(crate) mod keys;

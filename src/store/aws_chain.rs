@@ -5,6 +5,7 @@
 //! over the environment, as `--profile` of the AWS CLI does; one that AWS_PROFILE names does not
 //! (botocore, `create_credential_resolver`).
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use sha1::{Digest, Sha1};
@@ -292,7 +293,11 @@ impl<'a> Aws<'a> {
             None => service_url("portal.sso", &region)?,
         };
         let hash = Sha1::digest(session.unwrap_or(&start).as_bytes());
-        let file: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let file = hash.iter().fold(String::new(), |mut name, byte| {
+            // It cannot fail on a text.
+            _ = write!(name, "{byte:02x}");
+            name
+        });
         let home = self.given.home().ok_or_else(|| {
             Error::usage(format!(
                 "profile {name}: the sign-in is kept in the home folder, and HOME is not known"

@@ -198,6 +198,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
+    type Sections = Vec<(String, Settings)>;
+
     fn show(text: &str) -> String {
         match parse(text, Path::new("config")) {
             Ok(sections) => format!("{sections:?}"),
@@ -214,7 +216,7 @@ mod tests {
     #[test]
     fn files_are_read_as_botocore_does() {
         let table = include_str!("../../testdata/store/aws_config.json");
-        let cases: Vec<(String, Option<Vec<(String, Settings)>>)> = serde_json::from_str(table).unwrap();
+        let cases: Vec<(String, Option<Sections>)> = serde_json::from_str(table).unwrap();
         assert!(cases.len() > 15);
         for (text, expected) in cases {
             match expected {

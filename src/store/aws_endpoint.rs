@@ -171,6 +171,9 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
+    /// Pairs, variables, and the access key.
+    type Case<'a> = (&'a [(&'a str, &'a str)], Vec<(&'a str, &'a str)>, &'a str);
+
     const KEYS: &str = r#"{"Code":"Success","AccessKeyId":"AKFETCHED","SecretAccessKey":"sk","Token":"tok","Expiration":"2099-01-01T00:00:00Z"}"#;
 
     fn options(pairs: &[(&str, &str)], environment: &[(&str, &str)]) -> StoreOptions {
@@ -319,7 +322,7 @@ mod tests {
         let at_home = ("HOME", text(home.path()));
         let static_keys =
             [("AWS_ACCESS_KEY_ID", "AKENV"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "te")];
-        let cases: [(&[(&str, &str)], Vec<(&str, &str)>, &str); 7] = [
+        let cases: [Case<'_>; 7] = [
             (&[], vec![at_home], "AKDEFAULT"),
             (&[], vec![at_home, ("AWS_PROFILE", "p")], "AKP t"),
             (&[], [&[at_home, ("AWS_PROFILE", "p")], &static_keys[..]].concat(), "AKENV te"),

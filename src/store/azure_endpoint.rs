@@ -333,6 +333,10 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
+    type Said<'a> = Vec<(&'a str, &'a str)>;
+    /// Pairs, variables, the request, and one of its headers.
+    type Case<'a> = (Said<'a>, Said<'a>, String, &'a str, &'a str);
+
     fn open(uri: &str, pairs: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Endpoint> {
         let own =
             |all: &[(&str, &str)]| all.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -533,7 +537,7 @@ mod tests {
         let url = format!("{}/msi/token", server.url);
         let account = ("account_name", "acct");
         let resource = "resource=https%3A%2F%2Fstorage.azure.com%2F";
-        let cases: [(Vec<(&str, &str)>, Vec<(&str, &str)>, String, &str, &str); 3] = [
+        let cases: [Case<'_>; 3] = [
             (
                 vec![account, ("msi_endpoint", &url)],
                 vec![],

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderValue};
 use url::Url;
@@ -115,8 +117,7 @@ pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endp
             let mut pair = user;
             pair.push(b':');
             pair.extend(password.unwrap_or_default());
-            use base64::Engine;
-            Some(format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(pair)))
+            Some(format!("Basic {}", BASE64_STANDARD.encode(pair)))
         }
         (Some(_), Some(_)) => {
             return Err(Error::usage("http_user and http_bearer_token: give one of the two"));
@@ -137,7 +138,7 @@ pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endp
         return Err(Error::usage(format!("{shown} has no host")));
     }
     base.set_fragment(None);
-    for (_, value) in headers.iter_mut() {
+    for (_, value) in &mut headers {
         value.set_sensitive(true);
     }
     let auth = if headers.is_empty() { Auth::nobody() } else { Auth::web(WebAuth::new(&base, headers)) };

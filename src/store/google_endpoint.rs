@@ -365,7 +365,7 @@ mod tests {
             "of a program",
         );
         check_refused(&format!(r#"{{{external},"credential_source":{{}}}}"#), Usage, "either file or url");
-        check_refused(&format!(r#"{{{external}}}"#), Usage, "lacks credential_source");
+        check_refused(&format!("{{{external}}}"), Usage, "lacks credential_source");
         let error = open(&[("google_application_credentials", "/none/such")], &[]).err().unwrap();
         assert!(error.to_string().contains("/none/such"), "{error}");
     }

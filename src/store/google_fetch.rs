@@ -129,13 +129,11 @@ impl Source {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] when there is none to be had; [`crate::ErrorKind::Io`] when a service fails.
     pub(crate) async fn fetch(&self, options: &StoreOptions) -> Result<Fetched<Arc<str>>> {
-        match self {
-            Self::Impersonated { source, url, delegates, seconds } => {
-                let token = source.directly(options, PLATFORM).await?.value;
-                impersonate(&token, url, delegates, *seconds, options).await
-            }
-            source => source.directly(options, SCOPE).await,
-        }
+        let Self::Impersonated { source, url, delegates, seconds } = self else {
+            return self.directly(options, SCOPE).await;
+        };
+        let token = source.directly(options, PLATFORM).await?.value;
+        impersonate(&token, url, delegates, *seconds, options).await
     }
 
     async fn directly(&self, options: &StoreOptions, scope: &str) -> Result<Fetched<Arc<str>>> {

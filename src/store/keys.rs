@@ -56,8 +56,9 @@ impl<'a> Given<'a> {
     /// The value of a key's variables of the environment.
     pub(crate) fn environment(self, name: &str) -> Option<&'a str> {
         let names = self.key(name)?.names.iter();
-        let named = |name: &&&str| ["aws_", "google_", "azure_"].iter().any(|start| name.starts_with(start));
-        names.filter(named).find_map(|name| self.variable(&name.to_ascii_uppercase()))
+        let is_variable =
+            |name: &&&str| ["aws_", "google_", "azure_"].iter().any(|start| name.starts_with(start));
+        names.filter(is_variable).find_map(|name| self.variable(&name.to_ascii_uppercase()))
     }
 
     /// A variable of the environment, unless it is empty.

@@ -184,13 +184,11 @@ mod tests {
             .map(|pair| if pair.contains('=') { pair.to_owned() } else { format!("{pair}=") })
             .collect();
         pairs.sort();
-        let canonical: String = signed
-            .split(';')
-            .map(|name| {
-                let value = headers[name].split_whitespace().collect::<Vec<_>>().join(" ");
-                format!("{name}:{value}\n")
-            })
-            .collect();
+        let canonical = signed.split(';').fold(String::new(), |mut all, name| {
+            let value = headers[name].split_whitespace().collect::<Vec<_>>().join(" ");
+            writeln!(all, "{name}:{value}").unwrap();
+            all
+        });
         let request =
             format!("{method}\n{}\n{}\n{canonical}\n{signed}\n{digest}", url.path(), pairs.join("&"));
         let scope = format!("{}/{region}/{service}/aws4_request", &date[..8]);
@@ -217,12 +215,12 @@ mod tests {
             text += &(get(name) + "\n");
         }
         for (name, value) in headers.iter().filter(|(name, _)| name.starts_with("x-ms-")) {
-            text += &format!("{name}:{value}\n");
+            writeln!(text, "{name}:{value}").unwrap();
         }
-        text += &format!("/{ACCOUNT}{}", url.path());
+        write!(text, "/{ACCOUNT}{}", url.path()).unwrap();
         let pairs: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
         for (name, value) in pairs {
-            text += &format!("\n{name}:{value}");
+            write!(text, "\n{name}:{value}").unwrap();
         }
         let key = BASE64_STANDARD.decode(KEY).unwrap();
         format!("SharedKey {ACCOUNT}:{}", BASE64_STANDARD.encode(hmac(&key, text.as_bytes())))
