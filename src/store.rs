@@ -37,6 +37,8 @@ pub(crate) mod keys;
 pub(crate) mod process;
 #[cfg(feature = "cloud")]
 pub(crate) mod sign;
+#[cfg(feature = "cloud")]
+pub(crate) mod text_file;
 pub(crate) mod location;
 pub mod options;
 #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "local reads are not tried again"))]

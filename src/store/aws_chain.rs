@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use sha1::{Digest, Sha1};
 use url::Url;
 
-use super::aws_config::{Files, Settings, expand};
+use super::aws_config::{Files, Settings};
 use super::aws_fetch::{Keys, Role, Source, Sso, keys, process_words};
 use super::keys::{Given, flag, is_region, web_url};
+use super::text_file::expand;
 use crate::error::{Error, Result};
 
 /// Where the credential service of a task of ECS is.

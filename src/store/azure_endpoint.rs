@@ -12,13 +12,13 @@ use url::Url;
 
 use super::StoreOptions;
 use super::auth::{Auth, AzureAuth};
-use super::aws_config::expand;
 use super::azure_credential::{Managed, Source, bearer};
 use super::endpoint::{Endpoint, Settings, add_segment};
 use super::exchange::{add_header, is_loopback, is_private};
 use super::key_table::Of;
 use super::keys::{Given, key32, web_url};
 use super::location::Bucket;
+use super::text_file::expand;
 use crate::error::{Error, Result};
 
 /// The emulator's account and key, which Microsoft publishes ("Use the Azurite emulator for local Azure Storage development").

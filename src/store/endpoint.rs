@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 
 /// A bucket, a container, or a file of a web server.
 pub(crate) struct Endpoint {
-    /// The bucket's URL, without '/' at its end: '/' and the percent-encoded key come after its path. Of the web: the file's own
-    /// URL, without user and password.
+    /// The bucket's URL: '/' and the percent-encoded key come after its path, whose own '/' at the end (that of a host alone) does
+    /// not count. Of the web: the file's own URL, without user and password.
     pub(crate) base: Url,
     /// As whom.
     pub(crate) auth: Arc<Auth>,

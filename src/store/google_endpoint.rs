@@ -7,13 +7,13 @@ use url::Url;
 
 use super::StoreOptions;
 use super::auth::{Auth, GoogleAuth};
-use super::aws_config::{expand, read};
 use super::endpoint::{Endpoint, Settings, add_segment};
 use super::google_fetch::Source;
 use super::google_file::{Credentials, parse};
 use super::key_table::Of;
 use super::keys::{Given, flag};
 use super::location::Bucket;
+use super::text_file::{expand, read};
 use crate::error::{Error, Result};
 
 const BASE: &str = "https://storage.googleapis.com";

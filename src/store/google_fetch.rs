@@ -17,10 +17,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::StoreOptions;
-use super::aws_config::read;
 use super::client::Kind;
 use super::credential::Fetched;
 use super::exchange::{self, Exchange, Silence, add_header, ascii, get, post};
+use super::text_file::read_beside;
 use crate::error::{Error, Result};
 
 /// What the tokens are for: the least with which objects are read and written.
@@ -234,7 +234,7 @@ impl External {
         const WHAT: &str = "the provider of the subject token";
         let (text, place) = match &self.subject {
             Subject::File(path) => {
-                let text = read(path)?;
+                let text = read_beside(path).await?;
                 let text =
                     text.ok_or_else(|| Error::io(format!("there is no token file {}", path.display())))?;
                 (text, path.display().to_string())

@@ -27,7 +27,7 @@ pub(crate) enum Value {
     Url,
     /// Letters, digits and '-'.
     Region,
-    /// `30s`, `500ms`, `2m`; `0` and `disabled` where it can be.
+    /// `30s`, `500ms`, `2m`.
     Duration,
     Number,
     Choice(&'static [&'static str]),
@@ -143,7 +143,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Web, &["http_password"], Text, "Password of basic authentication."),
     key(Web, &["http_bearer_token"], Secret, "Token of bearer authentication."),
     key(Web, &["http_header"], Header, "A further header, `Name: value`; may be given several times. Like all of these it is sent to the URL's own server only, not to where that redirects."),
-    key(Web, &["allow_redirects"], Flag, "Redirections are followed; true if not given."),
+    key(Web, &["allow_redirects"], Flag, "true: redirections to other hosts are followed too."),
 
     key(Client, &["allow_http"], Flag, "No effect: an http:// endpoint is taken as it is."),
     key(Client, &["allow_invalid_certificates"], Flag, "Certificates are not checked: for tests."),

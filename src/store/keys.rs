@@ -1,7 +1,5 @@
 //! What the user says of stores: keys and variables of the environment, looked up and checked.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::HeaderName;
@@ -158,7 +156,8 @@ fn fits(value: &str, kind: Value) -> bool {
         Value::Flag => flag(value).is_some(),
         Value::Url => web_url(value, "").is_ok(),
         Value::Region => is_region(value),
-        Value::Duration => duration(value).is_some(),
+        // The rest is checked where it is used.
+        Value::Duration => value.trim().starts_with(|c: char| c.is_ascii_digit()),
         Value::Number => value.parse::<u32>().is_ok(),
         Value::Choice(all) => all.iter().any(|choice| choice.eq_ignore_ascii_case(value)),
         Value::Header => header(value).is_some(),
@@ -246,25 +245,6 @@ pub(crate) fn is_region(value: &str) -> bool {
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !value.starts_with('-')
         && !value.ends_with('-')
-}
-
-/// A time: a number and `ms`, `s`, `m` or `h`; seconds without. `disabled` is the longest.
-pub(crate) fn duration(value: &str) -> Option<Duration> {
-    let value = value.trim();
-    if value == "disabled" {
-        return Some(Duration::MAX);
-    }
-    let end = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
-    let (number, unit) = value.split_at(end);
-    let number: f64 = number.parse().ok()?;
-    let scale = match unit.trim() {
-        "ms" | "millis" | "msec" => 0.001,
-        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-        "h" | "hr" | "hour" | "hours" => 3600.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(number * scale).ok()
 }
 
 /// A URL of http or https with a host, without user, query and fragment; `name` is whose.
