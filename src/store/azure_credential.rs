@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 
 /// What tokens are for.
 const SCOPE: &str = "https://storage.azure.com/.default";
-const RESOURCE: &str = "https://storage.azure.com/";
+const RESOURCE: &str = "https://storage.azure.com";
 const LIFE: u64 = 3600;
 
 /// Where credentials come from.

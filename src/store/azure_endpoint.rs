@@ -296,9 +296,8 @@ fn managed(given: Given<'_>, client: Option<&str>) -> Result<Managed> {
             _ => web_url(IMDS, "azure_msi_endpoint")?,
         },
     };
-    // The App Service names its identities otherwise.
+    // App Service names a resource otherwise.
     let identity = identity.map(|(name, id)| match (name, &secret) {
-        ("object_id", Some(_)) => ("principal_id", id),
         ("msi_res_id", Some(_)) => ("mi_res_id", id),
         _ => (name, id),
     });
@@ -490,7 +489,8 @@ mod tests {
         assert!(authorization.starts_with("SharedKey devstoreaccount1:"), "{authorization}");
     }
 
-    // Requests as azure-identity 1.27.0 makes them (`ClientSecretCredential`, `WorkloadIdentityCredential`), but for its discovery.
+    // Microsoft identity platform, "OAuth 2.0 client credentials flow": access token request with a shared secret, and with a
+    // federated credential.
     #[tokio::test]
     async fn entra_is_asked_once() {
         let server = Server::start(|_| {
@@ -528,7 +528,8 @@ mod tests {
         }
     }
 
-    // Requests as azure-identity 1.27.0 makes them (`ManagedIdentityCredential`).
+    // The requests are those that azure-identity 1.27.0 sent to such a server (`ManagedIdentityCredential`), but for the header
+    // Metadata, which it sends to App Service too.
     #[tokio::test]
     async fn an_identity_of_the_machine() {
         let server = Server::start(|_| {
@@ -536,7 +537,7 @@ mod tests {
         });
         let url = format!("{}/msi/token", server.url);
         let account = ("account_name", "acct");
-        let resource = "resource=https%3A%2F%2Fstorage.azure.com%2F";
+        let resource = "resource=https%3A%2F%2Fstorage.azure.com";
         let cases: [Case<'_>; 3] = [
             (
                 vec![account, ("msi_endpoint", &url)],
@@ -555,7 +556,7 @@ mod tests {
             (
                 vec![account, ("object_id", "o")],
                 vec![("IDENTITY_ENDPOINT", &url), ("IDENTITY_HEADER", "hid")],
-                format!("GET /msi/token?api-version=2019-08-01&{resource}&principal_id=o"),
+                format!("GET /msi/token?api-version=2019-08-01&{resource}&object_id=o"),
                 "x-identity-header",
                 "hid",
             ),

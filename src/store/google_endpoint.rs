@@ -259,7 +259,8 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Usage);
     }
 
-    // The requests are those of google-auth 2.62.2 for the same files (`google.auth.identity_pool`, `impersonated_credentials`).
+    // The requests are those that google-auth 2.62.2 sent to such a server for the second file (`google.auth.identity_pool`), but
+    // for the order of the fields, and `delegates`, which is null there.
     #[tokio::test]
     async fn a_federated_token_is_exchanged_and_lends_a_service_account() {
         let server = Server::start(|came| match came.line.split('?').next().unwrap() {
@@ -306,10 +307,7 @@ mod tests {
             ["GET /subject?a=b", "POST /v1/token", "POST /sa:generateAccessToken"]
         );
         assert_eq!(came[1].header("metadata"), Some("True"));
-        assert_eq!(
-            came[2].body,
-            body("https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform", "from-url")
-        );
+        assert_eq!(came[2].body, body("https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fiam", "from-url"));
         assert_eq!(came[3].header("authorization"), Some("Bearer federated"));
         let asked: serde_json::Value = serde_json::from_str(&came[3].body).unwrap();
         assert_eq!(

@@ -25,8 +25,8 @@ use crate::error::{Error, Result};
 
 /// What the tokens are for: the least with which objects are read and written.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
-/// What a federated token is for that is exchanged for a service account's.
-const PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// What a token is for that is exchanged for a service account's.
+const LENDING: &str = "https://www.googleapis.com/auth/iam";
 /// How long tokens that are signed here live: the most that Google takes.
 const LIFE: u64 = 3600;
 
@@ -132,7 +132,7 @@ impl Source {
         let Self::Impersonated { source, url, delegates, seconds } = self else {
             return self.directly(options, SCOPE).await;
         };
-        let token = source.directly(options, PLATFORM).await?.value;
+        let token = source.directly(options, LENDING).await?.value;
         impersonate(&token, url, delegates, *seconds, options).await
     }
 
