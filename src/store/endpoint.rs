@@ -187,7 +187,7 @@ mod tests {
         (endpoint.base.to_string(), all.join("; "))
     }
 
-    // What curl 8 sends for the same user (`curl -v --user`): base64 of `aladdin:open sesame` is RFC 7617's own example.
+    // What curl 7.88 sends for the same: base64 of `aladdin:open sesame` is RFC 7617's own example.
     #[tokio::test]
     async fn credentials_of_a_url_and_of_keys() {
         let plain = "https://h:8443/a?q=1";

@@ -34,10 +34,6 @@ impl<'a> Given<'a> {
         Self { of, options }
     }
 
-    pub(crate) fn options(self) -> &'a StoreOptions {
-        self.options
-    }
-
     /// The value of a key by its first name: the last that was given by any of its names.
     pub(crate) fn pair(self, name: &str) -> Option<&'a str> {
         let key = self.key(name)?;
@@ -129,6 +125,23 @@ pub(crate) fn check_keys(options: &StoreOptions) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Every key as a table of Markdown, one row a key: for docs/stores.md.
+pub(crate) fn markdown() -> String {
+    let mut table = "| keys | of | meaning |\n| --- | --- | --- |\n".to_owned();
+    for key in KEYS {
+        let names = key.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let of = match key.of {
+            Of::S3 => "S3",
+            Of::Google => "Google",
+            Of::Azure => "Azure",
+            Of::Web => "web",
+            Of::Client => "all",
+        };
+        table.push_str(&["| ", &names, " | ", of, " | ", &key.meaning.replace('|', "\\|"), " |\n"].concat());
+    }
+    table
 }
 
 fn wrong(name: &str, value: Value) -> Error {
@@ -318,6 +331,18 @@ mod tests {
                 assert_eq!(same, 1, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn the_documentation_has_a_row_for_each() {
+        let table = markdown();
+        assert_eq!(table.lines().count(), KEYS.len() + 2);
+        assert!(
+            table.contains(
+                "| `aws_region`, `region` | S3 | Region of the bucket; us-east-1 if not given. |\n"
+            )
+        );
+        assert!(table.lines().all(|line| line.matches('|').count() == 4), "a cell breaks the table");
     }
 
     #[track_caller]
