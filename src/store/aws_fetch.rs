@@ -393,3 +393,30 @@ async fn instance(endpoint: &Url, fallback: bool, options: &StoreOptions) -> Res
     let answer: MetadataAnswer = exchange.json(WHAT, &read(at(&format!("{folder}{name}")))?).await?;
     answer.fetched(WHAT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The shape is that of the example answer in the AWS STS API Reference, "AssumeRole".
+    #[test]
+    fn no_answer_of_the_token_service_stops_it() {
+        let answer = "<R xmlns=\"u\"><X><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+            <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></X></R>";
+        let keys = sts_keys(answer.as_bytes()).unwrap();
+        assert_eq!((keys.value.key_id.as_str(), keys.value.token.as_deref()), ("A", Some("t")));
+        assert!(keys.expires.is_some());
+        for end in 0..answer.len() {
+            assert!(sts_keys(&answer.as_bytes()[..end]).is_err(), "{end}");
+        }
+        for at in 0..answer.len() {
+            for byte in [b'<', b'>', b'&', b'"', b'/', 0, 0xff] {
+                let mut bytes = answer.as_bytes().to_vec();
+                bytes[at] = byte;
+                drop(sts_keys(&bytes));
+            }
+        }
+        let deep = "<a>".repeat(300_000);
+        assert!(sts_keys(deep.as_bytes()).is_err());
+    }
+}
