@@ -55,6 +55,8 @@ mod hedge;
 pub(crate) mod location;
 #[cfg(feature = "cloud")]
 pub mod key_table;
+#[cfg(all(test, feature = "cloud"))]
+mod loopback;
 #[cfg(feature = "cloud")]
 pub(crate) mod keys;
 #[cfg(feature = "cloud")]
@@ -89,6 +91,8 @@ mod scripted;
 #[cfg(feature = "cloud")]
 mod sign;
 pub(crate) mod tally;
+#[cfg(feature = "cloud")]
+mod text_file;
 #[cfg(feature = "cloud")]
 pub(crate) mod transport;
 #[cfg(feature = "cloud")]

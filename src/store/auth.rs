@@ -145,10 +145,7 @@ impl Auth {
         match &self.0 {
             Kind::Nobody => Ok(()),
             Kind::Aws(auth) => {
-                let keys = match &auth.source {
-                    AwsSource::Static(keys) => Arc::clone(keys),
-                    source => auth.cache.get(source.fetch(&auth.options)).await?,
-                };
+                let keys = auth.cache.get(auth.source.fetch(&auth.options)).await?;
                 let scope = sign::Scope {
                     service: "s3",
                     region: &auth.region,

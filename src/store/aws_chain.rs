@@ -5,14 +5,16 @@
 //! over the environment, as `--profile` of the AWS CLI does; one that AWS_PROFILE names does not
 //! (botocore, `create_credential_resolver`).
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use sha1::{Digest, Sha1};
 use url::Url;
 
-use super::aws_config::{Files, Settings, expand};
+use super::aws_config::{Files, Settings};
 use super::aws_fetch::{Keys, Role, Source, Sso, keys, process_words};
 use super::keys::{Given, flag, is_region, web_url};
+use super::text_file::expand;
 use crate::error::{Error, Result};
 
 /// Where the credential service of a task of ECS is.
@@ -292,7 +294,11 @@ impl<'a> Aws<'a> {
             None => service_url("portal.sso", &region)?,
         };
         let hash = Sha1::digest(session.unwrap_or(&start).as_bytes());
-        let file: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let file = hash.iter().fold(String::new(), |mut name, byte| {
+            // It cannot fail on a text.
+            _ = write!(name, "{byte:02x}");
+            name
+        });
         let home = self.given.home().ok_or_else(|| {
             Error::usage(format!(
                 "profile {name}: the sign-in is kept in the home folder, and HOME is not known"

@@ -4,15 +4,12 @@
 //! botocore does (Python's `RawConfigParser`).
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::keys::Given;
 use super::process::words;
+use super::text_file::{expand, read};
 use crate::error::{Error, Result};
-
-/// The most of a file that is read.
-const MOST: u64 = 4 << 20;
 
 /// The settings of a section by their names in small letters. A value of several lines keeps its line breaks.
 pub(crate) type Settings = BTreeMap<String, String>;
@@ -100,41 +97,6 @@ fn place(given: Given<'_>, key: &str, name: &str) -> Option<PathBuf> {
     }
 }
 
-/// A path whose `~/` is the home folder.
-pub(crate) fn expand(given: Given<'_>, path: &str) -> PathBuf {
-    let inside = path.strip_prefix("~/").or_else(|| path.strip_prefix("~\\"));
-    match (inside, given.home()) {
-        (Some(inside), Some(home)) => Path::new(home).join(inside),
-        _ => PathBuf::from(path),
-    }
-}
-
-/// A text file; `None` when there is none.
-///
-/// # Errors
-/// [`crate::ErrorKind::Io`] when it cannot be read, [`crate::ErrorKind::Usage`] when it is too long or not UTF-8.
-pub(crate) fn read(path: &Path) -> Result<Option<String>> {
-    let shown = path.display();
-    let failed = |cause| Error::io(format!("{shown} could not be read")).caused_by(cause);
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(cause)
-            if matches!(cause.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-        {
-            return Ok(None);
-        }
-        Err(cause) => return Err(failed(cause)),
-    };
-    let mut bytes = Vec::new();
-    file.take(MOST.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MOST {
-        return Err(Error::usage(format!("{shown} is longer than {MOST} bytes: it is no such file")));
-    }
-    let text =
-        String::from_utf8(bytes).map_err(|_bytes| Error::usage(format!("{shown} is not a text of UTF-8")))?;
-    Ok(Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)))
-}
-
 /// The sections of a file in their order.
 ///
 /// # Errors
@@ -198,6 +160,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
+    type Sections = Vec<(String, Settings)>;
+
     fn show(text: &str) -> String {
         match parse(text, Path::new("config")) {
             Ok(sections) => format!("{sections:?}"),
@@ -214,7 +178,7 @@ mod tests {
     #[test]
     fn files_are_read_as_botocore_does() {
         let table = include_str!("../../testdata/store/aws_config.json");
-        let cases: Vec<(String, Option<Vec<(String, Settings)>>)> = serde_json::from_str(table).unwrap();
+        let cases: Vec<(String, Option<Sections>)> = serde_json::from_str(table).unwrap();
         assert!(cases.len() > 15);
         for (text, expected) in cases {
             match expected {

@@ -11,12 +11,12 @@ use serde::Deserialize;
 use url::Url;
 
 use super::StoreOptions;
-use super::aws_config::read;
 use super::client::Kind;
 use super::credential::Fetched;
 use super::exchange::{self, Exchange, Silence, add_header, ascii, get, post};
 use super::process::{run, words};
 use super::sign;
+use super::text_file::{read_beside, token as token_in};
 use crate::error::{Error, Result};
 
 /// Keys, with the token of temporary ones.
@@ -149,16 +149,10 @@ fn fetched(
     Ok(Fetched { value: keys(id, secret, token, what)?, expires })
 }
 
-/// The token in a file.
-fn token_in(path: &Path) -> Result<String> {
-    let text = read(path)?.ok_or_else(|| Error::io(format!("there is no token file {}", path.display())))?;
-    Ok(text.trim().to_owned())
-}
-
 const STS: &str = "the token service of AWS";
 
 async fn web_identity(token_file: &Path, role: &Role, options: &StoreOptions) -> Result<Fetched<Keys>> {
-    let token = token_in(token_file)?;
+    let token = token_in(token_file).await?;
     let session = session(role);
     let seconds = role.seconds.unwrap_or(3600).to_string();
     let mut request = post(
@@ -250,7 +244,8 @@ impl Sso {
     async fn fetch(&self, options: &StoreOptions) -> Result<Fetched<Keys>> {
         const WHAT: &str = "the portal of IAM Identity Center";
         let login = format!("sign in with `aws sso login --profile {}`", self.profile);
-        let text = read(&self.token_file)?
+        let text = read_beside(&self.token_file)
+            .await?
             .ok_or_else(|| Error::usage(format!("profile {}: there is no sign-in: {login}", self.profile)))?;
         let token: SsoToken = serde_json::from_str(&text).map_err(|_cause| {
             Error::usage(format!("{} is not the token of a sign-in: {login}", self.token_file.display()))
@@ -342,8 +337,10 @@ async fn container(
 ) -> Result<Fetched<Keys>> {
     const WHAT: &str = "the credential service of the container";
     let mut request = get(url.clone());
-    // Read each time: it is renewed in its place.
-    let from_file = token_file.map(token_in).transpose()?;
+    let from_file = match token_file {
+        Some(path) => Some(token_in(path).await?),
+        None => None,
+    };
     if let Some(token) = from_file.as_deref().or(token) {
         add_header(&mut request.headers, "authorization", token)?;
     }
@@ -395,4 +392,31 @@ async fn instance(endpoint: &Url, fallback: bool, options: &StoreOptions) -> Res
     }
     let answer: MetadataAnswer = exchange.json(WHAT, &read(at(&format!("{folder}{name}")))?).await?;
     answer.fetched(WHAT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The shape is that of the example answer in the AWS STS API Reference, "AssumeRole".
+    #[test]
+    fn no_answer_of_the_token_service_stops_it() {
+        let answer = "<R xmlns=\"u\"><X><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+            <SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></X></R>";
+        let keys = sts_keys(answer.as_bytes()).unwrap();
+        assert_eq!((keys.value.key_id.as_str(), keys.value.token.as_deref()), ("A", Some("t")));
+        assert!(keys.expires.is_some());
+        for end in 0..answer.len() {
+            assert!(sts_keys(&answer.as_bytes()[..end]).is_err(), "{end}");
+        }
+        for at in 0..answer.len() {
+            for byte in [b'<', b'>', b'&', b'"', b'/', 0, 0xff] {
+                let mut bytes = answer.as_bytes().to_vec();
+                bytes[at] = byte;
+                drop(sts_keys(&bytes));
+            }
+        }
+        let deep = "<a>".repeat(300_000);
+        assert!(sts_keys(deep.as_bytes()).is_err());
+    }
 }

@@ -9,16 +9,16 @@ use serde::Deserialize;
 use url::Url;
 
 use super::StoreOptions;
-use super::aws_config::read;
 use super::client::Kind;
 use super::credential::Fetched;
 use super::exchange::{self, Exchange, Silence, add_header, ascii, get, post};
 use super::process::run;
+use super::text_file;
 use crate::error::{Error, Result};
 
 /// What tokens are for.
 const SCOPE: &str = "https://storage.azure.com/.default";
-const RESOURCE: &str = "https://storage.azure.com/";
+const RESOURCE: &str = "https://storage.azure.com";
 const LIFE: u64 = 3600;
 
 /// Where credentials come from.
@@ -128,13 +128,11 @@ impl Source {
                 Exchange::new(options, Kind::Store)?.json::<Answer>(WHAT, &request).await?.fetched(WHAT)
             }
             Self::Federated { url, client, token_file } => {
-                // Read each time: it is renewed in its place.
-                let token = read(token_file)?
-                    .ok_or_else(|| Error::io(format!("there is no token file {}", token_file.display())))?;
+                let token = text_file::token(token_file).await?;
                 let form = [
                     ("client_id", client.as_str()),
                     ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-                    ("client_assertion", token.trim()),
+                    ("client_assertion", token.as_str()),
                     ("scope", SCOPE),
                     ("grant_type", "client_credentials"),
                 ];

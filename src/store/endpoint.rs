@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderValue};
 use url::Url;
@@ -17,8 +19,8 @@ use crate::error::{Error, Result};
 
 /// A bucket, a container, or a file of a web server.
 pub(crate) struct Endpoint {
-    /// The bucket's URL, without '/' at its end: '/' and the percent-encoded key come after its path. Of the web: the file's own
-    /// URL, without user and password.
+    /// The bucket's URL: '/' and the percent-encoded key come after its path, whose own '/' at the end (that of a host alone) does
+    /// not count. Of the web: the file's own URL, without user and password.
     pub(crate) base: Url,
     /// As whom.
     pub(crate) auth: Arc<Auth>,
@@ -112,8 +114,7 @@ pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endp
             let mut pair = user;
             pair.push(b':');
             pair.extend(password.unwrap_or_default());
-            use base64::Engine;
-            Some(format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(pair)))
+            Some(format!("Basic {}", BASE64_STANDARD.encode(pair)))
         }
         (Some(_), Some(_)) => {
             return Err(Error::usage("http_user and http_bearer_token: give one of the two"));
@@ -134,7 +135,7 @@ pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endp
         return Err(Error::usage(format!("{shown} has no host")));
     }
     base.set_fragment(None);
-    for (_, value) in headers.iter_mut() {
+    for (_, value) in &mut headers {
         value.set_sensitive(true);
     }
     let auth = if headers.is_empty() { Auth::nobody() } else { Auth::web(WebAuth::new(&base, headers)) };
@@ -155,4 +156,87 @@ pub(crate) fn add_segment(url: &mut Url, name: &str) -> Result<()> {
     let path = format!("{}/{name}", url.path().trim_end_matches('/'));
     url.set_path(&path);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exchange::get;
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn open(url: &str, pairs: &[(&str, &str)]) -> Result<Endpoint> {
+        let pairs = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        web(&Url::parse(url).unwrap(), "shown", &StoreOptions { pairs, ..StoreOptions::default() })
+    }
+
+    /// The URL, and the headers of a request to `to`.
+    async fn sent(url: &str, pairs: &[(&str, &str)], to: &str) -> (String, String) {
+        let endpoint = open(url, pairs).unwrap();
+        let mut request = get(Url::parse(to).unwrap());
+        endpoint.auth.sign(&mut request).await.unwrap();
+        assert!(request.headers.values().all(HeaderValue::is_sensitive));
+        let mut all: Vec<String> = request
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        all.sort();
+        (endpoint.base.to_string(), all.join("; "))
+    }
+
+    // What curl 7.88 sends for the same: base64 of `aladdin:open sesame` is RFC 7617's own example.
+    #[tokio::test]
+    async fn credentials_of_a_url_and_of_keys() {
+        let plain = "https://h:8443/a?q=1";
+        let basic = "authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+        for (url, pairs, expected) in [
+            ("https://h:8443/a?q=1#f", vec![], ""),
+            ("https://Aladdin:open%20sesame@h:8443/a?q=1", vec![], basic),
+            ("https://Aladdin:open%20sesame@h:8443/a?q=1", vec![("http_bearer_token", "t")], basic),
+            (plain, vec![("http_user", "Aladdin"), ("http_password", "open sesame")], basic),
+            ("https://u@h:8443/a?q=1", vec![], "authorization: Basic dTo="),
+            (plain, vec![("http_bearer_token", "t")], "authorization: Bearer t"),
+            (
+                plain,
+                vec![("http_header", "X-A: 1"), ("HTTP_HEADER", "x-b:2"), ("http_header", "X-A: 3")],
+                "x-a: 1; x-a: 3; x-b: 2",
+            ),
+        ] {
+            assert_eq!(
+                sent(url, &pairs, plain).await,
+                (plain.to_owned(), expected.to_owned()),
+                "{url} {pairs:?}"
+            );
+            for elsewhere in ["https://h/a", "https://other:8443/a", "http://h:8443/a"] {
+                assert_eq!(sent(url, &pairs, elsewhere).await.1, "", "{elsewhere}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        let error = open("https://a%3Ab:hidden@h/", &[]).err().unwrap();
+        assert!(error.kind() == ErrorKind::Usage && !error.to_string().contains("hidden"), "{error}");
+        assert!(open("https://h/", &[("http_user", "u"), ("http_bearer_token", "t")]).is_err());
+        assert!(
+            open("https://h/", &[("http_usr", "u")])
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("did you mean http_user?")
+        );
+    }
+
+    #[test]
+    fn a_bucket_is_a_segment() {
+        let add = |base: &str, name: &str| {
+            let mut url = Url::parse(base).unwrap();
+            add_segment(&mut url, name).map(|()| url.to_string())
+        };
+        assert_eq!(add("http://h/", "b_c.d-e").unwrap(), "http://h/b_c.d-e");
+        assert_eq!(add("http://h/p/", "$root").unwrap(), "http://h/p/$root");
+        for name in ["..", "a/b", "a?b", "a b", "é", "a%2Fb"] {
+            assert_eq!(add("http://h/", name).unwrap_err().kind(), ErrorKind::Usage, "{name}");
+        }
+    }
 }

@@ -17,16 +17,16 @@ use serde::Deserialize;
 use url::Url;
 
 use super::StoreOptions;
-use super::aws_config::read;
 use super::client::Kind;
 use super::credential::Fetched;
 use super::exchange::{self, Exchange, Silence, add_header, ascii, get, post};
+use super::text_file::read_beside;
 use crate::error::{Error, Result};
 
 /// What the tokens are for: the least with which objects are read and written.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
-/// What a federated token is for that is exchanged for a service account's.
-const PLATFORM: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// What a token is for that is exchanged for a service account's.
+const LENDING: &str = "https://www.googleapis.com/auth/iam";
 /// How long tokens that are signed here live: the most that Google takes.
 const LIFE: u64 = 3600;
 
@@ -129,13 +129,11 @@ impl Source {
     /// # Errors
     /// [`crate::ErrorKind::Usage`] when there is none to be had; [`crate::ErrorKind::Io`] when a service fails.
     pub(crate) async fn fetch(&self, options: &StoreOptions) -> Result<Fetched<Arc<str>>> {
-        match self {
-            Self::Impersonated { source, url, delegates, seconds } => {
-                let token = source.directly(options, PLATFORM).await?.value;
-                impersonate(&token, url, delegates, *seconds, options).await
-            }
-            source => source.directly(options, SCOPE).await,
-        }
+        let Self::Impersonated { source, url, delegates, seconds } = self else {
+            return self.directly(options, SCOPE).await;
+        };
+        let token = source.directly(options, LENDING).await?.value;
+        impersonate(&token, url, delegates, *seconds, options).await
     }
 
     async fn directly(&self, options: &StoreOptions, scope: &str) -> Result<Fetched<Arc<str>>> {
@@ -236,7 +234,7 @@ impl External {
         const WHAT: &str = "the provider of the subject token";
         let (text, place) = match &self.subject {
             Subject::File(path) => {
-                let text = read(path)?;
+                let text = read_beside(path).await?;
                 let text =
                     text.ok_or_else(|| Error::io(format!("there is no token file {}", path.display())))?;
                 (text, path.display().to_string())

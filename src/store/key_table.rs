@@ -41,7 +41,7 @@ pub(crate) enum Value {
     Url,
     /// Letters, digits and '-'.
     Region,
-    /// `30s`, `500ms`, `2m`; `0` and `disabled` where it can be.
+    /// `30s`, `500ms`, `2m`.
     Duration,
     Number,
     Choice(&'static [&'static str]),

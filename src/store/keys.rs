@@ -1,7 +1,5 @@
 //! What the user says of stores: keys and variables of the environment, looked up and checked.
 
-use std::time::Duration;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::HeaderName;
@@ -52,8 +50,9 @@ impl<'a> Given<'a> {
     /// The value of a key's variables of the environment.
     pub(crate) fn environment(self, name: &str) -> Option<&'a str> {
         let names = self.key(name)?.names.iter();
-        let named = |name: &&&str| ["aws_", "google_", "azure_"].iter().any(|start| name.starts_with(start));
-        names.filter(named).find_map(|name| self.variable(&name.to_ascii_uppercase()))
+        let is_variable =
+            |name: &&&str| ["aws_", "google_", "azure_"].iter().any(|start| name.starts_with(start));
+        names.filter(is_variable).find_map(|name| self.variable(&name.to_ascii_uppercase()))
     }
 
     /// A variable of the environment, unless it is empty.
@@ -128,6 +127,23 @@ pub(crate) fn check_keys(options: &StoreOptions) -> Result<()> {
     Ok(())
 }
 
+/// Every key as a table of Markdown, one row a key: for docs/stores.md.
+pub(crate) fn markdown() -> String {
+    let mut table = "| keys | of | meaning |\n| --- | --- | --- |\n".to_owned();
+    for key in KEYS {
+        let names = key.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let of = match key.of {
+            Of::S3 => "S3",
+            Of::Google => "Google",
+            Of::Azure => "Azure",
+            Of::Web => "web",
+            Of::Client => "all",
+        };
+        table.push_str(&["| ", &names, " | ", of, " | ", &key.meaning.replace('|', "\\|"), " |\n"].concat());
+    }
+    table
+}
+
 fn wrong(name: &str, value: Value) -> Error {
     let due = match value {
         Value::Text | Value::Void => "not be empty".to_owned(),
@@ -153,7 +169,8 @@ fn fits(value: &str, kind: Value) -> bool {
         Value::Flag => flag(value).is_some(),
         Value::Url => web_url(value, "").is_ok(),
         Value::Region => is_region(value),
-        Value::Duration => duration(value).is_some(),
+        // The rest is checked where it is used.
+        Value::Duration => value.trim().starts_with(|c: char| c.is_ascii_digit()),
         Value::Number => value.parse::<u32>().is_ok(),
         Value::Choice(all) => all.iter().any(|choice| choice.eq_ignore_ascii_case(value)),
         Value::Header => header(value).is_some(),
@@ -243,25 +260,6 @@ pub(crate) fn is_region(value: &str) -> bool {
         && !value.ends_with('-')
 }
 
-/// A time: a number and `ms`, `s`, `m` or `h`; seconds without. `disabled` is the longest.
-pub(crate) fn duration(value: &str) -> Option<Duration> {
-    let value = value.trim();
-    if value == "disabled" {
-        return Some(Duration::MAX);
-    }
-    let end = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
-    let (number, unit) = value.split_at(end);
-    let number: f64 = number.parse().ok()?;
-    let scale = match unit.trim() {
-        "ms" | "millis" | "msec" => 0.001,
-        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-        "h" | "hr" | "hour" | "hours" => 3600.0,
-        _ => return None,
-    };
-    Duration::try_from_secs_f64(number * scale).ok()
-}
-
 /// A URL of http or https with a host, without user, query and fragment; `name` is whose.
 ///
 /// # Errors
@@ -333,6 +331,18 @@ mod tests {
                 assert_eq!(same, 1, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn the_documentation_has_a_row_for_each() {
+        let table = markdown();
+        assert_eq!(table.lines().count(), KEYS.len() + 2);
+        assert!(
+            table.contains(
+                "| `aws_region`, `region` | S3 | Region of the bucket; us-east-1 if not given. |\n"
+            )
+        );
+        assert!(table.lines().all(|line| line.matches('|').count() == 4), "a cell breaks the table");
     }
 
     #[track_caller]
