@@ -127,8 +127,9 @@ pub(crate) fn check_keys(options: &StoreOptions) -> Result<()> {
     Ok(())
 }
 
-/// Every key as a table of Markdown, one row a key: for docs/stores.md.
-pub(crate) fn markdown() -> String {
+/// Every key as a table of Markdown, one row a key: docs/stores.md holds it.
+#[cfg(test)]
+fn markdown() -> String {
     let mut table = "| keys | of | meaning |\n| --- | --- | --- |\n".to_owned();
     for key in KEYS {
         let names = key.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -343,6 +344,8 @@ mod tests {
             )
         );
         assert!(table.lines().all(|line| line.matches('|').count() == 4), "a cell breaks the table");
+        let document = include_str!("../../docs/stores.md");
+        assert!(document.contains(&table), "docs/stores.md should hold this table:\n{table}");
     }
 
     #[track_caller]

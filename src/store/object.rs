@@ -168,9 +168,7 @@ impl Object {
             }
         };
         let (shown, hedge) = (shown.to_owned(), options.hedge);
-        // Directory buckets (S3 Express) take no gaps.
-        let express = matches!(location, Location::Bucket(bucket) if bucket.name.ends_with("--x-s3"));
-        let contiguous = express || is_set(options, "contiguous_parts");
+        let contiguous = is_set(options, "contiguous_parts");
         Ok(Self {
             inner: Arc::new(Inner { dialect, url, shown, connection, tally, hedge, redirects, contiguous }),
         })
