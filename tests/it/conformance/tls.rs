@@ -16,7 +16,7 @@ use super::metadata_services;
 use super::web::Web;
 
 /// A throw-away authority, written to `ca.pem` in `folder`, and what a server of 127.0.0.1 needs that it vouches for.
-fn authority(folder: &Path, protocols: &[&[u8]]) -> ServerConfig {
+pub(crate) fn authority(folder: &Path, protocols: &[&[u8]]) -> ServerConfig {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
