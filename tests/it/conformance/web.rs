@@ -67,6 +67,11 @@ impl Web {
         format!("{}://{}/public/{}", self.scheme, self.listener.host(), encode(key))
     }
 
+    /// Connections that were made, whatever became of them.
+    pub(crate) fn connections(&self) -> usize {
+        self.listener.connections()
+    }
+
     /// The versions of HTTP in which requests have come.
     pub(crate) fn spoken(&self) -> Vec<Version> {
         self.state.lock().unwrap().spoken.clone()
