@@ -3,6 +3,7 @@
 //!
 //! A local directory, a web server, Google's XML interface (`google_server`) and S3 (`s3s_server`) run in this process. Azurite
 //! and moto are started by `scripts/emulators`; without it, their tests are ignored.
+#![allow(clippy::panic, clippy::print_stdout, reason = "clippy sees helpers of tests as no tests")]
 
 mod azurite;
 mod backend;
@@ -22,13 +23,13 @@ mod writing;
 
 /// One test for each case of a suite.
 macro_rules! cases {
-    ($suite:ident, $backend:ty, $attribute:tt, $($case:ident)*) => {
+    ($suite:ident, $backend:expr, $attribute:tt, $($case:ident)*) => {
         mod $suite {
             $(
                 #[test]
                 #$attribute
                 fn $case() {
-                    let backend = <$backend>::start();
+                    let backend = $backend;
                     crate::conformance::backend::run(stringify!($case), &backend, |backend| {
                         Box::pin(crate::conformance::$suite::$case(backend))
                     });
@@ -39,7 +40,7 @@ macro_rules! cases {
 }
 
 macro_rules! reading {
-    ($backend:ty, $attribute:tt) => {
+    ($backend:expr, $attribute:tt) => {
         cases!(reading, $backend, $attribute,
             head_and_meta any_range past_the_end at_the_end empty_object odd_keys missing_object replaced_object
             concurrent_ranges denied_reading);
@@ -47,7 +48,7 @@ macro_rules! reading {
 }
 
 macro_rules! writing {
-    ($backend:ty, $attribute:tt) => {
+    ($backend:expr, $attribute:tt) => {
         cases!(writing, $backend, $attribute,
             every_size content_type existing_is_refused_early existing_is_refused_late overwriting aborting
             dropping small_race large_race odd_destinations denied_writing);
@@ -55,43 +56,48 @@ macro_rules! writing {
 }
 
 macro_rules! clipping {
-    ($backend:ty, $attribute:tt) => {
+    ($backend:expr, $attribute:tt) => {
         cases!(clipping, $backend, $attribute, same_bytes_as_local user_metadata);
     };
 }
 
 // `cfg(all())` is always true: these run in this process.
 mod on_local {
-    reading!(crate::conformance::local::Local, [cfg(all())]);
-    writing!(crate::conformance::local::Local, [cfg(all())]);
-    clipping!(crate::conformance::local::Local, [cfg(all())]);
+    reading!(crate::conformance::local::Local::start(), [cfg(all())]);
+    writing!(crate::conformance::local::Local::start(), [cfg(all())]);
+    clipping!(crate::conformance::local::Local::start(), [cfg(all())]);
 }
 
 mod on_web {
-    reading!(crate::conformance::web::Web, [cfg(all())]);
-    clipping!(crate::conformance::web::Web, [cfg(all())]);
+    reading!(crate::conformance::web::Web::start(), [cfg(all())]);
+    clipping!(crate::conformance::web::Web::start(), [cfg(all())]);
+}
+
+mod on_web_by_http2 {
+    reading!(crate::conformance::web::Web::start_http2(), [cfg(all())]);
+    clipping!(crate::conformance::web::Web::start_http2(), [cfg(all())]);
 }
 
 mod on_google {
-    reading!(crate::conformance::google::Google, [cfg(all())]);
-    writing!(crate::conformance::google::Google, [cfg(all())]);
-    clipping!(crate::conformance::google::Google, [cfg(all())]);
+    reading!(crate::conformance::google::Google::start(), [cfg(all())]);
+    writing!(crate::conformance::google::Google::start(), [cfg(all())]);
+    clipping!(crate::conformance::google::Google::start(), [cfg(all())]);
 }
 
 mod on_s3s {
-    reading!(crate::conformance::s3::S3s, [cfg(all())]);
-    writing!(crate::conformance::s3::S3s, [cfg(all())]);
-    clipping!(crate::conformance::s3::S3s, [cfg(all())]);
+    reading!(crate::conformance::s3::S3s::start(), [cfg(all())]);
+    writing!(crate::conformance::s3::S3s::start(), [cfg(all())]);
+    clipping!(crate::conformance::s3::S3s::start(), [cfg(all())]);
 }
 
 mod on_moto {
-    reading!(crate::conformance::moto::Moto, [ignore = "needs scripts/emulators"]);
-    writing!(crate::conformance::moto::Moto, [ignore = "needs scripts/emulators"]);
-    clipping!(crate::conformance::moto::Moto, [ignore = "needs scripts/emulators"]);
+    reading!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
+    writing!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
+    clipping!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
 }
 
 mod on_azurite {
-    reading!(crate::conformance::azurite::Azurite, [ignore = "needs scripts/emulators"]);
-    writing!(crate::conformance::azurite::Azurite, [ignore = "needs scripts/emulators"]);
-    clipping!(crate::conformance::azurite::Azurite, [ignore = "needs scripts/emulators"]);
+    reading!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
+    writing!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
+    clipping!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
 }

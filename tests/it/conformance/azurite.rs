@@ -52,15 +52,12 @@ impl Azurite {
         let mut headers = blob.to_vec();
         headers.extend([("x-ms-date", now.as_str()), ("x-ms-version", "2021-12-02")]);
         let length = if body.is_empty() { String::new() } else { body.len().to_string() };
-        let mut signed = format!("{method}\n\n\n{length}\n\n\n\n\n\n\n\n\n");
-        for (name, value) in &headers {
-            signed += &format!("{name}:{value}\n");
-        }
+        let fields: String = headers.iter().map(|(name, value)| [name, ":", value, "\n"].concat()).collect();
+        let parameters: String =
+            query.iter().map(|(name, value)| ["\n", name, ":", value].concat()).collect();
         // The account stands twice: once as the account, once as the first segment of an emulator's path.
-        signed += &format!("/{ACCOUNT}{path}");
-        for (name, value) in query {
-            signed += &format!("\n{name}:{value}");
-        }
+        let resource = format!("/{ACCOUNT}{path}{parameters}");
+        let signed = format!("{method}\n\n\n{length}\n\n\n\n\n\n\n\n\n{fields}{resource}");
         let key = hmac::Key::new(hmac::HMAC_SHA256, &BASE64.decode(KEY).unwrap());
         let signature = BASE64.encode(hmac::sign(&key, signed.as_bytes()));
         let authorization = format!("SharedKey {ACCOUNT}:{signature}");

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -21,6 +22,7 @@ use tokio_rustls::rustls::ServerConfig;
 /// A running server.
 pub(crate) struct Listener {
     address: SocketAddr,
+    connections: Arc<AtomicUsize>,
     runtime: Option<Runtime>,
 }
 
@@ -79,9 +81,12 @@ impl Listener {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let tls = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&connections);
         runtime.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
                 // Small answers must not wait for the other side's acknowledgement.
                 drop(stream.set_nodelay(true));
                 let (tls, service) = (tls.clone(), service.clone());
@@ -97,12 +102,17 @@ impl Listener {
                 });
             }
         });
-        Self { address, runtime: Some(runtime) }
+        Self { address, connections, runtime: Some(runtime) }
     }
 
     /// `127.0.0.1:port`.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Connections that were made, whatever became of them.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 }
 

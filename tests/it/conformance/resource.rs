@@ -1,6 +1,7 @@
 //! A resource and how a server answers GET and HEAD of it: ranges and conditions (RFC 9110 §13, §14).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -36,10 +37,10 @@ impl Resource {
         let size = self.bytes.len() as u64;
         let reply = match asked.header("range").and_then(|range| parse(range, size)) {
             None => body(answer(200), self.bytes.clone()),
-            Some(None) => {
+            Some(range) if range.is_empty() => {
                 return with(refusal(416, "InvalidRange"), "content-range", &format!("bytes */{size}"));
             }
-            Some(Some((start, end))) => {
+            Some(Range { start, end }) => {
                 let (from, to) = (usize::try_from(start).unwrap(), usize::try_from(end).unwrap());
                 with(
                     body(answer(206), self.bytes.slice(from..to)),
@@ -54,9 +55,8 @@ impl Resource {
     }
 }
 
-/// What a Range header asks of `size` bytes, half-open: `None` when it is to be ignored, `Some(None)` when nothing of it
-/// exists.
-fn parse(range: &str, size: u64) -> Option<Option<(u64, u64)>> {
+/// What a Range header asks of `size` bytes, empty when nothing of it exists; `None` when it is to be ignored.
+fn parse(range: &str, size: u64) -> Option<Range<u64>> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let (start, end) = match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) if last < first => return None,
@@ -65,7 +65,7 @@ fn parse(range: &str, size: u64) -> Option<Option<(u64, u64)>> {
         (Err(_), Ok(suffix)) if first.is_empty() => (size.saturating_sub(suffix), size),
         _ => return None,
     };
-    Some((start < end).then_some((start, end)))
+    Some(start..end)
 }
 
 /// An HTTP date (RFC 9110 §5.6.7), to the second.

@@ -7,9 +7,10 @@ use std::time::SystemTime;
 use hyper::Version;
 use tokio_rustls::rustls::ServerConfig;
 
-use super::backend::{Backend, Lack, Stranger};
+use super::backend::{Backend, Lack, Stranger, pairs};
 use super::listener::{Listener, encode, refusal};
 use super::resource::Resource;
+use super::tls::authority;
 
 const SIGNATURE: &str = "WEB-SIGNATURE+/=";
 
@@ -31,6 +32,12 @@ struct State {
 impl Web {
     pub(crate) fn start() -> Self {
         Self::start_with(None)
+    }
+
+    /// By HTTP/2, with a certificate that nobody vouches for and that is taken all the same.
+    pub(crate) fn start_http2() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::start_with(Some(authority(folder.path(), &[b"h2"])))
     }
 
     /// With TLS, if that is given.
@@ -60,6 +67,11 @@ impl Web {
         format!("{}://{}/public/{}", self.scheme, self.listener.host(), encode(key))
     }
 
+    /// Connections that were made, whatever became of them.
+    pub(crate) fn connections(&self) -> usize {
+        self.listener.connections()
+    }
+
     /// The versions of HTTP in which requests have come.
     pub(crate) fn spoken(&self) -> Vec<Version> {
         self.state.lock().unwrap().spoken.clone()
@@ -73,13 +85,13 @@ impl Backend for Web {
     }
 
     fn pairs(&self) -> Vec<(String, String)> {
-        Vec::new()
+        if self.scheme == "https" { pairs([("allow_invalid_certificates", "true")]) } else { Vec::new() }
     }
 
     fn stranger(&self) -> Option<Stranger> {
         let secret = "WRONG-SIGNATURE";
         let uri = format!("{}://{}/a.tif?signature={secret}", self.scheme, self.listener.host());
-        Some(Stranger { uri, pairs: Vec::new(), secrets: vec![secret.to_owned()] })
+        Some(Stranger { uri, pairs: self.pairs(), secrets: vec![secret.to_owned()] })
     }
 
     fn put(&self, key: &str, bytes: &[u8]) {

@@ -1,10 +1,13 @@
 //! The server itself, request by request, against what Google's documentation says of each.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD};
 use md5::{Digest, Md5};
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use serde_json::json;
 
 use super::{GoogleServer, between};
 use crate::conformance::raw_http::{Reply, ask};
@@ -169,4 +172,62 @@ fn uploads_in_parts() {
     asker.check(("DELETE", &format!("/bucket/a?uploadId={id}"), &[], b""), 404, "NoSuchUpload");
     assert!(says(&part(&id, 1, b"x", b"x"), "NoSuchUpload"));
     assert_eq!(asker.server.uploads(), [""; 0]);
+}
+
+/// A JWT of these claims, signed with the account's key by ring.
+fn signed(claims: &serde_json::Value) -> String {
+    let der: String =
+        include_str!("test-key-not-a-secret.pem").lines().filter(|line| !line.starts_with('-')).collect();
+    let pair = RsaKeyPair::from_pkcs8(&BASE64.decode(der).unwrap()).unwrap();
+    let header = json!({"alg": "RS256", "typ": "JWT", "kid": "0123456789abcdef0123456789abcdef01234567"});
+    let message = [header.to_string(), claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let mut signature = vec![0; pair.public().modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[test]
+fn a_signed_jwt_is_exchanged_or_taken() {
+    let server = GoogleServer::start(1000, Duration::from_hours(1));
+    server.put("a", b"abc");
+    let host = server.url()[7..].to_owned();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let claims = |changed: &[(&str, serde_json::Value)]| {
+        let mut claims = json!({
+            "iss": "reader@tests.invalid", "sub": "reader@tests.invalid", "aud": format!("{}/token", server.url()),
+            "scope": "https://www.googleapis.com/auth/devstorage.read_write", "iat": now, "exp": now + 3600,
+        });
+        for (name, value) in changed {
+            claims[*name] = value.clone();
+        }
+        signed(&claims)
+    };
+    let exchange = |jwt: &str| {
+        let form =
+            format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={jwt}");
+        ask(&host, "POST", "/token", &[], form.as_bytes())
+    };
+    let read = |token: &str| {
+        ask(&host, "GET", "/bucket/a", &[("Authorization", &format!("Bearer {token}"))], b"").status
+    };
+    let reply: serde_json::Value =
+        serde_json::from_slice(&exchange(&claims(&[])).expect(&[200]).body).unwrap();
+    assert_eq!(read(reply["access_token"].as_str().unwrap()), 200);
+    assert_eq!(read(&claims(&[])), 200);
+    for (what, changed, status) in [
+        ("expired", ("exp", json!(now - 1)), 401),
+        ("too long", ("exp", json!(now + 7200)), 401),
+        ("not yet", ("iat", json!(now + 600)), 401),
+        ("another account", ("iss", json!("stranger@tests.invalid")), 401),
+    ] {
+        let jwt = claims(&[changed]);
+        assert_eq!((exchange(&jwt).status, read(&jwt)), (400, status), "{what}");
+    }
+    assert_eq!(exchange(&claims(&[("aud", json!("https://elsewhere.invalid/token"))])).status, 400);
+    assert_eq!(read(&claims(&[("scope", json!("https://www.googleapis.com/auth/bigquery"))])), 403);
+    let jwt = claims(&[]);
+    let (message, signature) = jwt.rsplit_once('.').unwrap();
+    let forged =
+        format!("{message}.{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]);
+    assert_eq!((exchange(&forged).status, read(&forged)), (400, 401));
 }

@@ -130,7 +130,7 @@ impl Tokens {
         if from > now + 60 || until <= now || until - from > 3600 {
             return Err("it is not valid now, or for longer than an hour");
         }
-        if claims["iss"] != KNOWN { Err("another account") } else { Ok(claims) }
+        if claims["iss"] == KNOWN { Ok(claims) } else { Err("another account") }
     }
 
     /// Whether data may be had for this token; else status and error code.
