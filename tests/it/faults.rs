@@ -438,7 +438,7 @@ fn what_is_refused_at_once_shows_no_secret() {
         (local, "ftp://u:planted@h/k?s=planted", &[], vec![], true),
         (local, "https://u:planted@h/k?s=planted", &[], vec![], true),
         ("https://u:planted@h:x/k?s=planted", out, &[], vec![], true),
-        ("/vsicurl/https://u:planted@h/k?s=planted", out, &[], vec![], true),
+        ("/vsicurl/https://u:planted@h/k?s=planted", out, &[], vec![], false),
         ("s3://planted@b/k", out, &[], vec![], true),
         ("https://u:planted@h/k?s=planted#ifd=planted", out, &[], vec![], true),
     ];
