@@ -193,6 +193,11 @@ impl Server {
         self.lock().heard.clone()
     }
 
+    /// How many requests have come, answered or not.
+    pub(crate) fn asked(&self) -> usize {
+        self.lock().heard.len()
+    }
+
     /// Those rules that have claimed no request.
     pub(crate) fn idle_rules(&self) -> Vec<String> {
         let state = self.lock();

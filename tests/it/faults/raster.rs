@@ -85,8 +85,8 @@ fn make(size: u32, tile: u32, gap: u32) -> Raster {
     for _ in 0..count {
         bytes.extend(tile_bytes.to_le_bytes());
     }
-    let side = 10 * size;
-    let bbox = format!("300000,{},{},5300000", 5_300_000 - side, 300_000 + side);
+    let metres = 10 * size;
+    let bbox = format!("300000,{},{},5300000", 5_300_000 - metres, 300_000 + metres);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("noise.tif"), &bytes).unwrap();
     Raster { bytes, arrays: arrays.into(), bbox, folder }

@@ -50,7 +50,7 @@ impl Store {
                 let (user, password) = (secrets::USER, secrets::PASSWORD);
                 format!("{scheme}://{user}:{password}@{host}/bucket/{key}?{}", secrets::PRESIGNED)
             }
-            _ => format!("{}://bucket/{key}", self.name()),
+            Self::S3 | Self::Gs | Self::Az => format!("{}://bucket/{key}", self.name()),
         }
     }
 
@@ -108,9 +108,8 @@ impl Store {
     pub(crate) fn spoken(self, who: Credentials) -> &'static str {
         match (self, who) {
             (Self::Web, _) => "plantedpresigned",
-            (Self::S3, Credentials::Service) => secrets::FIRST_TOKEN,
+            (_, Credentials::Service) => secrets::FIRST_TOKEN,
             (Self::S3, _) => secrets::ACCESS_KEY,
-            (Self::Gs | Self::Az, Credentials::Service) => secrets::FIRST_TOKEN,
             (Self::Gs, _) => secrets::BEARER,
             (Self::Az, Credentials::Static) => "plantedSas",
             (Self::Az, Credentials::Other) => "SharedKey account:",
@@ -163,7 +162,7 @@ pub(crate) struct Running {
 }
 
 /// After this a run counts as hanging, and is killed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 impl Running {
     /// Waits for the end.

@@ -134,7 +134,9 @@ impl Class {
             Self::First => starts(&|start| start == 0),
             Self::From(first) => starts(&|start| start >= first),
             Self::Between(end) => starts(&|start| start > 0 && start < end),
-            _ => true,
+            Self::Any | Self::Head | Self::Put | Self::Create | Self::Part | Self::Complete | Self::Abort => {
+                true
+            }
         }
     }
 }
@@ -192,7 +194,7 @@ impl Rule {
             return false;
         }
         self.seen += 1;
-        let due = self.seen > self.after && (self.seen - self.after) % self.every == 0;
+        let due = self.seen > self.after && (self.seen - self.after).is_multiple_of(self.every);
         let claimed = due && self.done < self.times;
         self.done += usize::from(claimed);
         claimed
