@@ -94,8 +94,8 @@ async fn clip(
     wanted: u8,
     text: &[u8],
 ) -> cogclip::Result<bool> {
-    let store = StoreOptions { env: false, ..StoreOptions::default() };
     let name = |path: &Path| path.to_str().expect("the path is text").to_owned();
+    let store = StoreOptions::default();
     let mut cog = Cog::open_image(&name(source), Some(ifd), &store, &options.limits).await?;
     let _ = cog.remarks();
     let Some(cutline) = cutline(cog.header(), wanted, text, &options.limits)? else { return Ok(false) };

@@ -31,12 +31,11 @@ pub(crate) fn named(options: &StoreOptions) -> Result<Option<Vec<Certificate>>> 
             Error::usage(format!("SSL_CERT_FILE: {file} cannot be read")).caused_by(cause)
         })?;
     }
-    for directory in directories.into_iter().flat_map(std::env::split_paths) {
-        let unreadable = |cause| {
-            let shown = directory.display();
-            Error::usage(format!("SSL_CERT_DIR: {shown} cannot be read")).caused_by(cause)
-        };
-        for entry in fs::read_dir(&directory).map_err(unreadable)? {
+    let separator = if cfg!(windows) { ';' } else { ':' };
+    for directory in directories.into_iter().flat_map(|list| list.split(separator)) {
+        let unreadable =
+            |cause| Error::usage(format!("SSL_CERT_DIR: {directory} cannot be read")).caused_by(cause);
+        for entry in fs::read_dir(directory).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
             // Links that lead nowhere are common there.
             if path.is_file() {

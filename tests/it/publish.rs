@@ -229,8 +229,12 @@ async fn a_small_object_is_one_conditional_put() {
         assert_eq!(published.size, 2003);
         let seen: Vec<_> =
             server.requests().into_iter().map(|r| (r.method, r.status, r.conditions)).collect();
-        let expected =
-            [("HEAD".to_owned(), 404, vec![]), ("PUT".to_owned(), 201, vec![condition.to_owned()])];
+        // A look before, and one after it that compares.
+        let expected = [
+            ("HEAD".to_owned(), 404, vec![]),
+            ("PUT".to_owned(), 201, vec![condition.to_owned()]),
+            ("HEAD".to_owned(), 200, vec![]),
+        ];
         assert_eq!(seen, expected, "{store}");
     }
 }
