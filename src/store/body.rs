@@ -27,6 +27,10 @@ const LONGEST_DRIP: Duration = Duration::from_mins(30);
 /// The most that is allocated before the bytes have come; what comes beyond grows with them.
 const FIRST_ALLOCATION: u64 = 1 << 20;
 
+/// By how many times what has come the room for the rest of a body grows at once: what most requests ask for is then allocated
+/// once more, as long as it is, and not twice as long.
+const GROWTH: usize = 7;
+
 /// How far an upload has come.
 #[derive(Debug)]
 pub(crate) struct Progress(Mutex<Sent>);
@@ -169,7 +173,13 @@ pub(crate) async fn take(
                     // Nothing is copied when it comes in one piece; the end must still be seen.
                     bytes = BytesMut::from(chunk);
                 } else {
-                    bytes.reserve(first.saturating_sub(bytes.len()).max(chunk.len()));
+                    if bytes.capacity().saturating_sub(bytes.len()) < chunk.len() {
+                        let more = if bytes.is_empty() { first } else { bytes.len().saturating_mul(GROWTH) };
+                        let rest =
+                            whole.map_or(0, |whole| whole.min(most).saturating_sub(bytes.len() as u64));
+                        let rest = usize::try_from(rest).unwrap_or(usize::MAX);
+                        bytes.reserve(more.min(rest).max(chunk.len()));
+                    }
                     bytes.extend_from_slice(&chunk);
                 }
                 taken = bytes.len() as u64;
