@@ -257,7 +257,7 @@ fn report(rows: &[Row], verdicts: &BTreeMap<(usize, usize), Verdict>, forms: usi
     )
     .unwrap();
     let slow = verdicts.iter().max_by_key(|(_, verdict)| verdict.took);
-    for (&(row, store), verdict) in slow {
+    if let Some((&(row, store), verdict)) = slow {
         writeln!(table, "the longest run: {}, {}, {:?}", rows[row].name, ALL[store].name(), verdict.took)
             .unwrap();
     }
