@@ -82,8 +82,16 @@ class Store:
         self.lock = threading.Lock()
         self.parts = {}
         self.object = None
+        self.metadata = {}
         self.requests = 0
         self.read = 0
+
+
+def etag(parts):
+    """S3's: the MD5 of one, or the MD5 of the MD5s of many and their number."""
+    if len(parts) == 1:
+        return f'"{parts[0][1]}"'
+    return f'"{hashlib.md5(b"".join(bytes.fromhex(part[1]) for part in parts)).hexdigest()}-{len(parts)}"'
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -115,6 +123,15 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Length", str(self.store.noise.size))
             self.send_header("ETag", SOURCE_ETAG)
+            self.end_headers()
+        elif self.store.object and path == self.store.object[0]:
+            _, parts = self.store.object
+            self.send_response(200)
+            self.send_header("Content-Length", str(sum(part[0] for part in parts)))
+            self.send_header("ETag", etag(parts))
+            self.send_header("Last-Modified", "Wed, 01 Jan 2025 00:00:02 GMT")
+            for name, value in self.store.metadata.items():
+                self.send_header(name, value)
             self.end_headers()
         else:
             self.answer(404)
@@ -166,6 +183,7 @@ class Handler(BaseHTTPRequestHandler):
         path, query = self.target()
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         if "uploads" in query:
+            self.store.metadata = {name: value for name, value in self.headers.items() if name.lower().startswith("x-amz-meta-")}
             self.answer(200, b"<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>")
             return
         body = body.replace("&quot;", '"')
@@ -179,7 +197,8 @@ class Handler(BaseHTTPRequestHandler):
             if good:
                 self.store.object = (path, [parts[n] for n in numbers])
         if good:
-            self.answer(200, b'<CompleteMultipartUploadResult><ETag>"done"</ETag></CompleteMultipartUploadResult>')
+            tag = etag(self.store.object[1])
+            self.answer(200, f"<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>".encode(), ETag=tag)
         else:
             self.answer(400, b"<Error><Code>InvalidPart</Code></Error>")
 

@@ -26,6 +26,12 @@ pub(crate) fn small() -> &'static Raster {
     SMALL.get_or_init(|| make(512, 64, 1024))
 }
 
+/// 1024 x 1024 pixels in 256 such tiles, 2 MiB.
+pub(crate) fn medium() -> &'static Raster {
+    static MEDIUM: OnceLock<Raster> = OnceLock::new();
+    MEDIUM.get_or_init(|| make(1024, 64, 1024))
+}
+
 /// 3072 x 3072 pixels, 18 MiB: a clip of all of it takes three parts of at most 8 MiB.
 pub(crate) fn large() -> &'static Raster {
     static LARGE: OnceLock<Raster> = OnceLock::new();

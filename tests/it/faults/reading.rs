@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use super::{CLOUDS, Job, Row, renewed, unreachable};
+use super::{CLOUDS, Job, Row, raster, renewed, unreachable};
 use crate::server::{Class, Fault, Rule};
 
 const READ: Job = Job::Read;
 
 /// The three kinds of reads of the small raster: its first bytes, the arrays at its end, and tiles.
 fn stages() -> [(&'static str, Class); 3] {
-    let arrays = super::raster::small().arrays;
+    let arrays = raster::small().arrays;
     [("first", Class::First), ("header", Class::From(arrays)), ("tile", Class::Between(arrays))]
 }
 
 pub(super) fn rows() -> Vec<Row> {
     let passes = |name: &str, rules| Row::passes(READ, name, rules);
     let ends = |name: &str, code, rules| Row::ends(READ, name, code, rules);
-    let [_, _, (_, tile)] = stages();
+    let [_, (_, header), (_, tile)] = stages();
+    let of_many = Class::Between(raster::medium().arrays);
     let mut rows = vec![passes("latency of 20 ms", vec![Rule::always(Class::Any, Fault::Latency(ms(20)))])];
     for (stage, class) in stages() {
         let at = |what: &str| format!("{what}, {stage}");
@@ -53,12 +54,21 @@ pub(super) fn rows() -> Vec<Row> {
         ends("slow drip for ever, tile", 5, vec![Rule::always(tile, Fault::Drip(ms(20)))]).silent(),
         ends("stall for ever, tile", 5, vec![Rule::always(tile, Fault::Stall)]).silent(),
         Row {
-            most: ms(4000),
-            ..passes("one tile of all takes 5 s", vec![Rule::once(tile, Fault::Latency(ms(5000))).after(30)])
+            most: ms(5500),
+            ..passes(
+                "one tile of many takes 6 s",
+                vec![Rule::once(of_many, Fault::Latency(ms(6000))).after(200)],
+            )
         }
+        .of(raster::medium())
         .flags(&["--hedge"]),
-        ends("the whole instead of a range, first", 5, vec![Rule::always(Class::First, Fault::Whole)]),
-        ends("the whole instead of a range, tile", 5, vec![Rule::always(tile, Fault::Whole)]),
+        // A small file may come whole from a server without ranges; this one has 2 MiB.
+        ends("the whole instead of a range, first", 5, vec![Rule::always(Class::First, Fault::Whole)])
+            .of(raster::medium()),
+        ends("the whole instead of a range, tile", 5, vec![Rule::always(of_many, Fault::Whole)])
+            .of(raster::medium()),
+        passes("the whole of 650 KiB instead of a range, tile", vec![Rule::times(3, tile, Fault::Whole)])
+            .later(super::ALL),
         ends("404, first", 5, vec![Rule::once(Class::First, Fault::Delete)]).says("not found"),
         ends("removed midway, tile", 5, vec![Rule::once(tile, Fault::Delete).after(3)]),
         // A server that ignores If-Match.
@@ -82,9 +92,9 @@ pub(super) fn rows() -> Vec<Row> {
             .only(&CLOUDS[1..]),
         renewed(READ, "token expired (403), tile", tile, Fault::Code(403, "ExpiredToken")).only(&CLOUDS[..1]),
         renewed(READ, "token expired (400), tile", tile, Fault::Code(400, "ExpiredToken")).only(&CLOUDS[..1]),
-        renewed(READ, "token expired (401), first", Class::First, Fault::Code(401, "AuthenticationFailed"))
+        renewed(READ, "token expired (401), header", header, Fault::Code(401, "AuthenticationFailed"))
             .only(&CLOUDS[1..]),
-        renewed(READ, "token expired (400), first", Class::First, Fault::Code(400, "ExpiredToken"))
+        renewed(READ, "token expired (400), header", header, Fault::Code(400, "ExpiredToken"))
             .only(&CLOUDS[..1]),
     ]);
     rows.extend(unreachable(READ));
@@ -93,7 +103,7 @@ pub(super) fn rows() -> Vec<Row> {
 
 /// Other samples under the same name, as long, so that the ETag is as long, too.
 fn replaced(class: Class) -> Rule {
-    let mut bytes = super::raster::small().bytes.clone();
+    let mut bytes = raster::small().bytes.clone();
     bytes[70_000..].iter_mut().take(500_000).for_each(|byte| *byte ^= 0x55);
     Rule::once(class, Fault::Replace(bytes))
 }
