@@ -344,10 +344,10 @@ impl WhatArgs {
 #[command(next_help_heading = "Stores")]
 pub(super) struct StoreArgs {
     /// An option of the stores that are read and written, such as region=eu-central-1 (repeatable; see docs/stores.md)
-    #[arg(long = "store-option", value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long = "store-option", value_name = "KEY=VALUE", value_parser = Pair)]
     pairs: Vec<(String, String)>,
     /// The same for what is read alone: rasters, cutlines, grids (repeatable)
-    #[arg(long = "src-option", value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long = "src-option", value_name = "KEY=VALUE", value_parser = Pair)]
     src_pairs: Vec<(String, String)>,
     /// Attempts after a failed one [default: 10]
     #[arg(long, value_name = "N")]
@@ -402,10 +402,10 @@ impl StoreArgs {
 #[command(next_help_heading = "Stores")]
 pub(super) struct WriteArgs {
     /// An option of the store that is written to alone (repeatable)
-    #[arg(long = "dst-option", value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long = "dst-option", value_name = "KEY=VALUE", value_parser = Pair)]
     dst_pairs: Vec<(String, String)>,
     /// User metadata of the object that is written (repeatable)
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, help_heading = "Output")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = Pair, help_heading = "Output")]
     metadata: Vec<(String, String)>,
     /// Read the output back and compare its SHA-256 with that of what was sent
     #[arg(long, help_heading = "Output")]
@@ -422,7 +422,7 @@ pub(super) struct DoctorCommand {
     #[command(flatten)]
     pub(super) store: StoreArgs,
     /// An option of the store that is written to alone (repeatable)
-    #[arg(long = "dst-option", value_name = "KEY=VALUE", value_parser = pair, help_heading = "Stores")]
+    #[arg(long = "dst-option", value_name = "KEY=VALUE", value_parser = Pair, help_heading = "Stores")]
     dst_pairs: Vec<(String, String)>,
     /// Print one JSON object
     #[arg(long, help_heading = "Report")]
@@ -458,10 +458,29 @@ impl ClipCommand {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| "key=value is expected".to_owned())
+/// `KEY=VALUE`. What is none is not repeated in the message: it may be a secret.
+#[derive(Clone)]
+struct Pair;
+
+impl clap::builder::TypedValueParser for Pair {
+    type Value = (String, String);
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<Self::Value, clap::Error> {
+        let pair = value.to_str().and_then(|text| text.split_once('='));
+        pair.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| {
+            let name = arg.and_then(clap::Arg::get_long).unwrap_or_default();
+            clap::Error::raw(
+                clap::error::ErrorKind::ValueValidation,
+                format!("--{name} takes KEY=VALUE, with an equals sign in it\n"),
+            )
+            .with_cmd(command)
+        })
+    }
 }
 
 /// `500ms`, `20s`, `5m`.

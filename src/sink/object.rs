@@ -6,13 +6,13 @@
 //!
 //! Memory: for each section with a lane the part that is held back and the one that is filling, and `uploads` on their way.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::lanes::{Lanes, MAX_PARTS};
@@ -317,25 +317,34 @@ struct Upload {
     target: Target,
     id: Arc<str>,
     running: JoinSet<Result<Sent>>,
-    parts: std::collections::BTreeMap<u32, Part>,
+    parts: BTreeMap<u32, Part>,
     /// Bytes and SHA-256 of the parts, when the object is to be read back.
-    pieces: std::collections::BTreeMap<u32, (u64, [u8; 32])>,
+    pieces: BTreeMap<u32, (u64, [u8; 32])>,
     verify: bool,
     done: bool,
 }
 
 impl Upload {
+    /// Begins an upload, in a task of its own: a caller that goes away meanwhile must not leave behind an upload whose id nobody
+    /// has heard.
     async fn begin(target: &Target, verify: bool) -> Result<Self> {
-        let id = target.object.begin(&target.put()).await?;
-        Ok(Self {
-            target: target.clone(),
-            id: id.into(),
-            running: JoinSet::new(),
-            parts: Default::default(),
-            pieces: Default::default(),
-            verify,
-            done: false,
-        })
+        let (sender, receiver) = oneshot::channel();
+        let (target, cleaning) = (target.clone(), Cleaning::begin());
+        tokio::spawn(async move {
+            let begun = target.object.begin(&target.put()).await.map(|id| Self {
+                target: target.clone(),
+                id: id.into(),
+                running: JoinSet::new(),
+                parts: BTreeMap::new(),
+                pieces: BTreeMap::new(),
+                verify,
+                done: false,
+            });
+            // What nobody receives is dropped, and with it aborted.
+            drop(sender.send(begun));
+            drop(cleaning);
+        });
+        receiver.await.map_err(|cause| Error::io("an upload was interrupted").caused_by(cause))?
     }
 
     /// Starts to upload a part.

@@ -20,7 +20,7 @@ use super::range::{self, MAX_WHOLE, field};
 use super::request::{Request, Response, Tried, Verdict};
 use super::tally::Tally;
 use super::transport::{Call, Redirects};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes of an answer to a request that does not read the object: lists of keys are never asked for.
 const MAX_ANSWER: u64 = 64 << 10;
@@ -194,7 +194,19 @@ impl Object {
         let len = range.end.saturating_sub(range.start);
         let purpose = Purpose { doing: "reading", most: len.max(MAX_WHOLE), data: true };
         let judge = |response: Response, _| range::judge(&response, self.dialect(), self.shown(), &range);
-        self.send(&request, &purpose, judge).await
+        let answer = self.send(&request, &purpose, judge).await;
+        answer.map_err(|error| match pinned {
+            // A store that does not look at If-Match says of what has become smaller that the range lies beyond its end.
+            Some(pinned) if error.kind() == ErrorKind::Format && range.end <= pinned.size => {
+                Error::changed(format!(
+                    "{} changed while it was read: it had {} bytes, and now has fewer than {}",
+                    self.shown(),
+                    pinned.size,
+                    range.end
+                ))
+            }
+            _ => error,
+        })
     }
 
     /// What there is; `None` when there is nothing.

@@ -363,8 +363,12 @@ impl Object {
             }
             Ok(Look::There(..)) if how.create => Err(exists(self.shown())),
             Ok(Look::There(..) | Look::Nothing) => Err(otherwise),
-            // The error of an existing object is clear enough.
-            Ok(Look::Denied(_)) | Err(_) if otherwise.kind() == ErrorKind::Exists => Err(otherwise),
+            // That it exists, or that access is denied, is clear enough.
+            Ok(Look::Denied(_)) | Err(_)
+                if otherwise.kind() == ErrorKind::Exists || otherwise.is_absent() =>
+            {
+                Err(otherwise)
+            }
             Ok(Look::Denied(_)) | Err(_) => {
                 let unknown = format!("{}: whether the object was written is not known", self.shown());
                 Err(Error::io(unknown).caused_by(otherwise))

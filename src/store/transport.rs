@@ -73,7 +73,7 @@ struct Outcome<T> {
     verdict: Verdict<T>,
     /// Whether it may have been carried out, if it failed.
     unknown: bool,
-    /// Before it was signed.
+    /// When it was signed.
     since: Clock,
 }
 
@@ -211,9 +211,9 @@ impl Inner {
         permit: Permit<'_>,
         judge: &impl Fn(Response, Tried) -> Verdict<T>,
     ) -> Outcome<T> {
-        let since = Clock::now();
+        let mut since = Clock::now();
         let began = Instant::now();
-        let exchange = self.exchange(call);
+        let exchange = self.exchange(call, &mut since);
         let answered = match self.whole {
             Some(whole) => timeout(whole, exchange).await.unwrap_or_else(|_| Err(asks(call).late(whole))),
             None => exchange.await,
@@ -247,7 +247,7 @@ impl Inner {
     }
 
     /// The whole answer to one request, where redirects lead.
-    async fn exchange(&self, call: &Call<'_>) -> Result<Response, Fault> {
+    async fn exchange(&self, call: &Call<'_>, signed: &mut Clock) -> Result<Response, Fault> {
         let never = Fault::never;
         let mut request = call.request.clone();
         if !is_read(&request.method) && (request.method != Method::DELETE || !request.body.is_empty()) {
@@ -255,6 +255,8 @@ impl Inner {
             request.headers.insert(CONTENT_LENGTH, HeaderValue::from(length(&request.body)));
         }
         call.auth.sign(&mut request).await.map_err(never)?;
+        // Credentials that were fetched until now are those that a refusal is about.
+        *signed = Clock::now();
         if is_read(&request.method) && !request.headers.contains_key(ACCEPT_ENCODING) {
             // A compressed answer would have other offsets. After it is signed: proxies change it.
             request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
