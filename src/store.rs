@@ -25,6 +25,10 @@ mod checksum;
 #[cfg(feature = "cloud")]
 pub(crate) mod client;
 #[cfg(feature = "cloud")]
+mod compose;
+#[cfg(all(test, feature = "cloud"))]
+mod compose_tests;
+#[cfg(feature = "cloud")]
 pub mod connections;
 #[cfg(feature = "cloud")]
 mod credential;

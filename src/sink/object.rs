@@ -19,7 +19,7 @@ use super::lanes::{Lanes, MAX_PARTS};
 use super::{CONTENT_TYPE, Published, SinkOptions, hex};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::location::Location;
-use crate::store::object::{Object, Part, Put, Stored};
+use crate::store::object::{Begun, Object, Part, Put, Stored};
 use crate::store::retry::random;
 use crate::store::tally::Tally;
 
@@ -315,7 +315,7 @@ type Sent = (Part, Option<[u8; 32]>);
 /// A multipart upload that has begun. Aborted when dropped.
 struct Upload {
     target: Target,
-    id: Arc<str>,
+    begun: Arc<Begun>,
     running: JoinSet<Result<Sent>>,
     parts: BTreeMap<u32, Part>,
     /// Bytes and SHA-256 of the parts, when the object is to be read back.
@@ -331,9 +331,9 @@ impl Upload {
         let (sender, receiver) = oneshot::channel();
         let (target, cleaning) = (target.clone(), Cleaning::begin());
         tokio::spawn(async move {
-            let begun = target.object.begin(&target.put()).await.map(|id| Self {
+            let begun = target.object.begin(&target.put()).await.map(|begun| Self {
                 target: target.clone(),
-                id: id.into(),
+                begun: Arc::new(begun),
                 running: JoinSet::new(),
                 parts: BTreeMap::new(),
                 pieces: BTreeMap::new(),
@@ -349,10 +349,10 @@ impl Upload {
 
     /// Starts to upload a part.
     fn send(&mut self, number: u32, payload: Vec<Bytes>) {
-        let (object, id, verify) = (self.target.object.clone(), Arc::clone(&self.id), self.verify);
+        let (object, begun, verify) = (self.target.object.clone(), Arc::clone(&self.begun), self.verify);
         self.running.spawn(async move {
             let sha256 = if verify { Some(hash(payload.clone()).await?) } else { None };
-            Ok((object.part(&id, number, payload).await?, sha256))
+            Ok((object.part(&begun, number, payload).await?, sha256))
         });
     }
 
@@ -380,7 +380,7 @@ impl Upload {
             return Err(Error::io(format!("{}: a part was lost", self.target.shown)));
         }
         let how = self.target.put();
-        let stored = self.target.object.complete(&self.id, &parts, &how).await.map_err(|error| {
+        let stored = self.target.object.complete(&self.begun, &parts, &how).await.map_err(|error| {
             if gaps && error.kind() == ErrorKind::Io {
                 error.and(
                     "if this store wants parts numbered without gaps, say --dst-option contiguous_parts=true, which takes \
@@ -400,14 +400,14 @@ impl Upload {
             return;
         }
         self.done = true;
-        abort(&self.target, &self.id, &mut self.running).await;
+        abort(&self.target, &self.begun, &mut self.running).await;
     }
 }
 
 /// No part may arrive after the upload is gone: S3 would keep it, and charge for it.
-async fn abort(target: &Target, id: &str, running: &mut JoinSet<Result<Sent>>) {
+async fn abort(target: &Target, begun: &Begun, running: &mut JoinSet<Result<Sent>>) {
     running.shutdown().await;
-    drop(target.object.abort(id).await);
+    drop(target.object.abort(begun).await);
 }
 
 impl Drop for Upload {
@@ -416,11 +416,11 @@ impl Drop for Upload {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (target, id) = (self.target.clone(), Arc::clone(&self.id));
+        let (target, begun) = (self.target.clone(), Arc::clone(&self.begun));
         let mut running = std::mem::take(&mut self.running);
         let cleaning = Cleaning::begin();
         runtime.spawn(async move {
-            abort(&target, &id, &mut running).await;
+            abort(&target, &begun, &mut running).await;
             drop(cleaning);
         });
     }

@@ -10,7 +10,7 @@ use super::checksum::{base64, md5};
 use super::dialect::Dialect;
 use super::failure::Failure;
 use super::location::{Bucket, Location};
-use super::object::{Look, Meta, Object, Part, Purpose, Put, Stored, insert};
+use super::object::{Begun, Look, Meta, Object, Part, Purpose, Put, Stored, insert};
 use super::range::field;
 use super::request::{Request, Response, Verdict};
 use super::s3::{self, Completion};
@@ -291,7 +291,7 @@ impl Probe {
         match again.await {
             Err(error) => self.find(what, false, error.to_string()),
             Ok((upload, part)) => {
-                let request = object.completing(&upload, &[part], &self.how());
+                let request = self.publishing(&upload, part).await;
                 let request = request.map(|request| conditional(&object, request));
                 let accepted = "it replaces the object; there is a look right before, and a gap of milliseconds after it";
                 self.refused(what, object.clone(), request, accepted, Failure::is_existing).await;
@@ -300,14 +300,23 @@ impl Probe {
         }
     }
 
+    /// The request that makes an upload visible.
+    async fn publishing(&self, upload: &Begun, part: Part) -> Result<Request> {
+        if upload.at.is(&self.parts) {
+            return self.parts.completing(upload, &[part], &self.how());
+        }
+        self.parts.assemble(upload, &[part], &self.how()).await?;
+        self.parts.composing(upload, &self.how())
+    }
+
     async fn abort(&mut self) {
         let object = self.aborted.clone();
         let what = "an upload that is aborted leaves nothing";
-        let part = |upload: String| {
+        let part = |upload: Begun| {
             let object = object.clone();
             async move { object.part(&upload, 1, vec![Bytes::from_static(TEXT)]).await }
         };
-        let aborted: Result<(String, Result<Part>)> = async {
+        let aborted: Result<(Begun, Result<Part>)> = async {
             let upload = object.begin(&self.how()).await?;
             part(upload.clone()).await?;
             object.abort(&upload).await?;
@@ -360,7 +369,9 @@ impl Drop for Probe {
         if self.done {
             return;
         }
-        for object in [self.whole.clone(), self.parts.clone(), self.aborted.clone()] {
+        let objects = [self.whole.clone(), self.parts.clone(), self.aborted.clone()];
+        let beside = Some(self.parts.assembly(&self.how())).filter(|beside| !beside.is(&self.parts));
+        for object in objects.into_iter().chain(beside) {
             runtime.spawn(async move { drop(object.delete().await) });
         }
     }

@@ -29,6 +29,8 @@ enum Flaw {
     Tenacious,
     /// Nothing can be deleted.
     Immortal,
+    /// Objects cannot be composed.
+    Single,
     /// Nothing can be written.
     ReadOnly,
 }
@@ -77,6 +79,10 @@ impl Store {
         };
         let upload = (asked.path.clone(), parameter("uploadId").map_or(0, |id| id.parse().unwrap()));
         let etag = format!("\"{}\"", hex(&md5(&asked.body)));
+        // As Google has it.
+        if asked.query.starts_with("upload") && asked.header("x-goog-if-generation-match").is_some() {
+            return error(400, "NotImplemented");
+        }
         match (asked.method.as_str(), asked.query.as_str()) {
             ("POST", "uploads=") => {
                 self.begun += 1;
@@ -124,6 +130,23 @@ impl Store {
                 // Azure: writing or deleting the whole discards blocks.
                 self.uploads.remove(&upload);
                 reply(201, &[("ETag", &etag)], "")
+            }
+            ("PUT", "compose") => {
+                if flaw == Flaw::Single {
+                    return error(501, "NotImplemented");
+                }
+                if let Some(refusal) =
+                    self.refusal(asked, asked.header("x-goog-if-generation-match").is_some(), flaw)
+                {
+                    return refusal;
+                }
+                let text = String::from_utf8(asked.body.clone()).unwrap();
+                let (_, key) = text.split_once("<Name>").unwrap();
+                let path = format!("/bucket/{}", key.split_once("</Name>").unwrap().0);
+                let Some(component) = self.objects.get(&path) else { return error(404, "NoSuchKey") };
+                let composed = Held { body: component.body.clone(), ..of(asked) };
+                self.objects.insert(asked.path.clone(), composed);
+                reply(200, &[("ETag", "e")], "")
             }
             ("PUT", _) => {
                 let id = parameter("partNumber").or(parameter("blockid")).unwrap();
@@ -237,6 +260,14 @@ async fn flaws_are_found() {
         let (findings, left) = probed("s3", flaw).await;
         check(&findings, &failing);
         assert!(left == 0 || flaw == Flaw::Tenacious, "{failing:?}: {left} are left");
+    }
+    for (flaw, failing) in [
+        (Flaw::Unconditional, vec![creating, completing]),
+        (Flaw::Single, vec!["an object can be written in parts, the first one last"]),
+    ] {
+        let (findings, left) = probed("gs", flaw).await;
+        check(&findings, &failing);
+        assert_eq!(left, 0, "{failing:?}");
     }
     let (findings, left) = probed("gs", Flaw::Immortal).await;
     check(&findings, &["an object can be deleted"]);

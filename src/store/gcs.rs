@@ -1,4 +1,4 @@
-//! What Google's XML API has of its own: hashes and generations of objects.
+//! What Google's XML API has of its own: hashes and generations of objects, and composing them.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use base64::Engine as _;
@@ -6,6 +6,29 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderMap;
 
 use super::object::insert;
+use super::xml::element;
+
+/// The query that composes an object of others ("Compose an object").
+pub(crate) const COMPOSE: &str = "compose";
+
+/// Bytes of a key ("Objects", object naming).
+const MAX_KEY: usize = 1_024;
+
+/// The key beside `key` at which the write `marker` puts its parts together. It ends the same for all, since rules of a bucket
+/// that remove what was left over go by the end of a name.
+pub(crate) fn beside(key: &str, marker: &str) -> String {
+    let end = format!(".{marker}.cogclip-part");
+    let start = key.get(..key.floor_char_boundary(MAX_KEY.saturating_sub(end.len()))).unwrap_or_default();
+    format!("{start}{end}")
+}
+
+/// The list of the one component `key`.
+pub(crate) fn component(key: &str) -> String {
+    let mut body = String::from("<ComposeRequest><Component>");
+    element(&mut body, "Name", key);
+    body.push_str("</Component></ComposeRequest>");
+    body
+}
 
 /// The CRC-32C of an object, of `x-goog-hash: crc32c=…,md5=…`, in one field or in two.
 pub(crate) fn crc32c(headers: &HeaderMap) -> Option<u32> {
@@ -39,6 +62,33 @@ mod tests {
     use reqwest::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn keys_beside_are_no_longer_than_keys_may_be() {
+        let marker = "0123456789abcdef";
+        assert_eq!(beside("a/b.tif", marker), "a/b.tif.0123456789abcdef.cogclip-part");
+        let end = 1_024 - 30;
+        for (key, kept) in [
+            ("k".repeat(end), end),
+            ("k".repeat(end + 1), end),
+            ("k".repeat(1_024), end),
+            // Of a letter of two bytes no half stays.
+            ("\u{e9}".repeat(512), end),
+            (format!("k{}", "\u{e9}".repeat(511)), end - 1),
+        ] {
+            let beside = beside(&key, marker);
+            assert_eq!(beside, format!("{}.0123456789abcdef.cogclip-part", &key[..kept]));
+            assert!(beside.len() <= 1_024);
+        }
+    }
+
+    #[test]
+    fn the_component_is_escaped() {
+        assert_eq!(
+            component("a&b/<c>.tif"),
+            "<ComposeRequest><Component><Name>a&amp;b/&lt;c&gt;.tif</Name></Component></ComposeRequest>"
+        );
+    }
 
     #[test]
     fn hashes_come_in_one_field_or_in_two() {

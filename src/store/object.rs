@@ -34,6 +34,8 @@ pub(crate) struct Object {
 struct Inner {
     dialect: Dialect,
     url: Url,
+    /// As it is, not encoded; empty on a web server.
+    key: String,
     shown: String,
     connection: Arc<Connection>,
     tally: Arc<Tally>,
@@ -70,6 +72,15 @@ pub(crate) struct Put<'a> {
     pub(crate) metadata: &'a [(String, String)],
     /// 16 hexadecimal digits that no other write has.
     pub(crate) marker: &'a str,
+}
+
+/// An upload in parts that has begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Begun {
+    /// What the store calls it.
+    pub(crate) id: String,
+    /// What it makes: the object that is to be, or one beside it, of which that is composed.
+    pub(crate) at: Object,
 }
 
 /// A part that has been uploaded.
@@ -144,7 +155,7 @@ impl Object {
         tally: Arc<Tally>,
     ) -> Result<Self> {
         let connections: &Connections = &options.connections;
-        let mut redirects = Redirects::No;
+        let (mut redirects, mut key) = (Redirects::No, "");
         let (dialect, url, connection) = match location {
             Location::Local(_) => {
                 return Err(Error::usage(format!("{shown} is a path; a URL is expected here")));
@@ -161,17 +172,56 @@ impl Object {
             }
             Location::Bucket(bucket) => {
                 let connection = connections.bucket(bucket, shown, options)?;
-                let mut url = connection.endpoint.base.clone();
-                let base = url.path().trim_end_matches('/').to_owned();
-                url.set_path(&format!("{base}/{}", encode_key(&bucket.key)));
+                let url = at(&connection.endpoint.base, &bucket.key);
+                key = &bucket.key;
                 (bucket.cloud.into(), url, connection)
             }
         };
-        let (shown, hedge) = (shown.to_owned(), options.hedge);
+        let (key, shown, hedge) = (key.to_owned(), shown.to_owned(), options.hedge);
         let contiguous = is_set(options, "contiguous_parts");
         Ok(Self {
-            inner: Arc::new(Inner { dialect, url, shown, connection, tally, hedge, redirects, contiguous }),
+            inner: Arc::new(Inner {
+                dialect,
+                url,
+                key,
+                shown,
+                connection,
+                tally,
+                hedge,
+                redirects,
+                contiguous,
+            }),
         })
+    }
+
+    /// The object `key` of the same bucket.
+    pub(crate) fn beside(&self, key: &str) -> Self {
+        let Inner { dialect, key: own, shown, connection, tally, hedge, redirects, contiguous, .. } =
+            &*self.inner;
+        let bucket = shown.strip_suffix(own.as_str()).unwrap_or_default();
+        Self {
+            inner: Arc::new(Inner {
+                dialect: *dialect,
+                url: at(&connection.endpoint.base, key),
+                key: key.to_owned(),
+                shown: format!("{bucket}{key}"),
+                connection: Arc::clone(connection),
+                tally: Arc::clone(tally),
+                hedge: *hedge,
+                redirects: *redirects,
+                contiguous: *contiguous,
+            }),
+        }
+    }
+
+    /// Whether `other` is this very object, and not only one like it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Its key in the bucket, as it is.
+    pub(crate) fn key(&self) -> &str {
+        &self.inner.key
     }
 
     /// Whether the parts of an upload must be numbered without gaps.
@@ -336,6 +386,14 @@ impl fmt::Debug for Object {
     }
 }
 
+/// The URL of an object of the bucket at `base`.
+fn at(base: &Url, key: &str) -> Url {
+    let mut url = base.clone();
+    let base = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("{base}/{}", encode_key(key)));
+    url
+}
+
 /// Adds the fields of `more`, each in place of one of its name.
 pub(crate) fn extend(headers: &mut HeaderMap, more: &HeaderMap) {
     for (name, value) in more {
@@ -387,6 +445,6 @@ mod tests {
         assert!(matches!(redirects("http://127.0.0.1:9/a", Some("true")), Redirects::Anywhere));
         assert!(matches!(redirects("s3://b/k", Some("true")), Redirects::No));
         let error = Object::open(&Location::Local("a".into()), "a", &StoreOptions::default(), Arc::default());
-        assert_eq!(error.unwrap_err().kind(), crate::error::ErrorKind::Usage);
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Usage);
     }
 }

@@ -14,22 +14,22 @@ use super::checksum::{Digests, hex, joined_crc32c, multipart_etag};
 use super::dialect::Dialect;
 use super::endpoint::Checksum;
 use super::failure::{Failure, exists};
-use super::object::{Expected, Look, Meta, Object, Part, Purpose, Put, Stored, extend, insert};
+use super::object::{Begun, Expected, Look, Meta, Object, Part, Purpose, Put, Stored, extend, insert};
 use super::range::field;
 use super::request::{Request, Response, Tried, Verdict};
 use super::s3::{self, Completion, opaque};
-use super::{azure, gcs};
+use super::{azure, compose, gcs};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a request that makes the object visible came to.
-enum Outcome {
+pub(super) enum Outcome {
     /// It is there.
     Stored(Option<String>),
     /// There is an object. Whether it may be ours, because this was not the first try.
     Exists { ours: bool },
     /// The upload is no more.
     Gone(Error),
-    /// The store knows no such condition.
+    /// The store knows no such condition, or no such request.
     Unconditional,
 }
 
@@ -67,42 +67,48 @@ impl Object {
         Ok((request, digests))
     }
 
-    /// Begins an upload in parts, and gives its id.
+    /// Begins an upload in parts.
     ///
     /// # Errors
     /// As for [`Self::put`].
-    pub(crate) async fn begin(&self, how: &Put<'_>) -> Result<String> {
+    pub(crate) async fn begin(&self, how: &Put<'_>) -> Result<Begun> {
         let (dialect, settings) = (self.dialect(), self.settings());
         self.refuse_web()?;
-        let mut request = self.request(Method::POST, Some(s3::BEGIN));
+        let at = self.assembly(how);
+        let mut request = at.request(Method::POST, Some(s3::BEGIN));
         self.describe(&mut request.headers, how)?;
         if dialect == Dialect::Azure {
             // Blocks need no beginning; the marker is as much this write's own as an id would be.
-            return Ok(how.marker.to_owned());
+            return Ok(Begun { id: how.marker.to_owned(), at });
         }
         s3::add_algorithm(&mut request.headers, dialect, settings.checksum);
-        self.send(&request, &Purpose::to("writing"), |response, _| match response.status {
-            200 => s3::upload_id(&response.body).map_or_else(
-                || Verdict::Again(self.failed("the server names no upload"), None),
-                Verdict::Done,
-            ),
-            _ => self.refused(&response),
-        })
-        .await
+        let id = self
+            .send(&request, &Purpose::to("writing"), |response, _| match response.status {
+                200 => s3::upload_id(&response.body).map_or_else(
+                    || Verdict::Again(self.failed("the server names no upload"), None),
+                    Verdict::Done,
+                ),
+                _ => self.refused(&response),
+            })
+            .await?;
+        Ok(Begun { id, at })
     }
 
     /// Uploads part `number`, from 1.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when that failed after all retries.
-    pub(crate) async fn part(&self, upload: &str, number: u32, body: Vec<Bytes>) -> Result<Part> {
+    pub(crate) async fn part(&self, begun: &Begun, number: u32, body: Vec<Bytes>) -> Result<Part> {
         let (dialect, settings) = (self.dialect(), self.settings());
         self.refuse_web()?;
         let digests = Digests::in_background(&body, dialect == Dialect::S3, settings.checksum).await?;
-        let id = azure::block_id(upload, number);
-        let query =
-            if dialect == Dialect::Azure { azure::block_query(&id) } else { s3::part_query(upload, number) };
-        let mut request = self.request(Method::PUT, Some(&query));
+        let id = azure::block_id(&begun.id, number);
+        let query = if dialect == Dialect::Azure {
+            azure::block_query(&id)
+        } else {
+            s3::part_query(&begun.id, number)
+        };
+        let mut request = begun.at.request(Method::PUT, Some(&query));
         request.sha256 = digests.sha256;
         s3::add_checksum(&mut request.headers, dialect, settings.checksum, &digests);
         extend(&mut request.headers, &settings.read_headers);
@@ -136,8 +142,8 @@ impl Object {
     ///
     /// # Errors
     /// As for [`Self::put`].
-    pub(crate) async fn complete(&self, upload: &str, parts: &[Part], how: &Put<'_>) -> Result<Stored> {
-        let request = self.completing(upload, parts, how)?;
+    pub(crate) async fn complete(&self, begun: &Begun, parts: &[Part], how: &Put<'_>) -> Result<Stored> {
+        let request = self.completing(begun, parts, how)?;
         let stored = |etag| Stored { etag, expected: Expected::parts(parts) };
         // Not all stores know the condition, and some ignore it without a word: this narrows the gap.
         if self.settings().conditional_put
@@ -145,21 +151,30 @@ impl Object {
         {
             return Ok(stored(etag));
         }
+        let etag = if begun.at.is(self) {
+            let done = |response: &Response| self.completed(response);
+            self.publish(request, how, "completing the upload", &done).await?
+        } else {
+            self.create_composed(begun, parts, how).await?
+        };
+        Ok(stored(etag))
+    }
+
+    /// What the answer to a completion says that has made an object: its ETag.
+    pub(super) fn completed(&self, response: &Response) -> Option<Option<String>> {
         let is_azure = self.dialect() == Dialect::Azure;
-        let done = |response: &Response| match response.status {
+        match response.status {
             201 if is_azure => Some(etag(&response.headers)),
             200 if !is_azure => match s3::completed(response) {
                 Completion::Done(etag) => Some(Some(etag)),
                 Completion::Failed | Completion::Unclear => None,
             },
             _ => None,
-        };
-        let etag = self.publish(request, how, "completing the upload", &done).await?;
-        Ok(stored(etag))
+        }
     }
 
-    /// The request that [`Self::complete`] sends, without a condition.
-    pub(crate) fn completing(&self, upload: &str, parts: &[Part], how: &Put<'_>) -> Result<Request> {
+    /// The request that completes an upload, without a condition.
+    pub(crate) fn completing(&self, begun: &Begun, parts: &[Part], how: &Put<'_>) -> Result<Request> {
         let (dialect, settings) = (self.dialect(), self.settings());
         self.refuse_web()?;
         let (mut request, body);
@@ -170,7 +185,7 @@ impl Object {
             let checked = settings.checksum != Checksum::None;
             azure::add_list(&mut request.headers, how.content_type, &body, checked);
         } else {
-            request = self.request(Method::POST, Some(&s3::upload_query(upload)));
+            request = begun.at.request(Method::POST, Some(&s3::upload_query(&begun.id)));
             insert(&mut request.headers, "content-type", "application/xml");
             extend(&mut request.headers, &settings.read_headers);
             s3::add_whole(&mut request.headers, dialect, settings.checksum, parts);
@@ -180,20 +195,28 @@ impl Object {
         Ok(request)
     }
 
-    /// Ends an upload, and with it its parts. Azure has nothing to end: blocks that are never committed vanish after a week.
+    /// Ends an upload, and with it its parts; what it has made beside the object is deleted. Azure has nothing to end: blocks
+    /// that are never committed vanish after a week.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when that failed after all retries.
-    pub(crate) async fn abort(&self, upload: &str) -> Result<()> {
+    pub(crate) async fn abort(&self, begun: &Begun) -> Result<()> {
         if matches!(self.dialect(), Dialect::Azure | Dialect::Web) {
             return Ok(());
         }
-        let request = self.request(Method::DELETE, Some(&s3::upload_query(upload)));
-        self.send(&request, &Purpose::to("aborting the upload"), |response, _| match response.status {
-            200 | 204 | 404 => Verdict::Done(()),
-            _ => Failure::of(&response).verdict(self.dialect(), self.shown(), "aborting the upload"),
-        })
-        .await
+        let request = begun.at.request(Method::DELETE, Some(&s3::upload_query(&begun.id)));
+        let aborted = self
+            .send(&request, &Purpose::to("aborting the upload"), |response, _| match response.status {
+                200 | 204 | 404 => Verdict::Done(()),
+                _ => Failure::of(&response).verdict(self.dialect(), self.shown(), "aborting the upload"),
+            })
+            .await;
+        if begun.at.is(self) {
+            return aborted;
+        }
+        // Only now: a completion whose answer was never heard may have been under way.
+        let deleted = begun.at.delete().await;
+        aborted.and(deleted)
     }
 
     /// Compares what the store now has with what was sent: `size` bytes, by the write whose `marker` it is.
@@ -265,7 +288,7 @@ impl Object {
     }
 
     /// Sends what makes the object visible, until it is known whether it is.
-    async fn publish(
+    pub(super) async fn publish(
         &self,
         mut request: Request,
         how: &Put<'_>,
@@ -300,7 +323,7 @@ impl Object {
         self.settled(outcome, how).await
     }
 
-    async fn publish_once(
+    pub(super) async fn publish_once(
         &self,
         request: &Request,
         how: &Put<'_>,
@@ -318,7 +341,7 @@ impl Object {
             if how.create && failure.is_existing() {
                 return Verdict::Done(Outcome::Exists { ours: tried.unknown || tried.tries > 1 });
             }
-            if conditional && failure.is_not_implemented() {
+            if conditional && (failure.is_not_implemented() || compose::is_unknown(request, &failure)) {
                 return Verdict::Done(Outcome::Unconditional);
             }
             let is_part_of_upload = request.url.query().is_some();
@@ -331,11 +354,13 @@ impl Object {
                     None,
                 );
             }
-            let verdict = failure.verdict(self.dialect(), self.shown(), "writing");
-            if matches!(verdict, Verdict::Never(_)) {
-                certain.store(!tried.unknown, Ordering::Relaxed);
+            match failure.verdict(self.dialect(), self.shown(), "writing") {
+                Verdict::Never(error) => {
+                    certain.store(!tried.unknown, Ordering::Relaxed);
+                    Verdict::Never(compose::explained(request, &failure, error))
+                }
+                verdict @ (Verdict::Done(_) | Verdict::Again(..) | Verdict::Renew(_)) => verdict,
             }
-            verdict
         };
         match self.send(request, &Purpose::to("writing"), judge).await {
             Err(error) if error.kind() == ErrorKind::Io && !certain.load(Ordering::Relaxed) => {
@@ -345,7 +370,7 @@ impl Object {
         }
     }
 
-    async fn settled(&self, outcome: Outcome, how: &Put<'_>) -> Result<Option<String>> {
+    pub(super) async fn settled(&self, outcome: Outcome, how: &Put<'_>) -> Result<Option<String>> {
         match outcome {
             Outcome::Stored(etag) => Ok(etag),
             Outcome::Exists { ours: false } => Err(exists(self.shown())),
@@ -392,7 +417,7 @@ impl Object {
     }
 
     /// Adds what the object is to be: its type, its metadata, its encryption.
-    fn describe(&self, headers: &mut HeaderMap, how: &Put<'_>) -> Result<()> {
+    pub(super) fn describe(&self, headers: &mut HeaderMap, how: &Put<'_>) -> Result<()> {
         let content_type = HeaderValue::from_str(how.content_type).map_err(|cause| {
             Error::usage(format!("{}: the content type cannot be sent", self.shown())).caused_by(cause)
         })?;
@@ -457,6 +482,6 @@ impl Expected {
     }
 }
 
-fn etag(headers: &HeaderMap) -> Option<String> {
+pub(super) fn etag(headers: &HeaderMap) -> Option<String> {
     field(headers, &ETAG).map(str::to_owned)
 }
