@@ -181,7 +181,7 @@ impl Default for ClipOptions {
             on_empty: OnEmpty::Error,
             threads: 0,
             requests: 32,
-            read_ahead: 32 << 20,
+            read_ahead: 24 << 20,
             strict: false,
             max_crs_error: None,
             allow_ballpark: false,

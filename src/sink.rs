@@ -52,7 +52,7 @@ impl Default for SinkOptions {
             store: StoreOptions::default(),
             spill: 64 << 20,
             part_size: 8 << 20,
-            uploads: 4,
+            uploads: 3,
             metadata: Vec::new(),
             verify: false,
         }

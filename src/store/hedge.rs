@@ -11,7 +11,7 @@ const LEAST_KNOWN: usize = 8;
 /// A read is slow when it takes so many times the 95th percentile: of reads of one size, hardly any does by chance.
 const TIMES_PERCENTILE: u32 = 3;
 /// Nothing below this is slow: one round trip around the world, twice.
-const NEVER_BELOW: Duration = Duration::from_millis(200);
+pub(crate) const NEVER_BELOW: Duration = Duration::from_millis(200);
 /// One read of so many may be asked for twice, so that a server that is slow as a whole is not asked for twice as much.
 const ONE_OF: u64 = 20;
 
@@ -31,10 +31,15 @@ impl Hedges {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A read begins: after what time it is slow, if that is known yet.
-    pub(crate) fn begin(&self) -> Option<Duration> {
+    /// A read begins.
+    pub(crate) fn begin(&self) {
         let mut state = self.state();
         state.reads = state.reads.saturating_add(1);
+    }
+
+    /// After what time a read is slow, if that is known yet: it is while the first of many are still under way.
+    pub(crate) fn slow(&self) -> Option<Duration> {
+        let state = self.state();
         if state.times.len() < LEAST_KNOWN {
             return None;
         }
@@ -75,14 +80,14 @@ mod tests {
         for _ in 0..7 {
             hedges.took(Duration::from_millis(10));
         }
-        assert_eq!(hedges.begin(), None);
+        assert_eq!(hedges.slow(), None);
         hedges.took(Duration::from_millis(10));
-        assert_eq!(hedges.begin(), Some(Duration::from_millis(200)));
+        assert_eq!(hedges.slow(), Some(Duration::from_millis(200)));
         // 64 times of 1..=64 s: the 61st of them is the 95th percentile.
         for seconds in 1..=64 {
             hedges.took(Duration::from_secs(seconds));
         }
-        assert_eq!(hedges.begin(), Some(Duration::from_secs(3 * 61)));
+        assert_eq!(hedges.slow(), Some(Duration::from_secs(3 * 61)));
     }
 
     #[test]

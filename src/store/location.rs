@@ -130,8 +130,15 @@ pub(crate) fn redact(uri: &str) -> String {
     let uri = uri.trim();
     let Some((scheme, rest)) = split_scheme(uri) else {
         // Not a URL of ours; but one may hide in it, as in GDAL's `/vsicurl/https://…`.
-        return if uri.contains("://") { uri.split(['?', '#', '@']).next().unwrap_or_default() } else { uri }
-            .to_owned();
+        let Some(colon) = uri.find("://") else { return uri.to_owned() };
+        let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        let start = uri[..colon].trim_end_matches(is_of_scheme).len();
+        return match uri.split_at(start) {
+            (before, url) if !before.is_empty() && split_scheme(url).is_some() => {
+                format!("{before}{}", redact(url))
+            }
+            (before, _) => format!("{before}…"),
+        };
     };
     let abfs = scheme.eq_ignore_ascii_case("abfs") || scheme.eq_ignore_ascii_case("abfss");
     let named = rest.split(['?', '#']).next().unwrap_or_default();
@@ -285,6 +292,9 @@ mod tests {
         // Slips, and what other programs would take.
         assert_eq!(redact(" https://h/a?sig=abc"), "https://h/a");
         assert_eq!(redact("/vsicurl/https://h/a?sig=abc"), "/vsicurl/https://h/a");
+        assert_eq!(redact("/vsicurl/https://u:secret@h/a"), "/vsicurl/https://h/a");
+        assert_eq!(redact("url=https://u:secret@h/a?k"), "url=https://h/a");
+        assert_eq!(redact("1://u:secret@h/a?k"), "…");
         assert_eq!(redact("https://u:pa/secret@h/x"), "https://…");
         assert_eq!(redact("https://u:pa?secret@h/x"), "https://…");
         assert_eq!(redact("https://h:80/tiles@2x.tif"), "https://h:80/tiles@2x.tif");

@@ -18,7 +18,7 @@ use super::auth::Auth;
 use super::body::{Progress, Upload, length, take};
 use super::client::duration;
 use super::fault::{Asked, Fault, seconds};
-use super::hedge::Hedges;
+use super::hedge::{Hedges, NEVER_BELOW};
 use super::pace::{Pace, Permit};
 use super::redirect;
 pub(crate) use super::redirect::Redirects;
@@ -162,7 +162,7 @@ impl Transport {
             Tally::count(&call.tally.retries);
             inner.options.observer.event(&Event::Retried {
                 uri: call.shown.to_owned(),
-                reason: error.to_string(),
+                reason: without(&error.to_string(), call.shown),
                 tries: tried.tries,
                 wait: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             });
@@ -183,11 +183,19 @@ impl Inner {
         if !self.may_hedge(call) {
             return self.once(call, tried, permit, judge).await;
         }
-        let slow = self.hedges.begin();
+        self.hedges.begin();
+        let began = Instant::now();
         let mut first = pin!(self.once(call, tried, permit, judge));
-        let Some(slow) = slow else { return first.await };
-        if let Ok(outcome) = timeout(slow, first.as_mut()).await {
-            return outcome;
+        // What is slow may be known only while this one is under way.
+        loop {
+            let slow = self.hedges.slow();
+            let left = slow.map_or(NEVER_BELOW, |slow| slow.saturating_sub(began.elapsed()));
+            if slow.is_some() && left.is_zero() {
+                break;
+            }
+            if let Ok(outcome) = timeout(left, first.as_mut()).await {
+                return outcome;
+            }
         }
         // A server that is at its limit is not asked for more.
         let Some(permit) = self.pace.try_permit().filter(|_| self.hedges.take()) else { return first.await };
@@ -383,6 +391,12 @@ fn is_encoding(value: &HeaderValue) -> bool {
     value.split(',').map(str::trim).any(|one| {
         !one.is_empty() && !one.eq_ignore_ascii_case("identity") && !one.eq_ignore_ascii_case("aws-chunked")
     })
+}
+
+/// A message without the location that leads it.
+fn without(message: &str, shown: &str) -> String {
+    let rest = message.strip_prefix(shown).and_then(|rest| rest.strip_prefix(": "));
+    rest.unwrap_or(message).to_owned()
 }
 
 fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
