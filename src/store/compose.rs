@@ -57,10 +57,7 @@ impl Object {
     pub(super) async fn assemble(&self, begun: &Begun, parts: &[Part], how: &Put<'_>) -> Result<()> {
         let request = self.completing(begun, parts, how)?;
         let anyway = Put { create: false, ..*how };
-        begun
-            .at
-            .publish(request, &anyway, "completing the upload", &|response| self.completed(response))
-            .await?;
+        begun.at.publish(request, &anyway, "completing the upload", &begun.at.completed()).await?;
         Ok(())
     }
 

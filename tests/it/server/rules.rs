@@ -101,6 +101,8 @@ pub(crate) enum Class {
     Part,
     /// Its completion, or a block list.
     Complete,
+    /// The composition of an object (Google).
+    Compose,
     /// Its end without an object.
     Abort,
     /// Whatever is asked of this path.
@@ -117,7 +119,8 @@ impl Class {
             Self::Any => true,
             Self::Head => method == "HEAD",
             Self::First | Self::From(_) | Self::Between(_) => method == "GET",
-            Self::Put => method == "PUT" && !is_part && !is_list,
+            Self::Put => method == "PUT" && !is_part && !is_list && query != "compose",
+            Self::Compose => method == "PUT" && query == "compose",
             Self::Create => method == "POST" && creates,
             Self::Part => method == "PUT" && is_part,
             Self::Complete => method == "POST" && !creates || method == "PUT" && is_list,
