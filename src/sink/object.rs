@@ -6,7 +6,7 @@
 //!
 //! Memory: for each section with a lane the part that is held back and the one that is filling, and `uploads` on their way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -317,9 +317,9 @@ struct Upload {
     target: Target,
     begun: Arc<Begun>,
     running: JoinSet<Result<Sent>>,
-    parts: BTreeMap<u32, Part>,
+    parts: std::collections::BTreeMap<u32, Part>,
     /// Bytes and SHA-256 of the parts, when the object is to be read back.
-    pieces: BTreeMap<u32, (u64, [u8; 32])>,
+    pieces: std::collections::BTreeMap<u32, (u64, [u8; 32])>,
     verify: bool,
     done: bool,
 }
@@ -331,8 +331,8 @@ impl Upload {
             target: target.clone(),
             begun: Arc::new(begun),
             running: JoinSet::new(),
-            parts: BTreeMap::new(),
-            pieces: BTreeMap::new(),
+            parts: Default::default(),
+            pieces: Default::default(),
             verify,
             done: false,
         })
