@@ -15,7 +15,7 @@ use crate::conformance::resource::Resource;
 
 /// The objects by key, and the uploads under way by id.
 pub(super) struct Objects {
-    objects: BTreeMap<String, Object>,
+    by_key: BTreeMap<String, Object>,
     uploads: BTreeMap<String, Upload>,
     /// Of the last object or upload.
     generation: u64,
@@ -55,7 +55,7 @@ impl Described {
 impl Objects {
     pub(super) fn new(min_part: usize) -> Self {
         Self {
-            objects: BTreeMap::new(),
+            by_key: BTreeMap::new(),
             uploads: BTreeMap::new(),
             generation: 1_700_000_000_000_000,
             min_part,
@@ -67,11 +67,11 @@ impl Objects {
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Resource> {
-        Some(self.objects.get(key)?.resource.clone())
+        Some(self.by_key.get(key)?.resource.clone())
     }
 
     pub(super) fn delete(&mut self, key: &str) {
-        self.objects.remove(key);
+        self.by_key.remove(key);
     }
 
     pub(super) fn uploads(&self) -> Vec<String> {
@@ -79,7 +79,7 @@ impl Objects {
     }
 
     pub(super) fn ending(&self, end: &str) -> Vec<String> {
-        self.objects.keys().filter(|key| key.ends_with(end)).cloned().collect()
+        self.by_key.keys().filter(|key| key.ends_with(end)).cloned().collect()
     }
 
     fn store(&mut self, key: &str, bytes: Bytes, described: Described, has_md5: bool) {
@@ -97,12 +97,12 @@ impl Objects {
             content_type: described.content_type,
             metadata: described.metadata,
         };
-        self.objects.insert(key.to_owned(), Object { resource, generation: self.generation, has_md5 });
+        self.by_key.insert(key.to_owned(), Object { resource, generation: self.generation, has_md5 });
     }
 
     /// Adds to `reply` what Google says of each object.
     fn described(&self, key: &str, reply: Answer) -> Answer {
-        let Some(object) = self.objects.get(key) else { return reply };
+        let Some(object) = self.by_key.get(key) else { return reply };
         let bytes = &object.resource.bytes;
         let mut hash = format!("crc32c={}", BASE64.encode(crc32c(bytes).to_be_bytes()));
         if object.has_md5 {
@@ -119,7 +119,7 @@ impl Objects {
     }
 
     pub(super) fn read(&self, key: &str, asked: &Asked) -> Answer {
-        let Some(object) = self.objects.get(key) else { return refusal(404, "NoSuchKey") };
+        let Some(object) = self.by_key.get(key) else { return refusal(404, "NoSuchKey") };
         if let Some(wanted) = asked.header("x-goog-if-generation-match")
             && wanted != object.generation.to_string()
         {
@@ -131,7 +131,7 @@ impl Objects {
 
     /// Whether the condition on the generation holds; 0 stands for no object.
     fn condition_holds(&self, key: &str, asked: &Asked) -> bool {
-        let present = self.objects.get(key).map_or(0, |object| object.generation);
+        let present = self.by_key.get(key).map_or(0, |object| object.generation);
         asked.header("x-goog-if-generation-match").is_none_or(|wanted| wanted == present.to_string())
     }
 
@@ -175,7 +175,7 @@ impl Objects {
         }
         let mut whole = Vec::new();
         for name in &names {
-            let Some(component) = self.objects.get(name) else { return refusal(404, "NoSuchKey") };
+            let Some(component) = self.by_key.get(name) else { return refusal(404, "NoSuchKey") };
             whole.extend_from_slice(&component.resource.bytes);
         }
         self.store(key, whole.into(), Described::by(asked), false);
@@ -241,7 +241,7 @@ impl Objects {
              xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><Location>http://127.0.0.1/bucket/{}</Location>\
              <Bucket>bucket</Bucket><Key>{0}</Key><ETag>{}</ETag></CompleteMultipartUploadResult>",
             escape(key),
-            escape(&self.objects[key].resource.etag)
+            escape(&self.by_key[key].resource.etag)
         ));
         self.described(key, reply)
     }
@@ -256,7 +256,7 @@ impl Objects {
         if !self.condition_holds(key, asked) {
             return refusal(412, "PreconditionFailed");
         }
-        if self.objects.remove(key).is_some() { answer(204) } else { refusal(404, "NoSuchKey") }
+        if self.by_key.remove(key).is_some() { answer(204) } else { refusal(404, "NoSuchKey") }
     }
 
     pub(super) fn list(&self, prefix: &str) -> Answer {
@@ -266,7 +266,7 @@ impl Objects {
              <IsTruncated>false</IsTruncated>",
             escape(prefix)
         );
-        for (key, object) in self.objects.iter().filter(|(key, _)| key.starts_with(prefix)) {
+        for (key, object) in self.by_key.iter().filter(|(key, _)| key.starts_with(prefix)) {
             let (key, etag) = (escape(key), escape(&object.resource.etag));
             let (generation, size) = (object.generation, object.resource.bytes.len());
             write!(

@@ -133,6 +133,7 @@ impl Class {
         let starts = |wanted: &dyn Fn(u64) -> bool| call.range().is_some_and(|(start, _)| wanted(start));
         match self {
             Self::At(path) => call.path == path,
+            Self::Compose => self.is_of(&call.method, &call.query),
             _ if !self.is_of(&call.method, &call.query) => false,
             Self::First => starts(&|start| start == 0),
             Self::From(first) => starts(&|start| start >= first),
