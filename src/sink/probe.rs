@@ -38,7 +38,7 @@ const OPTIONAL: &[&str] = &[
 /// [`crate::ErrorKind::Io`] when the probe could not even be written.
 pub async fn probe(uri: &str, options: &StoreOptions) -> Result<Vec<Finding>> {
     match Location::parse(uri)? {
-        Location::Local(_) => local(uri, options).await,
+        Location::Local(_) => Box::pin(local(uri, options)).await,
         Location::Http(_) => Err(Error::usage(format!(
             "{}: http(s):// is read only; name a path, s3://, gs:// or az://",
             crate::store::redact(uri)

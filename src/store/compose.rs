@@ -1,8 +1,8 @@
 //! Creating a large object on Google Cloud Storage: put together beside its place, and composed to it on a condition.
 //!
 //! Google takes conditions with no request of an upload in parts ("XML API multipart uploads", considerations), so completing one
-//! replaces whatever has come to be there. Composing takes them ("Compose an object"; `x-goog-if-generation-match: 0` of
-//! "Request headers and query parameters"): of two writers one wins. So the upload is completed at a key of its own, which is
+//! replaces whatever has come to be there. Composing takes them ("Compose an object"; `x-goog-if-generation-match` is one of the
+//! common headers of "PUT Object"): of two writers one wins. So the upload is completed at a key of its own, which is
 //! composed to the destination, one component being enough, and deleted.
 
 use bytes::Bytes;
@@ -57,10 +57,7 @@ impl Object {
     pub(super) async fn assemble(&self, begun: &Begun, parts: &[Part], how: &Put<'_>) -> Result<()> {
         let request = self.completing(begun, parts, how)?;
         let anyway = Put { create: false, ..*how };
-        begun
-            .at
-            .publish(request, &anyway, "completing the upload", &|response| self.completed(response))
-            .await?;
+        begun.at.publish(request, &anyway, "completing the upload", &begun.at.completed()).await?;
         Ok(())
     }
 

@@ -114,7 +114,9 @@ impl Store {
                     held.headers = azure.cloned().map(name).collect();
                 }
                 if flaw != Flaw::Disorderly {
-                    parts.sort();
+                    // As the list has them.
+                    let list = String::from_utf8(asked.body.clone()).unwrap();
+                    parts.sort_by_key(|(id, _)| list.find(&format!(">{id}<")).unwrap());
                 }
                 held.body = parts.into_iter().flat_map(|(_, body)| body).collect();
                 self.objects.insert(asked.path.clone(), held);
@@ -131,23 +133,7 @@ impl Store {
                 self.uploads.remove(&upload);
                 reply(201, &[("ETag", &etag)], "")
             }
-            ("PUT", "compose") => {
-                if flaw == Flaw::Single {
-                    return error(501, "NotImplemented");
-                }
-                if let Some(refusal) =
-                    self.refusal(asked, asked.header("x-goog-if-generation-match").is_some(), flaw)
-                {
-                    return refusal;
-                }
-                let text = String::from_utf8(asked.body.clone()).unwrap();
-                let (_, key) = text.split_once("<Name>").unwrap();
-                let path = format!("/bucket/{}", key.split_once("</Name>").unwrap().0);
-                let Some(component) = self.objects.get(&path) else { return error(404, "NoSuchKey") };
-                let composed = Held { body: component.body.clone(), ..of(asked) };
-                self.objects.insert(asked.path.clone(), composed);
-                reply(200, &[("ETag", "e")], "")
-            }
+            ("PUT", "compose") => self.compose(asked, of(asked), flaw),
             ("PUT", _) => {
                 let id = parameter("partNumber").or(parameter("blockid")).unwrap();
                 let upload = if id.len() > 5 {
@@ -176,6 +162,23 @@ impl Store {
             }
             _ => self.read(asked, flaw),
         }
+    }
+
+    fn compose(&mut self, asked: &Asked, made: Held, flaw: Flaw) -> Raw {
+        if flaw == Flaw::Single {
+            return error(501, "NotImplemented");
+        }
+        let conditional = asked.header("x-goog-if-generation-match").is_some();
+        if let Some(refusal) = self.refusal(asked, conditional, flaw) {
+            return refusal;
+        }
+        let text = String::from_utf8(asked.body.clone()).unwrap();
+        let (_, key) = text.split_once("<Name>").unwrap();
+        let path = format!("/bucket/{}", key.split_once("</Name>").unwrap().0);
+        let Some(component) = self.objects.get(&path) else { return error(404, "NoSuchKey") };
+        let composed = Held { body: component.body.clone(), ..made };
+        self.objects.insert(asked.path.clone(), composed);
+        reply(200, &[("ETag", "e")], "")
     }
 
     fn refusal(&self, asked: &Asked, conditional: bool, flaw: Flaw) -> Option<Raw> {

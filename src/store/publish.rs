@@ -152,18 +152,18 @@ impl Object {
             return Ok(stored(etag));
         }
         let etag = if begun.at.is(self) {
-            let done = |response: &Response| self.completed(response);
-            self.publish(request, how, "completing the upload", &done).await?
+            self.publish(request, how, "completing the upload", &self.completed()).await?
         } else {
-            self.create_composed(begun, parts, how).await?
+            // Three requests of which each may be tried again: no part of every write's future.
+            Box::pin(self.create_composed(begun, parts, how)).await?
         };
         Ok(stored(etag))
     }
 
     /// What the answer to a completion says that has made an object: its ETag.
-    pub(super) fn completed(&self, response: &Response) -> Option<Option<String>> {
+    pub(super) fn completed(&self) -> impl Fn(&Response) -> Option<Option<String>> + Sync + use<> {
         let is_azure = self.dialect() == Dialect::Azure;
-        match response.status {
+        move |response| match response.status {
             201 if is_azure => Some(etag(&response.headers)),
             200 if !is_azure => match s3::completed(response) {
                 Completion::Done(etag) => Some(Some(etag)),

@@ -362,7 +362,10 @@ struct Found {
 impl Found {
     fn of(job: Job, server: &Server, out: &Path) -> Self {
         if job != Job::Read {
-            return Self { object: server.get("/bucket/out/clip.tif"), strays: server.open_uploads() };
+            // On Google, what an upload was put together in.
+            let beside = server.paths().iter().filter(|path| path.ends_with(".cogclip-part")).count();
+            let strays = server.open_uploads() + beside;
+            return Self { object: server.get("/bucket/out/clip.tif"), strays };
         }
         let object = std::fs::read(out.join("out.tif")).ok();
         let files = std::fs::read_dir(out).unwrap().count();

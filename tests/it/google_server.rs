@@ -87,6 +87,11 @@ impl GoogleServer {
         self.lock().objects.uploads()
     }
 
+    /// Objects that an upload was put together in, beside the one that was to be.
+    pub(crate) fn beside(&self) -> Vec<String> {
+        self.lock().objects.ending(".cogclip-part")
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -107,6 +112,9 @@ impl State {
             };
         }
         let Some(rest) = asked.path.strip_prefix("/bucket") else { return refusal(404, "NoSuchBucket") };
+        if let Some(refused) = Objects::refused_condition(asked) {
+            return refused;
+        }
         match (asked.method.as_str(), rest.trim_start_matches('/')) {
             ("GET", "") if asked.parameter("uploads").is_some() => self.objects.list_uploads(),
             ("GET", "") => self.objects.list(&asked.parameter("prefix").unwrap_or_default()),
@@ -124,7 +132,10 @@ fn between(text: &str, before: &str, after: &str) -> Vec<String> {
     text.split(before)
         .skip(1)
         .filter_map(|rest| rest.split_once(after))
-        .map(|(value, _)| value.replace("&quot;", "\"").replace("&#34;", "\"").replace("&amp;", "&"))
+        .map(|(value, _)| {
+            let value = value.replace("&quot;", "\"").replace("&#34;", "\"").replace("&apos;", "'");
+            value.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        })
         .collect()
 }
 

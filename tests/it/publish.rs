@@ -1,11 +1,14 @@
 //! Sinks: whole or not at all, the head last, nothing left behind.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use cogclip::sink::{Published, Sink, SinkOptions};
 use cogclip::{Error, ErrorKind};
 
 use crate::remote::options as store_options;
-use crate::server::{Fault, Request, Server};
+use crate::server::{Class, Fault, Gate, Request, Rule, Server};
 
 const STORES: [&str; 3] = ["s3", "gs", "az"];
 
@@ -143,6 +146,73 @@ async fn of_two_writers_one_wins() {
             assert_eq!(names(folder.path()), [""; 0], "{uri}");
         }
     }
+}
+
+#[tokio::test]
+async fn on_google_one_wins_though_both_have_looked() {
+    let server = Server::start();
+    let gate = Gate::of(2);
+    server.rule(Rule::times(2, Class::Compose, Fault::Gate(Arc::clone(&gate))));
+    let write = async |head: &'static str| {
+        let mut sink = Sink::create("gs://b/a", &options(&server)).await?;
+        fill(&mut sink, &body(4500), 100).await?;
+        sink.publish(Bytes::from_static(head.as_bytes())).await
+    };
+    let (first, second) = tokio::join!(write("first"), write("second"));
+    assert_eq!(gate.arrived(), 2, "each has found nothing, and composes");
+    let (winner, lost) = if first.is_ok() { ("first", second) } else { ("second", first) };
+    refused("the other", lost, ErrorKind::Exists, "gs://b/a exists; allow overwriting");
+    assert_eq!(server.get("/b/a").unwrap(), [winner.as_bytes(), &body(4500)].concat());
+    assert_eq!((server.paths(), server.open_uploads()), (vec!["/b/a".to_owned()], 0));
+}
+
+#[tokio::test]
+async fn on_google_nothing_stays_beside() {
+    let exists = Some((ErrorKind::Exists, "exists"));
+    for (class, fault, expected, paths) in [
+        (Class::Compose, Fault::Reset, None, &["/b/a"][..]),
+        (Class::Complete, Fault::Reset, None, &["/b/a"]),
+        (Class::Compose, Fault::Code(501, "NotImplemented"), Some((ErrorKind::Io, "cannot compose")), &[]),
+        (Class::Compose, Fault::Code(403, "AccessDenied"), Some((ErrorKind::Io, "storage.objects.get")), &[]),
+        (Class::Compose, Fault::Replace(b"another's".to_vec()), exists, &["/b/a"]),
+        (Class::Complete, Fault::Code(403, "AccessDenied"), Some((ErrorKind::Io, "denied")), &[]),
+    ] {
+        let server = Server::start();
+        let case = format!("{class:?} {fault:?}");
+        server.rule(Rule::once(class, fault));
+        let mut sink = Sink::create("gs://b/a", &options(&server)).await.unwrap();
+        fill(&mut sink, &body(4500), 500).await.unwrap();
+        let result = sink.publish(Bytes::from_static(b"head")).await;
+        match expected {
+            None => {
+                result.unwrap();
+                assert_eq!(server.get("/b/a").unwrap(), [b"head".as_slice(), &body(4500)].concat(), "{case}");
+            }
+            Some((kind, says)) => refused(&case, result, kind, says),
+        }
+        assert_eq!(
+            (server.paths(), server.open_uploads()),
+            (paths.iter().map(ToString::to_string).collect(), 0)
+        );
+        assert_eq!(server.idle_rules(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn on_google_giving_up_while_composing_leaves_nothing() {
+    let server = Server::start();
+    let late = Duration::from_millis(600);
+    server.rule(Rule::once(Class::Compose, Fault::Latency(late)));
+    let mut sink = Sink::create("gs://b/a", &options(&server)).await.unwrap();
+    fill(&mut sink, &body(4500), 500).await.unwrap();
+    let publishing = sink.publish(Bytes::from_static(b"head"));
+    assert!(tokio::time::timeout(late / 2, publishing).await.is_err());
+    assert!(server.paths()[0].ends_with(".cogclip-part"), "it was put together");
+    cogclip::sink::settled().await;
+    assert_eq!((server.paths(), server.open_uploads()), (vec![], 0));
+    // Composing comes too late.
+    tokio::time::sleep(late).await;
+    assert_eq!(server.paths(), [""; 0]);
 }
 
 fn delete(server: &Server, path: &str) {

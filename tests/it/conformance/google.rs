@@ -61,7 +61,7 @@ impl Backend for Google {
     }
 
     fn leftovers(&self) -> Vec<String> {
-        self.server.uploads()
+        [self.server.uploads(), self.server.beside()].concat()
     }
 
     fn part_size(&self) -> u64 {

@@ -6,6 +6,7 @@ use super::{CLOUDS, Job, Row, renewed, unreachable};
 use crate::server::{Class, Fault, Rule};
 
 const XML: &[Store] = &[Store::S3, Store::Gs];
+const GS: &[Store] = &[Store::Gs];
 const OTHER: &[u8] = b"another writer's";
 
 /// One conditional PUT.
@@ -91,8 +92,21 @@ pub(super) fn parts() -> Vec<Row> {
             other: Some(OTHER),
             ..ends("another writer comes first, completing", 9, vec![overtaken(complete)])
                 .says("exists")
-                .later(&CLOUDS[1..])
+                .only(&[Store::S3, Store::Az])
+                .later(&CLOUDS[2..])
         },
+        // Google takes the condition with composing alone.
+        Row {
+            other: Some(OTHER),
+            ..ends("another writer comes first, composing", 9, vec![overtaken(Class::Compose)])
+                .says("exists")
+                .only(GS)
+        },
+        passes("503, composing", vec![Rule::once(Class::Compose, Fault::Status(503))]).only(GS),
+        passes("composed, but the answer is lost", vec![Rule::once(Class::Compose, Fault::Reset)]).only(GS),
+        ends("403, composing", 5, vec![Rule::always(Class::Compose, Fault::Code(403, "AccessDenied"))])
+            .says("storage.objects.get")
+            .only(GS),
         Row { exists: true, other: Some(OTHER), ..ends("exists from the start", 9, vec![]).says("exists") },
         renewed(job, "token expired (400), completing", complete, Fault::Code(400, "ExpiredToken"))
             .only(&CLOUDS[..1]),

@@ -78,6 +78,10 @@ impl Objects {
         self.uploads.values().map(|upload| upload.key.clone()).collect()
     }
 
+    pub(super) fn ending(&self, end: &str) -> Vec<String> {
+        self.by_key.keys().filter(|key| key.ends_with(end)).cloned().collect()
+    }
+
     fn store(&mut self, key: &str, bytes: Bytes, described: Described, has_md5: bool) {
         self.generation += 1;
         // An object of parts has an ETag that only Google knows how to make.
@@ -145,6 +149,9 @@ impl Objects {
             upload.parts.insert(number, asked.body.clone());
             return with(answer(200), "etag", &part_etag(&asked.body));
         }
+        if asked.parameter("compose").is_some() {
+            return self.compose(key, asked);
+        }
         // Google has no If-None-Match on writes: taken for one, it would not protect anything.
         if asked.headers.contains_key("if-none-match") {
             return refusal(400, "InvalidArgument");
@@ -154,6 +161,34 @@ impl Objects {
         }
         self.store(key, asked.body.clone(), Described::by(asked), true);
         self.described(key, answer(200))
+    }
+
+    /// Puts objects together to one ("Compose an object").
+    fn compose(&mut self, key: &str, asked: &Asked) -> Answer {
+        if !self.condition_holds(key, asked) {
+            return refusal(412, "PreconditionFailed");
+        }
+        let text = std::str::from_utf8(&asked.body).unwrap_or_default();
+        let names = between(text, "<Name>", "</Name>");
+        if !text.starts_with("<ComposeRequest>") || !(1..=32).contains(&names.len()) {
+            return refusal(400, "MalformedCompositionRequest");
+        }
+        let mut whole = Vec::new();
+        for name in &names {
+            let Some(component) = self.by_key.get(name) else { return refusal(404, "NoSuchKey") };
+            whole.extend_from_slice(&component.resource.bytes);
+        }
+        self.store(key, whole.into(), Described::by(asked), false);
+        let reply = with(answer(200), "x-goog-component-count", &names.len().to_string());
+        self.described(key, reply)
+    }
+
+    /// What is said of a condition on anything of an upload in parts: Google takes none.
+    pub(super) fn refused_condition(asked: &Asked) -> Option<Answer> {
+        let of_upload = ["uploads", "uploadId"].iter().any(|name| asked.parameter(name).is_some());
+        let conditions = ["if-match", "if-none-match", "x-goog-if-generation-match"];
+        let conditional = conditions.iter().any(|name| asked.headers.contains_key(*name));
+        (of_upload && conditional).then(|| refusal(400, "NotImplemented"))
     }
 
     pub(super) fn multipart(&mut self, key: &str, asked: &Asked) -> Answer {
@@ -178,9 +213,6 @@ impl Objects {
         let Some(upload) = self.uploads.get(&id).filter(|upload| upload.key == key) else {
             return refusal(404, "NoSuchUpload");
         };
-        if !self.condition_holds(key, asked) {
-            return refusal(412, "PreconditionFailed");
-        }
         let text = std::str::from_utf8(&asked.body).unwrap_or_default();
         let numbers = between(text, "<PartNumber>", "</PartNumber>");
         let tags = between(text, "<ETag>", "</ETag>");

@@ -101,6 +101,8 @@ pub(crate) enum Class {
     Part,
     /// Its completion, or a block list.
     Complete,
+    /// The composition of an object (Google).
+    Compose,
     /// Its end without an object.
     Abort,
     /// Whatever is asked of this path.
@@ -117,7 +119,8 @@ impl Class {
             Self::Any => true,
             Self::Head => method == "HEAD",
             Self::First | Self::From(_) | Self::Between(_) => method == "GET",
-            Self::Put => method == "PUT" && !is_part && !is_list,
+            Self::Put => method == "PUT" && !is_part && !is_list && query != "compose",
+            Self::Compose => method == "PUT" && query == "compose",
             Self::Create => method == "POST" && creates,
             Self::Part => method == "PUT" && is_part,
             Self::Complete => method == "POST" && !creates || method == "PUT" && is_list,
@@ -130,6 +133,7 @@ impl Class {
         let starts = |wanted: &dyn Fn(u64) -> bool| call.range().is_some_and(|(start, _)| wanted(start));
         match self {
             Self::At(path) => call.path == path,
+            Self::Compose => self.is_of(&call.method, &call.query),
             _ if !self.is_of(&call.method, &call.query) => false,
             Self::First => starts(&|start| start == 0),
             Self::From(first) => starts(&|start| start >= first),
