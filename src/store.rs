@@ -1,6 +1,7 @@
 //! Object stores and web servers: where they are, who asks, how often, and what an answer is worth.
 
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(test)]
+#[cfg(feature = "cloud")]
 mod answering;
 #[cfg(feature = "cloud")]
 pub(crate) mod auth;
@@ -26,7 +27,8 @@ mod checksum;
 pub(crate) mod client;
 #[cfg(feature = "cloud")]
 mod compose;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(test)]
+#[cfg(feature = "cloud")]
 mod compose_tests;
 #[cfg(feature = "cloud")]
 pub mod connections;
@@ -36,7 +38,8 @@ mod credential;
 mod dialect;
 #[cfg(feature = "cloud")]
 pub(crate) mod doctor;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(test)]
+#[cfg(feature = "cloud")]
 mod doctor_tests;
 #[cfg(feature = "cloud")]
 pub(crate) mod endpoint;
@@ -59,13 +62,15 @@ mod hedge;
 pub(crate) mod location;
 #[cfg(feature = "cloud")]
 pub mod key_table;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(test)]
+#[cfg(feature = "cloud")]
 mod loopback;
 #[cfg(feature = "cloud")]
 pub(crate) mod keys;
 #[cfg(feature = "cloud")]
 pub(crate) mod object;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(test)]
+#[cfg(feature = "cloud")]
 mod object_tests;
 pub mod options;
 #[cfg(feature = "cloud")]
@@ -74,7 +79,8 @@ mod pace;
 mod process;
 #[cfg(feature = "cloud")]
 mod publish;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(test)]
+#[cfg(feature = "cloud")]
 mod publish_tests;
 #[cfg(feature = "cloud")]
 mod range;
@@ -90,7 +96,8 @@ pub(crate) mod retry_after;
 mod roots;
 #[cfg(feature = "cloud")]
 mod s3;
-#[cfg(all(test, feature = "cloud"))]
+#[cfg(test)]
+#[cfg(feature = "cloud")]
 mod scripted;
 #[cfg(feature = "cloud")]
 mod sign;

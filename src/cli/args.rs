@@ -71,7 +71,6 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one switch, independent of the others")]
 pub(super) struct ClipCommand {
     /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL; #ifd=N chooses one image of many
     pub(super) src: String,

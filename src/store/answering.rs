@@ -1,5 +1,4 @@
 //! For tests: a server on the loopback interface that answers as it is told and remembers what it was asked.
-#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};

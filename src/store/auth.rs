@@ -115,7 +115,7 @@ impl Auth {
     pub(crate) fn signed(&self) -> u32 {
         match &self.0 {
             Kind::Trial { signed, .. } => signed.load(std::sync::atomic::Ordering::Relaxed),
-            _ => 0,
+            Kind::Nobody | Kind::Aws(_) | Kind::Google(_) | Kind::Azure(_) | Kind::Web(_) => 0,
         }
     }
 

@@ -94,6 +94,7 @@ async fn get(options: &StoreOptions, kind: Kind, url: &str) -> (std::result::Res
         counted: true,
         hedge: false,
         redirects: Redirects::No,
+        lost: None,
     };
     let made = transport.call(call, |response, _| Verdict::Done(response.body));
     let answer = tokio::time::timeout(Duration::from_secs(30), made).await.unwrap();

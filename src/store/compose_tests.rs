@@ -1,5 +1,4 @@
 //! Large objects are created on Google Cloud Storage: exact requests, lost answers, other writers, and what is left beside.
-#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 use super::answering::{Asked, Raw, Server, head, reply};
 use super::object::Stored;

@@ -1,5 +1,4 @@
 //! The probe of a store, against one in memory that can be told what to get wrong.
-#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 use std::collections::BTreeMap;
 

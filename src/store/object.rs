@@ -5,6 +5,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -128,17 +129,19 @@ pub(crate) enum Look {
 }
 
 /// What one request is for.
-pub(crate) struct Purpose {
+pub(crate) struct Purpose<'a> {
     pub(crate) doing: &'static str,
     /// Bytes of the answer that are taken.
     pub(crate) most: u64,
     /// Whether it reads data.
     pub(crate) data: bool,
+    /// Is set when a try may have been carried out without our knowing.
+    pub(crate) lost: Option<&'a AtomicBool>,
 }
 
-impl Purpose {
+impl Purpose<'_> {
     pub(crate) fn to(doing: &'static str) -> Self {
-        Self { doing, most: MAX_ANSWER, data: false }
+        Self { doing, most: MAX_ANSWER, data: false, lost: None }
     }
 }
 
@@ -242,7 +245,7 @@ impl Object {
         range::ask(&mut request.headers, &range, pinned);
         extend(&mut request.headers, &self.inner.connection.endpoint.settings.read_headers);
         let len = range.end.saturating_sub(range.start);
-        let purpose = Purpose { doing: "reading", most: len.max(MAX_WHOLE), data: true };
+        let purpose = Purpose { doing: "reading", most: len.max(MAX_WHOLE), data: true, lost: None };
         let judge = |response: Response, _| range::judge(&response, self.dialect(), self.shown(), &range);
         let answer = self.send(&request, &purpose, judge).await;
         answer.map_err(|error| match pinned {
@@ -348,7 +351,7 @@ impl Object {
     pub(crate) async fn send<T>(
         &self,
         request: &Request,
-        purpose: &Purpose,
+        purpose: &Purpose<'_>,
         judge: impl Fn(Response, Tried) -> Verdict<T>,
     ) -> Result<T> {
         let Inner { shown, connection, tally, hedge, redirects, .. } = &*self.inner;
@@ -362,8 +365,10 @@ impl Object {
             counted: purpose.data,
             hedge: *hedge && purpose.data,
             redirects: *redirects,
+            lost: purpose.lost,
         };
-        connection.transport.call(call, judge).await
+        // On the heap: it would be the larger part of every future above it.
+        Box::pin(connection.transport.call(call, judge)).await
     }
 
     pub(crate) fn dialect(&self) -> Dialect {

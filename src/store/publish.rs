@@ -330,8 +330,8 @@ impl Object {
         what: &'static str,
         stored: &(impl Fn(&Response) -> Option<Option<String>> + Sync),
     ) -> Result<Outcome> {
-        // Whether the last answer was a refusal, and no earlier try was lost.
-        let certain = AtomicBool::new(false);
+        // Whether a try may have been carried out without our knowing.
+        let lost = AtomicBool::new(false);
         let conditional = request.headers.contains_key(self.dialect().create_condition().0);
         let judge = |response: Response, tried: Tried| {
             if let Some(etag) = stored(&response) {
@@ -355,15 +355,13 @@ impl Object {
                 );
             }
             match failure.verdict(self.dialect(), self.shown(), "writing") {
-                Verdict::Never(error) => {
-                    certain.store(!tried.unknown, Ordering::Relaxed);
-                    Verdict::Never(compose::explained(request, &failure, error))
-                }
+                Verdict::Never(error) => Verdict::Never(compose::explained(request, &failure, error)),
                 verdict @ (Verdict::Done(_) | Verdict::Again(..) | Verdict::Renew(_)) => verdict,
             }
         };
-        match self.send(request, &Purpose::to("writing"), judge).await {
-            Err(error) if error.kind() == ErrorKind::Io && !certain.load(Ordering::Relaxed) => {
+        let purpose = Purpose { lost: Some(&lost), ..Purpose::to("writing") };
+        match self.send(request, &purpose, judge).await {
+            Err(error) if error.kind() == ErrorKind::Io && lost.load(Ordering::Relaxed) => {
                 self.settle(how, error).await.map(Outcome::Stored)
             }
             result => result,

@@ -1,5 +1,4 @@
 //! Objects are written: the exact requests of each store, lost answers, conditions, and what is checked afterwards.
-#![expect(clippy::unwrap_used, reason = "a test may fail so")]
 
 use bytes::Bytes;
 

@@ -4,6 +4,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as Clock};
 
 use futures::future::select;
@@ -66,6 +67,8 @@ pub(crate) struct Call<'a> {
     /// Whether it may be asked for twice when it takes long.
     pub(crate) hedge: bool,
     pub(crate) redirects: Redirects,
+    /// Is set when a try may have been carried out without our knowing.
+    pub(crate) lost: Option<&'a AtomicBool>,
 }
 
 /// What came of one try.
@@ -119,6 +122,9 @@ impl Transport {
                 None => inner.pace.permit().await,
             };
             let outcome = inner.attempt(&call, tried, turn, &judge).await;
+            if let Some(lost) = call.lost.filter(|_| outcome.unknown) {
+                lost.store(true, Ordering::Relaxed);
+            }
             let told = |error: Error| match tried.tries {
                 0 | 1 => error,
                 often => error.and(format_args!("after {often} tries in {}", seconds(began.elapsed()))),

@@ -49,7 +49,7 @@ async fn an_upload_that_is_not_taken_is_a_stall() {
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     assert_eq!(way.counts(), (2, 1, 0));
     let events = way.events.0.lock().unwrap();
-    let expected = "SHOWN: writing failed: the server went silent for 0.4 s";
+    let expected = "writing failed: the server went silent for 0.4 s";
     assert!(matches!(&events[0], Event::Retried { reason, .. } if reason == expected), "{events:?}");
 }
 
