@@ -27,6 +27,9 @@ use crate::validate;
 use args::{Args, Command};
 use cutline::Selected;
 
+/// What is said when publishing took too long to wait for.
+const NOT_KNOWN: &str = "whether the output was published is not known; look whether it is there";
+
 /// How long what was begun at a store is given to be aborted, before its own rules must remove it.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(10);
 
@@ -47,12 +50,15 @@ pub fn main() -> ExitCode {
         Err(cause) => return exit::of(&Error::io("the runtime could not start").caused_by(cause)),
     };
     let done = runtime.block_on(async {
-        let done = tokio::select! {
-            done = run(args) => done,
-            code = interrupted() => Ok(code),
+        let done = {
+            let mut job = std::pin::pin!(run(args));
+            tokio::select! {
+                done = &mut job => done,
+                code = interrupted() => stopped(job, code).await,
+            }
         };
-        // A signal has dropped the job, and dropping it removes what it had put aside: temporary files at once, uploads now. A
-        // second signal does not wait for that.
+        // Dropping the job removes what it had put aside: temporary files at once, uploads now. A further signal does not wait
+        // for that.
         tokio::select! {
             () = sink::settled() => {}
             () = tokio::time::sleep(LONGEST_GOODBYE) => {}
@@ -67,18 +73,42 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What is left of a job after a signal: an output that is being published is let finish, since half-way nobody knows what
+/// became of it.
+async fn stopped(
+    mut job: std::pin::Pin<&mut impl Future<Output = Result<ExitCode>>>,
+    code: ExitCode,
+) -> Result<ExitCode> {
+    if sink::stop() {
+        let told = tokio::select! {
+            // That it was stopped is no news; what was published before is.
+            done = &mut job => match done {
+                Ok(code) => return Ok(code),
+                Err(error) => error.to_string(),
+            },
+            () = tokio::time::sleep(LONGEST_GOODBYE) => NOT_KNOWN.to_owned(),
+            _ = interrupted() => NOT_KNOWN.to_owned(),
+        };
+        note(&format!("cogclip: interrupted: {told}"));
+    } else {
+        note("cogclip: interrupted; nothing further was published");
+    }
+    Ok(code)
+}
+
 /// Waits for a request to stop; returns the exit code that shells expect: 128 and the signal's number.
 #[cfg(unix)]
 async fn interrupted() -> ExitCode {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hang_up)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
     else {
         return std::future::pending().await;
     };
     tokio::select! {
         _ = interrupt.recv() => ExitCode::from(130),
         _ = terminate.recv() => ExitCode::from(143),
+        _ = hang_up.recv() => ExitCode::from(129),
     }
 }
 

@@ -223,8 +223,7 @@ impl Cog {
         let requests = match self.requests(&plan, &options.limits).await {
             Ok(requests) => requests,
             Err(error) => {
-                out.abort().await;
-                return Err(error);
+                return Err(out.abandon(error).await);
             }
         };
         observer.event(&Event::Planned {
@@ -243,8 +242,7 @@ impl Cog {
             let done = match self.assemble(&plan, &requests, options, &mut out, observer).await {
                 Ok(done) => done,
                 Err(error) => {
-                    out.abort().await;
-                    return Err(error);
+                    return Err(out.abandon(error).await);
                 }
             };
             if plan.validity.is_chosen() && done.counts.hidden > 0 {

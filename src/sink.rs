@@ -13,8 +13,10 @@ mod probe;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::store::StoreOptions;
@@ -125,6 +127,12 @@ impl Sink {
     }
 
     async fn file(path: PathBuf, options: &SinkOptions) -> Result<file::FileSink> {
+        if !options.metadata.is_empty() {
+            return Err(Error::usage(format!(
+                "{}: a file has no user metadata (--metadata); only objects of a store do",
+                path.display()
+            )));
+        }
         let (overwrite, spill, verify) = (options.overwrite, options.spill, options.verify);
         file::blocking(move || file::FileSink::create(&path, overwrite, spill, verify)).await
     }
@@ -174,6 +182,9 @@ impl Sink {
     /// [`crate::ErrorKind::Exists`] when an object has come to exist and may not be replaced;
     /// [`crate::ErrorKind::Io`] when it could not be written, after all retries. What was put aside is removed.
     pub async fn publish(self, head: Bytes) -> Result<Published> {
+        let Some(_publishing) = Publishing::begin() else {
+            return Err(self.abandon(Error::io("stopped before anything was published")).await);
+        };
         match self.backend {
             Backend::File(file) => file.publish(head).await,
             #[cfg(feature = "cloud")]
@@ -181,19 +192,64 @@ impl Sink {
         }
     }
 
-    /// Gives up: removes temporary files, aborts the multipart upload. Errors in doing so are not reported; a store
-    /// that cannot be reached keeps the parts until its own rules remove them.
+    /// Gives up because of `error`: removes temporary files, aborts the multipart upload. Returns the error, with what could
+    /// not be removed added to it; a store that cannot be reached keeps the parts until its own rules remove them.
     #[cfg_attr(
         not(feature = "cloud"),
         expect(clippy::unused_async, reason = "an upload has to be waited for")
     )]
-    pub async fn abort(self) {
+    pub async fn abandon(self, error: Error) -> Error {
         match self.backend {
-            Backend::File(file) => drop(file),
+            Backend::File(file) => {
+                drop(file);
+                error
+            }
             #[cfg(feature = "cloud")]
-            Backend::Object(object) => object.abort().await,
+            Backend::Object(object) => object.abandon(error).await,
         }
     }
+
+    /// Gives up, as [`Self::abandon`] does, without an error to tell of what could not be removed.
+    pub async fn abort(self) {
+        drop(self.abandon(Error::io("given up")).await);
+    }
+}
+
+/// What is being published, and whether more may be.
+struct State {
+    publishing: usize,
+    stopped: bool,
+}
+
+static STATE: LazyLock<watch::Sender<State>> =
+    LazyLock::new(|| watch::Sender::new(State { publishing: 0, stopped: false }));
+
+/// One output that is being published, until it is dropped.
+struct Publishing;
+
+impl Publishing {
+    /// `None` once [`stop`] was called.
+    fn begin() -> Option<Self> {
+        STATE
+            .send_if_modified(|state| {
+                state.publishing += usize::from(!state.stopped);
+                !state.stopped
+            })
+            .then_some(Self)
+    }
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        STATE.send_modify(|state| state.publishing = state.publishing.saturating_sub(1));
+    }
+}
+
+/// Lets nothing more be published in this process, and says whether something is being published right now: that should be let
+/// finish, since half-way nobody knows what became of it.
+pub fn stop() -> bool {
+    STATE.send_modify(|state| state.stopped = true);
+    STATE.borrow().publishing > 0
 }
 
 /// Waits until what dropped sinks had put aside has been removed: what a program does last that was told to stop.

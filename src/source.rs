@@ -279,14 +279,20 @@ fn difference(pinned: &SourceMeta, now: &SourceMeta) -> Option<String> {
     }
     match (&pinned.etag, &now.etag) {
         (Some(then), Some(now)) if opaque(then) != opaque(now) => {
-            Some(format!("its ETag was {then} and now is {now}"))
+            return Some(format!("its ETag was {then} and now is {now}"));
+        }
+        (Some(_), Some(_)) => return None,
+        _ => {}
+    }
+    match (&pinned.last_modified, &now.last_modified) {
+        (Some(then), Some(now)) if then != now => {
+            Some(format!("it was last changed on {then}, and now on {now}"))
         }
         (Some(_), Some(_)) => None,
-        _ => match (&pinned.last_modified, &now.last_modified) {
-            (Some(then), Some(now)) if then != now => {
-                Some(format!("it was last changed on {then}, and now on {now}"))
-            }
-            _ => None,
-        },
+        // It may be another one: what told them apart is gone.
+        _ if pinned.etag.is_some() || pinned.last_modified.is_some() => {
+            Some("the server no longer says which version it is".to_owned())
+        }
+        _ => None,
     }
 }

@@ -37,6 +37,8 @@ mod credential;
 #[cfg(feature = "cloud")]
 mod dialect;
 #[cfg(feature = "cloud")]
+mod discard;
+#[cfg(feature = "cloud")]
 pub(crate) mod doctor;
 #[cfg(test)]
 #[cfg(feature = "cloud")]

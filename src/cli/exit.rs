@@ -45,6 +45,28 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// Prints what clap has to say: help and version to standard output, the rest to standard error.
 pub(super) fn of_clap(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    if let Some(stray) = stray(error) {
+        let _ = writeln!(std::io::stderr().lock(), "error: {stray}\n\nFor more information, try '--help'.");
+    } else {
+        let _ = error.print();
+    }
     if error.use_stderr() { code(ErrorKind::Usage) } else { ExitCode::SUCCESS }
+}
+
+/// What is said of an argument too many: it may be an option's value that holds a secret, and is not repeated.
+fn stray(error: &clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue};
+    if error.kind() != clap::error::ErrorKind::UnknownArgument {
+        return None;
+    }
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidArg) else { return None };
+    match given.split_once('=') {
+        _ if !given.starts_with('-') => Some(
+            "there is an argument too many; its text is not repeated here, since it may be a secret. Is the option \
+             missing that it belongs to?"
+                .to_owned(),
+        ),
+        Some((name, _)) => Some(format!("there is no option {}", one_line(name))),
+        None => None,
+    }
 }

@@ -254,8 +254,7 @@ impl Pass<'_> {
         let done = match job.run(pieces, &mut out).await {
             Ok(done) => done,
             Err(error) => {
-                out.abort().await;
-                return Err(error);
+                return Err(out.abandon(error).await);
             }
         };
         if plan.validity.is_chosen() && done.counts.hidden > 0 {

@@ -201,12 +201,12 @@ impl ObjectSink {
             }
             return self.put(pending, size).await;
         };
-        let stored = self.finish(&mut upload, pending, size).await;
-        if stored.is_err() {
-            upload.abort().await;
-        }
+        let stored = match self.finish(&mut upload, pending, size).await {
+            Ok(stored) => stored,
+            Err(error) => return Err(abandoned(error, upload.abort().await)),
+        };
         let pieces = std::mem::take(&mut upload.pieces);
-        self.published(stored?, size, None, pieces.into_values().collect()).await
+        self.published(stored, size, None, pieces.into_values().collect()).await
     }
 
     /// One PUT, refused by the store when the object exists: two writers cannot both win.
@@ -245,16 +245,22 @@ impl ObjectSink {
     ) -> Result<Published> {
         let mut sha256 = sha256;
         if self.options.verify {
-            sha256 = read_back(&self.target, &stored, &pieces).await.map_err(|error| {
-                error.at(format!("{} is published, but could not be read back", self.target.shown))
-            })?;
+            let shown = &self.target.shown;
+            let read = read_back(&self.target, &stored, &pieces).await;
+            sha256 =
+                read.map_err(|error| error.at(format!("{shown} is published, but could not be verified")))?;
             if sha256.is_none() {
                 // What is not what was sent must not stay.
-                drop(self.target.object.delete().await);
-                return Err(Error::io(format!(
-                    "{}: what the store gives back is not what was sent; the object has been deleted",
-                    self.target.shown
-                )));
+                let led = format!("{shown}: what the store gives back is not what was sent");
+                return Err(match self.target.object.discard(&self.target.marker).await {
+                    Ok(true) => Error::io(format!("{led}; the object has been deleted, run again")),
+                    Ok(false) => {
+                        Error::io(format!("{led}: another writer has replaced it; it has been left as it is"))
+                    }
+                    Err(cause) => {
+                        Error::io(format!("{led}, and deleting it failed; delete it")).caused_by(cause)
+                    }
+                });
             }
         }
         Ok(Published {
@@ -267,9 +273,21 @@ impl ObjectSink {
         })
     }
 
-    pub(crate) async fn abort(mut self) {
-        if let Some(mut upload) = self.upload.take() {
-            upload.abort().await;
+    /// Gives up because of `error`, and adds to it what could not be taken back.
+    pub(crate) async fn abandon(mut self, error: Error) -> Error {
+        match self.upload.take() {
+            Some(mut upload) => abandoned(error, upload.abort().await),
+            None => error,
+        }
+    }
+}
+
+/// An error, with that of aborting the upload.
+fn abandoned(error: Error, aborted: Result<()>) -> Error {
+    match aborted {
+        Ok(()) => error,
+        Err(cause) => {
+            error.and(format_args!("and the upload could not be aborted, so that its parts stay ({cause})"))
         }
     }
 }
@@ -292,7 +310,15 @@ async fn read_back(target: &Target, stored: &Stored, pieces: &[(u64, [u8; 32])])
         let (end, mut piece) = (at + len, Sha256::new());
         while at < end {
             let answer = target.object.get(at..end.min(at + READ_BACK), Some(&pinned)).await?;
-            if answer.meta.size != size || answer.bytes.is_empty() {
+            let replaced =
+                stored.etag.is_some() && answer.meta.etag.is_some() && answer.meta.etag != stored.etag;
+            if replaced || answer.meta.size != size {
+                return Err(Error::changed(format!(
+                    "{}: another writer has replaced it meanwhile; it has been left as it is",
+                    target.shown
+                )));
+            }
+            if answer.bytes.is_empty() {
                 return Ok(None);
             }
             at += answer.bytes.len() as u64;
@@ -395,19 +421,19 @@ impl Upload {
         Ok(stored)
     }
 
-    async fn abort(&mut self) {
+    async fn abort(&mut self) -> Result<()> {
         if self.done {
-            return;
+            return Ok(());
         }
         self.done = true;
-        abort(&self.target, &self.begun, &mut self.running).await;
+        abort(&self.target, &self.begun, &mut self.running).await
     }
 }
 
 /// No part may arrive after the upload is gone: S3 would keep it, and charge for it.
-async fn abort(target: &Target, begun: &Begun, running: &mut JoinSet<Result<Sent>>) {
+async fn abort(target: &Target, begun: &Begun, running: &mut JoinSet<Result<Sent>>) -> Result<()> {
     running.shutdown().await;
-    drop(target.object.abort(begun).await);
+    target.object.abort(begun).await
 }
 
 impl Drop for Upload {
@@ -420,7 +446,7 @@ impl Drop for Upload {
         let mut running = std::mem::take(&mut self.running);
         let cleaning = Cleaning::begin();
         runtime.spawn(async move {
-            abort(&target, &begun, &mut running).await;
+            drop(abort(&target, &begun, &mut running).await);
             drop(cleaning);
         });
     }

@@ -54,6 +54,11 @@ impl Location {
             if uri.is_empty() {
                 return Err(Error::usage("a location is empty; give a path or a URL"));
             }
+            if let Some(scheme) = scheme_without_slashes(uri) {
+                return Err(Error::usage(format!(
+                    "{scheme}: is not followed by two slashes; a URL begins with {scheme}://, and a path that begins so with ./"
+                )));
+            }
             // One letter is a drive.
             if uri.find("://").is_some_and(|at| at > 1) {
                 return Err(Error::usage(format!(
@@ -130,6 +135,9 @@ pub(crate) fn redact(uri: &str) -> String {
     let uri = uri.trim();
     let Some((scheme, rest)) = split_scheme(uri) else {
         // Not a URL of ours; but one may hide in it, as in GDAL's `/vsicurl/https://…`.
+        if let Some(scheme) = scheme_without_slashes(uri) {
+            return format!("{scheme}:…");
+        }
         let Some(colon) = uri.find("://") else { return uri.to_owned() };
         let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
         let start = uri[..colon].trim_end_matches(is_of_scheme).len();
@@ -141,6 +149,13 @@ pub(crate) fn redact(uri: &str) -> String {
         };
     };
     let abfs = scheme.eq_ignore_ascii_case("abfs") || scheme.eq_ignore_ascii_case("abfss");
+    // A key may hold '?' and '#': it is literal, unless it is a signed URL in disguise.
+    if is_bucket(scheme)
+        && !rest.split('/').next().unwrap_or_default().contains(['@', ':'])
+        && !looks_signed(rest)
+    {
+        return uri.to_owned();
+    }
     let named = rest.split(['?', '#']).next().unwrap_or_default();
     let host = named.split('/').next().unwrap_or_default();
     let port = host.rsplit_once(':').is_none_or(|(_, port)| port.chars().all(|c| c.is_ascii_digit()));
@@ -157,6 +172,24 @@ pub(crate) fn redact(uri: &str) -> String {
         None => authority,
     };
     format!("{scheme}://{authority}{path}")
+}
+
+fn is_bucket(scheme: &str) -> bool {
+    ["s3", "gs", "az", "abfs", "abfss"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+}
+
+/// Whether what follows a '?' may be a signature or a token.
+fn looks_signed(rest: &str) -> bool {
+    let query = rest.split_once('?').map(|(_, query)| query.to_ascii_lowercase()).unwrap_or_default();
+    ["sig", "token", "credential", "secret", "key", "expires"].iter().any(|word| query.contains(word))
+}
+
+/// The scheme of what would be a URL if it had its two slashes.
+fn scheme_without_slashes(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once(':')?;
+    let known =
+        is_bucket(scheme) || ["http", "https", "file"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    (known && !rest.starts_with("//")).then_some(scheme)
 }
 
 /// Splits `#ifd=N`, which chooses an image of the file, off its location. A path that ends otherwise is a name.
@@ -253,6 +286,9 @@ mod tests {
         check("az://c/a/b", "Azure c  a/b");
         check("abfs://c/a/b", "Azure c  a/b");
         check("abfss://c@acct.dfs.core.windows.net/a/b", "Azure c acct.dfs.core.windows.net a/b");
+        check("http:/u:p@h/a", "error http: is not followed by two slashes");
+        check("S3:b/a", "error S3: is not followed by two slashes");
+        check("./s3:b/a", "path ./s3:b/a");
         check("s3://b", "error s3://b names no object");
         check("s3://b/", "error s3://b/ names no object");
         check("s3:///k", "error s3:///k: the bucket's name is missing");
@@ -286,7 +322,11 @@ mod tests {
     fn nothing_secret_is_shown() {
         assert_eq!(redact("https://user:pass@h:8080/a/b.tif?sig=abc#f"), "https://h:8080/a/b.tif");
         assert_eq!(redact("https://h?sig=abc"), "https://h");
-        assert_eq!(redact("s3://b/k?x=y"), "s3://b/k");
+        assert_eq!(redact("s3://b/k?x=y#z"), "s3://b/k?x=y#z");
+        assert_eq!(redact("s3://b/k?X-Amz-Signature=y"), "s3://b/k");
+        assert_eq!(redact("s3://user:pass@b/k"), "s3://b/k");
+        assert_eq!(redact("http:/u:secret@h/x?sig=secret"), "http:…");
+        assert_eq!(redact("https:u:secret@h/x"), "https:…");
         assert_eq!(redact("abfs://c@a.dfs.core.windows.net/k"), "abfs://c@a.dfs.core.windows.net/k");
         assert_eq!(redact("what?.tif"), "what?.tif");
         // Slips, and what other programs would take.

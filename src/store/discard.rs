@@ -1,0 +1,33 @@
+//! Taking back what this write has published.
+
+use reqwest::header::{ETAG, HeaderMap, IF_MATCH};
+
+use super::dialect::Dialect;
+use super::gcs;
+use super::object::{Look, Object};
+use crate::error::Result;
+
+impl Object {
+    /// Deletes the object, if it is still the one that the write with `marker` has made; says whether it is gone. Another
+    /// writer's stays.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] when that was refused, or could not be done after all retries.
+    pub(crate) async fn discard(&self, marker: &str) -> Result<bool> {
+        let headers = match self.look().await? {
+            Look::There(_, headers) => headers,
+            Look::Nothing => return Ok(true),
+            Look::Denied(error) => return Err(error),
+        };
+        if self.dialect().marker(&headers) != Some(marker) {
+            return Ok(false);
+        }
+        let mut conditions = HeaderMap::new();
+        if self.dialect() == Dialect::Google {
+            gcs::add_generation(&mut conditions, &headers);
+        } else if let Some(etag) = headers.get(ETAG) {
+            conditions.insert(IF_MATCH, etag.clone());
+        }
+        self.delete_if(&conditions).await
+    }
+}
