@@ -122,7 +122,9 @@ impl Transport {
                 None => inner.pace.permit().await,
             };
             let outcome = inner.attempt(&call, tried, turn, &judge).await;
-            if let Some(lost) = call.lost.filter(|_| outcome.unknown) {
+            // What the judge refuses for good has been understood: it was not carried out.
+            let refused = matches!(outcome.verdict, Verdict::Never(_));
+            if let Some(lost) = call.lost.filter(|_| outcome.unknown && !refused) {
                 lost.store(true, Ordering::Relaxed);
             }
             let told = |error: Error| match tried.tries {
