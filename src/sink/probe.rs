@@ -62,6 +62,11 @@ pub async fn probe(uri: &str, options: &StoreOptions) -> Result<Vec<Finding>> {
 
 /// Of a folder: whether a file can be put there, whether it is refused when it exists, and whether it can be read back.
 async fn local(uri: &str, options: &StoreOptions) -> Result<Vec<Finding>> {
+    let path = local_path(uri)?;
+    let is_folder = tokio::fs::metadata(&path).await.is_ok_and(|found| found.is_dir());
+    if is_folder || uri.ends_with('/') {
+        return Err(Error::usage(format!("{uri} is a directory; name a file in it that could be written")));
+    }
     let probe = format!("{uri}.cogclip-probe-{:016x}", random());
     let sink = SinkOptions { store: options.clone(), ..SinkOptions::default() };
     let content = bytes::Bytes::from_static(b"cogclip doctor");

@@ -448,3 +448,55 @@ async fn so_many_parts_at_a_time_and_no_more() {
     assert_eq!(server.get("/b/a").unwrap(), [b"head".as_slice(), &body(40_000)].concat());
     assert!((1..=2).contains(&server.parts_peak()), "{}", server.parts_peak());
 }
+
+#[tokio::test]
+async fn a_folder_is_probed_and_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let uri = folder.path().join("a.tif").to_str().unwrap().to_owned();
+    let findings = cogclip::sink::probe(&uri, &local(0).store).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.holds && finding.needed), "{findings:?}");
+    assert_eq!(findings.len(), 4);
+    assert_eq!(names(folder.path()), [""; 0]);
+    let directory = cogclip::sink::probe(folder.path().to_str().unwrap(), &local(0).store).await;
+    refused("a directory", directory, ErrorKind::Usage, "is a directory");
+}
+
+#[tokio::test]
+async fn metadata_is_for_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let metadata = vec![("name".to_owned(), "value".to_owned())];
+    let options = SinkOptions { metadata, ..local(0) };
+    let created = Sink::create(folder.path().join("a.tif").to_str().unwrap(), &options).await;
+    refused("metadata", created, ErrorKind::Usage, "a file has no user metadata");
+}
+
+#[tokio::test]
+async fn what_is_read_back_is_compared() {
+    let server = Server::start();
+    let verify = SinkOptions { verify: true, ..options(&server) };
+    for store in STORES {
+        // In one PUT, and in parts.
+        for len in [100, 6500] {
+            let uri = format!("{store}://b/{len}");
+            let mut sink = Sink::create(&uri, &verify).await.unwrap();
+            fill(&mut sink, &body(len), 333).await.unwrap();
+            server.clear();
+            let published = sink.publish(Bytes::from_static(b"head")).await.unwrap();
+            assert!(published.verified && published.sha256.is_some(), "{uri}");
+            let read: u64 = server
+                .requests()
+                .iter()
+                .filter(|request| request.method == "GET")
+                .filter_map(|request| request.range)
+                .map(|(start, end)| end - start)
+                .sum();
+            assert_eq!(read, published.size, "{uri}: all of it is read back");
+        }
+    }
+    // A store that gives back something else, as large and under the same tag.
+    let sink = Sink::create("s3://b/other", &verify).await.unwrap();
+    server.fail_next_on("GET", Fault::Replace(b"HEAD".to_vec()));
+    let published = sink.publish(Bytes::from_static(b"head")).await;
+    refused("replaced", published, ErrorKind::Changed, "could not be verified");
+    assert_eq!(server.get("/b/other").as_deref(), Some(&b"HEAD"[..]), "another writer's stays");
+}
