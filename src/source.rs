@@ -296,3 +296,43 @@ fn difference(pinned: &SourceMeta, now: &SourceMeta) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(then: (Option<&str>, Option<&str>), now: (Option<&str>, Option<&str>), expected: Option<&str>) {
+        let meta = |(etag, date): (Option<&str>, Option<&str>)| SourceMeta {
+            size: 9,
+            etag: etag.map(str::to_owned),
+            last_modified: date.map(str::to_owned),
+        };
+        let got = difference(&meta(then), &meta(now));
+        let same = match (&got, expected) {
+            (Some(got), Some(expected)) => got.contains(expected),
+            (None, None) => true,
+            _ => false,
+        };
+        assert!(same, "{then:?} {now:?}: {got:?}");
+    }
+
+    #[test]
+    fn a_version_is_known_by_its_tag_or_its_date() {
+        let (a, b) = (Some("\"a\""), Some("\"b\""));
+        let (monday, tuesday) = (Some("Mon"), Some("Tue"));
+        check((a, monday), (a, tuesday), None);
+        check((a, monday), (b, monday), Some("its ETag was \"a\""));
+        check((Some("W/\"a\""), None), (a, None), None);
+        check((None, monday), (None, monday), None);
+        check((None, monday), (None, tuesday), Some("last changed on Mon"));
+        // One of the two is enough, none of them is not.
+        check((a, monday), (None, monday), None);
+        check((a, monday), (None, tuesday), Some("last changed"));
+        check((a, monday), (None, None), Some("no longer says which version"));
+        check((a, None), (None, None), Some("no longer says which version"));
+        check((a, None), (None, monday), Some("no longer says which version"));
+        check((None, None), (None, None), None);
+        check((None, None), (a, monday), None);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! S3 wants every part but the last to have 5 MiB or more. So the start of each section is held back, to go in one part with what
 //! stands before it: the head, or the end of the section before. (Cloudflare R2 wants all parts but the last to be equally
-//! long, which these cannot be: there, only objects below 16 MiB can be written.)
+//! long, which these cannot be: there, only objects below 13 MiB can be written.)
 //!
 //! Memory: for each section with a lane the part that is held back and the one that is filling, and `uploads` on their way.
 
