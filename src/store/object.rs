@@ -110,6 +110,8 @@ pub(crate) struct Stored {
 /// The checksums of what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
+    /// Bytes of the whole.
+    pub(crate) size: u64,
     /// The ETag that S3 makes of them, without quotes.
     pub(crate) etag: String,
     /// MD5 of the whole; nobody has it of parts.

@@ -172,7 +172,8 @@ async fn lost_answers_are_found() {
         let answers = vec![lost.clone(), refused(), marked("fedcba9876543210")];
         let exists = Some(ErrorKind::Exists);
         check("it was another's", tried(scheme, &create(), &[], answers).await, exists, "PUT PUT HEAD");
-        let answers = vec![lost.clone(), refused(), head(403, &[], 0)];
+        // What was refused without a doubt before was not written: it is another's, whoever may look.
+        let answers = vec![reply(429, &[], ""), refused(), head(403, &[], 0)];
         check("nobody may look", tried(scheme, &create(), &[], answers).await, exists, "PUT PUT HEAD");
         // The last try was lost.
         let answers = vec![reply(503, &[], ""), lost.clone(), lost.clone(), marked(MARKER)];
@@ -192,6 +193,111 @@ async fn lost_answers_are_found() {
         // A refusal is certain: nothing is looked at.
         let answers = vec![reply(403, &[], &xml("AccessDenied"))];
         check("refused", tried(scheme, &create(), &[], answers).await, io, "PUT");
+    }
+}
+
+/// The kind of the error and what it says; `Ok` with the ETag.
+#[track_caller]
+fn check_said(
+    case: &str,
+    (result, sent): (Result<Stored>, String),
+    expected: Result<&str, (ErrorKind, &str)>,
+    methods: &str,
+) {
+    assert_eq!(sent, methods, "{case}: {result:?}");
+    match expected {
+        Ok(etag) => assert_eq!(result.unwrap().etag.as_deref(), Some(etag), "{case}"),
+        Err((kind, text)) => {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), kind, "{case}: {error}");
+            assert!(error.to_string().contains(text), "{case}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_output_of_our_own_is_never_said_to_be_anothers() {
+    let (lost, refused) = (Vec::new, || reply(412, &[], &xml("PreconditionFailed")));
+    let not_known = "exists, and whether this run has written it is not known; look at it";
+    let not_known = Err((ErrorKind::Io, not_known));
+    for scheme in ["s3", "gs", "az"] {
+        // An account that may write and not look.
+        let answers = vec![lost(), refused(), head(403, &[], 0)];
+        let got = tried(scheme, &create(), &[], answers).await;
+        check_said("nobody may look", got, not_known, "PUT PUT HEAD");
+        let answers = vec![lost(), refused(), head(404, &[], 0)];
+        let got = tried(scheme, &create(), &[], answers).await;
+        let hidden = Err((ErrorKind::Io, "the store says that it exists, and does not show it"));
+        check_said("hidden", got, hidden, "PUT PUT HEAD");
+        // A store that keeps no metadata: nine bytes of the same checksum are ours, by whichever field it says it.
+        let same = [("ETag", MD5), ("x-goog-hash", "crc32c=4waSgw=="), ("Content-MD5", MD5_BASE64)];
+        for how in [create(), overwrite()] {
+            let answers = if how.create {
+                vec![lost(), refused(), head(200, &same, 9)]
+            } else {
+                vec![lost(), lost(), lost(), head(200, &same, 9)]
+            };
+            let methods = if how.create { "PUT PUT HEAD" } else { "PUT PUT PUT HEAD" };
+            check_said("no metadata", tried(scheme, &how, &[], answers).await, Ok(MD5), methods);
+        }
+        let other = [
+            ("ETag", "\"00000000000000000000000000000000\""),
+            ("x-goog-hash", "crc32c=AAAAAA=="),
+            ("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A=="),
+        ];
+        for (seen, size) in [(&same[..], 8), (&other[..], 9), (&[], 9)] {
+            let answers = vec![lost(), refused(), head(200, seen, size)];
+            let got = tried(scheme, &create(), &[], answers).await;
+            check_said("no metadata, and another", got, not_known, "PUT PUT HEAD");
+        }
+        // Without a lost answer, what has no marker is another's.
+        let answers = vec![reply(429, &[], ""), refused(), head(200, &same, 9)];
+        let got = tried(scheme, &create(), &[], answers).await;
+        check_said("another's", got, Err((ErrorKind::Exists, "exists; allow")), "PUT PUT HEAD");
+    }
+    // ETags that are no checksums prove nothing.
+    let answers = vec![lost(), refused(), head(200, &[("ETag", MD5)], 9)];
+    let got = tried("s3", &create(), &[("checksum", "none")], answers).await;
+    check_said("no checksums", got, not_known, "PUT PUT HEAD");
+    // A store that knows no conditions, of which the first try was lost.
+    let answers = vec![lost(), reply(501, &[], ""), head(200, &[("ETag", MD5)], 9)];
+    check_said("no conditions", tried("s3", &create(), &[], answers).await, Ok(MD5), "PUT PUT HEAD");
+    let answers = vec![lost(), reply(501, &[], ""), head(200, &[], 9)];
+    check_said("no conditions", tried("s3", &create(), &[], answers).await, not_known, "PUT PUT HEAD");
+    // Two times "123456789": the MD5 of two MD5s, by hashlib.
+    let etag = "\"4f2908c19b573e50b194e208c928de17-2\"";
+    let gone = reply(404, &[], &xml("NoSuchUpload"));
+    let answers = vec![head(404, &[], 0), lost(), gone, head(200, &[("ETag", etag)], 18)];
+    check_said("in parts", completed("s3", &create(), answers).await, Ok(etag), "HEAD POST POST HEAD");
+}
+
+#[tokio::test]
+async fn what_may_yet_appear_is_said() {
+    let (lost, nothing) = (Vec::new, || head(404, &[], 0));
+    let appear = "bucket/k is not there; it may yet appear";
+    let appear = Err((ErrorKind::Io, appear));
+    for scheme in ["s3", "gs", "az"] {
+        for how in [create(), overwrite()] {
+            let got = tried(scheme, &how, &[], vec![lost(), lost(), lost(), nothing()]).await;
+            check_said("put", got, appear, "PUT PUT PUT HEAD");
+        }
+        let got =
+            tried(scheme, &overwrite(), &[], vec![lost(), lost(), lost(), marked("an older one")]).await;
+        check_said("put", got, Err((ErrorKind::Io, "it may yet be replaced")), "PUT PUT PUT HEAD");
+    }
+    let gone = || reply(404, &[], &xml("NoSuchUpload"));
+    let got = completed("s3", &overwrite(), vec![lost(), lost(), lost(), nothing()]).await;
+    check_said("complete", got, appear, "POST POST POST HEAD");
+    let got = completed("s3", &overwrite(), vec![lost(), gone(), nothing()]).await;
+    check_said("complete", got, appear, "POST POST HEAD");
+    // Nothing was carried out.
+    for (result, sent) in [
+        completed("s3", &overwrite(), vec![gone(), nothing()]).await,
+        completed("s3", &overwrite(), vec![reply(200, &[], &xml("AccessDenied"))]).await,
+        tried("s3", &create(), &[], vec![reply(429, &[], ""); 3]).await,
+    ] {
+        let error = result.unwrap_err().to_string();
+        assert!(!error.contains("may yet"), "{sent}: {error}");
     }
 }
 
