@@ -105,6 +105,8 @@ pub(crate) struct Stored {
     pub(crate) etag: Option<String>,
     /// What the store should say of it.
     pub(crate) expected: Expected,
+    /// Whether it may have replaced another object.
+    pub(crate) replacing: bool,
 }
 
 /// The checksums of what was sent.

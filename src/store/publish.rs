@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH};
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
 
 use super::checksum::{Digests, base64, hex, joined_crc32c, multipart_etag};
 use super::dialect::Dialect;
@@ -67,7 +67,7 @@ impl Object {
         let expected = Expected::whole(&digests);
         let write = Write { how, expected: &expected };
         let etag = self.publish(request, &write, "writing", &stored).await?;
-        Ok(Stored { etag, expected })
+        Ok(Stored { etag, expected, replacing: !how.create })
     }
 
     /// The request that [`Self::put`] sends, without a condition.
@@ -171,7 +171,7 @@ impl Object {
         if self.settings().conditional_put
             && let Some(etag) = self.refuse_existing(&write, false).await?
         {
-            return Ok(Stored { etag, expected });
+            return Ok(Stored { etag, expected, replacing: !how.create });
         }
         let etag = if begun.at.is(self) {
             self.publish(request, &write, "completing the upload", &self.completed()).await?
@@ -179,7 +179,7 @@ impl Object {
             // Three requests of which each may be tried again: no part of every write's future.
             Box::pin(self.create_composed(begun, parts, &write)).await?
         };
-        Ok(Stored { etag, expected })
+        Ok(Stored { etag, expected, replacing: !how.create })
     }
 
     /// What the answer to a completion says that has made an object: its ETag.
@@ -239,74 +239,6 @@ impl Object {
         // Only now: a completion whose answer was never heard may have been under way.
         let deleted = begun.at.delete().await;
         aborted.and(deleted)
-    }
-
-    /// Compares what the store now has with what was sent: `size` bytes, by the write whose `marker` it is.
-    ///
-    /// An object that is not what was sent is deleted, if it is ours and still that version: it must be whole or not there.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Io`] when they differ, or when the object cannot be looked at after all retries.
-    pub(crate) async fn check(&self, stored: &Stored, size: u64, marker: &str) -> Result<()> {
-        let (meta, headers) = match self.look().await? {
-            Look::There(meta, headers) => (meta, headers),
-            Look::Nothing => {
-                return Err(
-                    self.failed("the object is not there after it was written; it was deleted, or is lost")
-                );
-            }
-            // Whoever may write need not be allowed to look.
-            Look::Denied(_) => return Ok(()),
-        };
-        let Some(what) = self.difference(stored, size, &meta, &headers) else { return Ok(()) };
-        let shown = self.shown();
-        let led = format!("{shown}: the object is not what was sent ({what})");
-        if self.dialect().marker(&headers) != Some(marker) {
-            return Err(Error::io(format!(
-                "{led}: another writer has replaced it; it has been left as it is"
-            )));
-        }
-        let mut conditions = HeaderMap::new();
-        if self.dialect() == Dialect::Google {
-            gcs::add_generation(&mut conditions, &headers);
-        } else if let Some(etag) = headers.get(ETAG) {
-            conditions.insert(IF_MATCH, etag.clone());
-        }
-        Err(match self.delete_if(&conditions).await {
-            Ok(true) => Error::io(format!("{led}; it has been deleted, run again")),
-            Ok(false) => {
-                Error::io(format!("{led}; it could not be deleted without risk to another's; look at it"))
-            }
-            Err(cause) => Error::io(format!("{led}, and deleting it failed; delete it")).caused_by(cause),
-        })
-    }
-
-    fn difference(&self, stored: &Stored, size: u64, meta: &Meta, headers: &HeaderMap) -> Option<String> {
-        if meta.size != size {
-            return Some(format!("it has {} bytes instead of {size}", meta.size));
-        }
-        if let (Some(said), Some(now)) = (&stored.etag, &meta.etag)
-            && opaque(said) != opaque(now)
-        {
-            return Some("its ETag is not the one that writing it was answered with".to_owned());
-        }
-        if self.settings().checksum == Checksum::None {
-            return None;
-        }
-        let Expected { etag, md5, crc32c, .. } = &stored.expected;
-        let differs = match self.dialect() {
-            Dialect::S3 => meta.etag.as_deref().is_some_and(|now| self.is_other(now, etag, headers)),
-            Dialect::Google => {
-                gcs::crc32c(headers).is_some_and(|now| now != *crc32c)
-                    || gcs::md5(headers).zip(*md5).is_some_and(|(now, md5)| now != md5)
-            }
-            Dialect::Azure => headers
-                .get("content-md5")
-                .zip(*md5)
-                .is_some_and(|(now, md5)| now.as_bytes() != base64(&md5).as_bytes()),
-            Dialect::Web => false,
-        };
-        differs.then(|| format!("its checksum is another{}", self.way_out()))
     }
 
     /// Sends what makes the object visible, until it is known whether it is.
@@ -512,7 +444,7 @@ impl Object {
     }
 
     /// Whether `etag` is the MD5 of something else.
-    fn is_other(&self, etag: &str, expected: &str, headers: &HeaderMap) -> bool {
+    pub(super) fn is_other(&self, etag: &str, expected: &str, headers: &HeaderMap) -> bool {
         let settings = self.settings();
         let encrypted = |headers: &HeaderMap| !s3::is_md5(etag, headers);
         settings.checksum != Checksum::None
@@ -522,7 +454,7 @@ impl Object {
     }
 
     /// What to do where checksums only seem to differ: not all that speak like S3 have MD5s for ETags.
-    fn way_out(&self) -> &'static str {
+    pub(super) fn way_out(&self) -> &'static str {
         match self.dialect() {
             Dialect::S3 => "; if the ETags of this store are no MD5s, use --store-option checksum=none",
             Dialect::Google | Dialect::Azure | Dialect::Web => "",

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub(super) const MARKER: &str = "0123456789abcdef";
 /// `md5sum` of "123456789", in hexadecimal and in base64; and of "" in base64.
-const MD5: &str = "\"25f9e794323b453885f5181f1b624d0b\"";
+pub(super) const MD5: &str = "\"25f9e794323b453885f5181f1b624d0b\"";
 pub(super) const MD5_BASE64: &str = "JfnnlDI7RTiF9RgfG2JNCw==";
 
 pub(super) fn create<'a>() -> Put<'a> {
@@ -39,7 +39,7 @@ fn stored() -> Raw {
     reply(201, &[("ETag", "\"e\"")], "")
 }
 
-async fn put(object: &Object, how: &Put<'_>) -> Result<Stored> {
+pub(super) async fn put(object: &Object, how: &Put<'_>) -> Result<Stored> {
     object.put(body(), how).await
 }
 
@@ -365,7 +365,7 @@ pub(super) async fn two_parts(object: &Object, upload: &Begun) -> Vec<Part> {
 }
 
 /// The upload `up` to `object`.
-fn up(object: &Object) -> Begun {
+pub(super) fn up(object: &Object) -> Begun {
     Begun { id: "up".to_owned(), at: object.clone() }
 }
 
@@ -620,102 +620,6 @@ async fn uploads_that_cannot_begin() {
         let error = server.object("s3", "k", &[]).begin(&create()).await.unwrap_err().to_string();
         assert!(error.contains(text) && !error.contains("SECRET"), "{error}");
         assert_eq!(server.asked().len(), tries);
-    }
-}
-
-/// What comes of a check of nine bytes that were put, when the HEAD after it is answered so; and what was sent after it.
-async fn checked(
-    scheme: &'static str,
-    seen: Vec<(&'static str, &'static str)>,
-    len: usize,
-) -> (Result<()>, Vec<Asked>) {
-    let server = Server::new(move |asked, _| match asked.method.as_str() {
-        "PUT" => reply(200, &[("ETag", MD5)], ""),
-        "HEAD" => head(200, &seen, len),
-        _ => reply(204, &[], ""),
-    });
-    let object = server.object(scheme, "k", &[]);
-    let stored = put(&object, &create()).await.unwrap();
-    let result = object.check(&stored, 9, MARKER).await;
-    (result, server.asked().split_off(2))
-}
-
-#[tokio::test]
-async fn what_is_there_is_compared_with_what_was_sent() {
-    let right = vec![
-        ("s3", vec![("ETag", MD5)]),
-        ("s3", vec![]),
-        ("s3", vec![("ETag", "25f9e794323b453885f5181f1b624d0b")]),
-        ("gs", vec![("ETag", MD5), ("x-goog-hash", "crc32c=4waSgw==,md5=JfnnlDI7RTiF9RgfG2JNCw==")]),
-        ("az", vec![("ETag", MD5), ("Content-MD5", MD5_BASE64)]),
-    ];
-    for (scheme, seen) in right {
-        let (result, after) = checked(scheme, seen, 9).await;
-        result.unwrap();
-        assert!(after.is_empty());
-    }
-    let other = "\"00000000000000000000000000000000\"";
-    let wrong = [
-        ("s3", vec![("ETag", MD5)], 8, "8 bytes instead of 9"),
-        ("gs", vec![("ETag", MD5)], 10, "10 bytes instead of 9"),
-        ("az", vec![("ETag", other)], 9, "its ETag is not the one"),
-        ("s3", vec![("ETag", other)], 9, "its ETag is not the one"),
-        ("gs", vec![("ETag", MD5), ("x-goog-hash", "crc32c=AAAAAA==")], 9, "its checksum is another"),
-        ("gs", vec![("x-goog-hash", "md5=rL0Y20zC+Fzt72VPzMSk2A==")], 9, "its checksum is another"),
-        (
-            "az",
-            vec![("ETag", MD5), ("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A==")],
-            9,
-            "its checksum is another",
-        ),
-    ];
-    for (scheme, seen, len, text) in wrong {
-        let (result, after) = checked(scheme, seen.clone(), len).await;
-        let error = result.unwrap_err();
-        let shown = error.to_string();
-        assert_eq!(error.kind(), ErrorKind::Io);
-        assert!(shown.contains(text) && shown.contains("another writer has replaced it"), "{shown}");
-        assert!(after.is_empty(), "it is not ours to delete");
-        // With our marker, it is.
-        let name = match scheme {
-            "s3" => "x-amz-meta-cogclip-write",
-            "gs" => "x-goog-meta-cogclip-write",
-            _ => "x-ms-meta-cogclip_write",
-        };
-        let ours = seen.into_iter().chain([(name, MARKER), ("x-goog-generation", "17")]).collect();
-        let (result, after) = checked(scheme, ours, len).await;
-        let shown = result.unwrap_err().to_string();
-        assert!(shown.contains(text) && shown.contains("it has been deleted"), "{shown}");
-        assert_eq!(after.len(), 1);
-        assert_eq!(after[0].method, "DELETE");
-        let condition = if scheme == "gs" { "x-goog-if-generation-match" } else { "if-match" };
-        assert!(after[0].header(condition).is_some(), "only that version is deleted");
-    }
-}
-
-#[tokio::test]
-async fn an_upload_in_parts_is_checked_as_a_whole() {
-    // Two times "123456789": the MD5 of two MD5s, by hashlib; CRC-32C by a loop over bits in Python.
-    for (scheme, name, right, wrong) in [
-        ("s3", "ETag", "\"4f2908c19b573e50b194e208c928de17-2\"", "\"25f9e794323b453885f5181f1b624d0b-2\""),
-        ("gs", "x-goog-hash", "crc32c=qGxT9A==", "crc32c=4waSgw=="),
-    ] {
-        for (said, is_right) in [(right, true), (wrong, false)] {
-            let server = Server::new(move |asked, index| match asked.method.as_str() {
-                "HEAD" if index > 2 => head(200, &[(name, said)], 18),
-                "POST" => reply(
-                    200,
-                    &[],
-                    &DONE.replace("&quot;whole-2&quot;", if scheme == "s3" { said } else { "e" }),
-                ),
-                _ => honest(asked, index),
-            });
-            let object = server.object(scheme, "k", &[]);
-            let parts = two_parts(&object, &up(&object)).await;
-            let stored = object.complete(&up(&object), &parts, &overwrite()).await.unwrap();
-            let result = object.check(&stored, 18, MARKER).await;
-            assert_eq!(result.is_ok(), is_right, "{scheme} {said} {result:?}");
-        }
     }
 }
 
