@@ -22,6 +22,11 @@ mod azure_endpoint;
 #[cfg(feature = "cloud")]
 mod body;
 #[cfg(feature = "cloud")]
+mod check;
+#[cfg(test)]
+#[cfg(feature = "cloud")]
+mod check_tests;
+#[cfg(feature = "cloud")]
 mod checksum;
 #[cfg(feature = "cloud")]
 pub(crate) mod client;

@@ -11,8 +11,8 @@ use reqwest::Method;
 use super::dialect::Dialect;
 use super::failure::Failure;
 use super::gcs;
-use super::object::{Begun, Object, Part, Put};
-use super::publish::{Outcome, etag};
+use super::object::{Begun, Expected, Object, Part, Put};
+use super::publish::{Outcome, Write, etag};
 use super::request::{Request, Response};
 use crate::error::{Error, Result};
 
@@ -35,11 +35,11 @@ impl Object {
         &self,
         begun: &Begun,
         parts: &[Part],
-        how: &Put<'_>,
+        write: &Write<'_>,
     ) -> Result<Option<String>> {
         let composed = async {
-            self.assemble(begun, parts, how).await?;
-            self.compose(begun, how).await
+            self.assemble(begun, parts, write.how).await?;
+            self.compose(begun, write).await
         };
         let composed = composed.await;
         let deleted = begun.at.delete().await;
@@ -57,7 +57,8 @@ impl Object {
     pub(super) async fn assemble(&self, begun: &Begun, parts: &[Part], how: &Put<'_>) -> Result<()> {
         let request = self.completing(begun, parts, how)?;
         let anyway = Put { create: false, ..*how };
-        begun.at.publish(request, &anyway, "completing the upload", &begun.at.completed()).await?;
+        let write = Write { how: &anyway, expected: &Expected::parts(parts) };
+        begun.at.publish(request, &write, "completing the upload", &begun.at.completed()).await?;
         Ok(())
     }
 
@@ -70,23 +71,23 @@ impl Object {
         Ok(request)
     }
 
-    async fn compose(&self, begun: &Begun, how: &Put<'_>) -> Result<Option<String>> {
-        let mut request = self.composing(begun, how)?;
+    async fn compose(&self, begun: &Begun, write: &Write<'_>) -> Result<Option<String>> {
+        let mut request = self.composing(begun, write.how)?;
         let (name, value) = self.dialect().create_condition();
         request.headers.insert(name, value);
         let done = |response: &Response| (response.status == 200).then(|| etag(&response.headers));
-        match self.publish_once(&request, how, "composing", &done).await? {
-            Outcome::Unconditional => Err(Error::io(format!(
+        match self.publish_once(&request, write, "composing", &done).await? {
+            Outcome::Unconditional { .. } => Err(Error::io(format!(
                 "{}: the server cannot compose objects, without which it cannot be told whether another writer has created a \
                  large object meanwhile; nothing has been written, allow overwriting to write it all the same",
                 self.shown()
             ))),
             // What is not found is the component: somebody has deleted it, or a rule of the bucket.
-            Outcome::Gone(error) => {
+            Outcome::Gone { error, unknown } => {
                 let error = error.at(format!("composing from {}", begun.at.shown()));
-                self.settled(Outcome::Gone(error), how).await
+                self.settled(Outcome::Gone { error, unknown }, write).await
             }
-            outcome @ (Outcome::Stored(_) | Outcome::Exists { .. }) => self.settled(outcome, how).await,
+            outcome @ (Outcome::Stored(_) | Outcome::Exists { .. }) => self.settled(outcome, write).await,
         }
     }
 }

@@ -184,6 +184,18 @@ async fn lost_answers_are_found() {
     let answers = vec![nothing(), completed(), LOST, LOST, LOST, head(403, &[], 0), deleted()];
     let unknown = io("whether the object was written is not known");
     check("unknown", created(answers).await, unknown, "HEAD POST+ compose compose compose HEAD DELETE+");
+    let answers = vec![nothing(), completed(), LOST, refused(), head(403, &[], 0), deleted()];
+    let unknown = io("whether this run has written it is not known");
+    check("nobody may look", created(answers).await, unknown, "HEAD POST+ compose compose HEAD DELETE+");
+    // A store without metadata. Two times "123456789": CRC-32C by a loop over bits in Python.
+    for (hash, expected) in [("crc32c=qGxT9A==", Ok("\"c\"")), ("crc32c=4waSgw==", unknown)] {
+        let seen = head(200, &[("ETag", "\"c\""), ("x-goog-hash", hash)], 18);
+        let answers = vec![nothing(), completed(), LOST, refused(), seen, deleted()];
+        check("no metadata", created(answers).await, expected, "HEAD POST+ compose compose HEAD DELETE+");
+    }
+    let answers = vec![nothing(), completed(), LOST, LOST, LOST, nothing(), deleted()];
+    let appear = io("gs://bucket/k is not there; it may yet appear");
+    check("may appear", created(answers).await, appear, "HEAD POST+ compose compose compose HEAD DELETE+");
     // Of deleting: the object is whole.
     let answers = vec![nothing(), completed(), composed(), LOST, LOST, LOST];
     check("left", created(answers).await, Ok("\"c\""), "HEAD POST+ compose DELETE+ DELETE+ DELETE+");

@@ -105,11 +105,15 @@ pub(crate) struct Stored {
     pub(crate) etag: Option<String>,
     /// What the store should say of it.
     pub(crate) expected: Expected,
+    /// Whether it may have replaced another object.
+    pub(crate) replacing: bool,
 }
 
 /// The checksums of what was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
+    /// Bytes of the whole.
+    pub(crate) size: u64,
     /// The ETag that S3 makes of them, without quotes.
     pub(crate) etag: String,
     /// MD5 of the whole; nobody has it of parts.

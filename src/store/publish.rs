@@ -2,15 +2,15 @@
 //!
 //! Every write leaves a marker of its own in the object's metadata. When an answer is lost, the write may have been carried
 //! out; when the next try then fails because the object exists, or because the upload is no more, a look at the marker tells
-//! whose object it is.
+//! whose object it is. Where the store keeps no metadata, size and checksum tell it; where neither can be seen, it is not known.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MATCH};
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue};
 
-use super::checksum::{Digests, hex, joined_crc32c, multipart_etag};
+use super::checksum::{Digests, base64, hex, joined_crc32c, multipart_etag};
 use super::dialect::Dialect;
 use super::endpoint::Checksum;
 use super::failure::{Failure, exists};
@@ -21,16 +21,35 @@ use super::s3::{self, Completion, opaque};
 use super::{azure, compose, gcs};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What a request that makes the object visible came to.
+/// What is to be written, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Write<'a> {
+    pub(super) how: &'a Put<'a>,
+    /// What was sent.
+    pub(super) expected: &'a Expected,
+}
+
+/// What a request that makes the object visible came to. `unknown`: whether an earlier try may have been carried out without our
+/// knowing.
 pub(super) enum Outcome {
     /// It is there.
     Stored(Option<String>),
-    /// There is an object. Whether it may be ours, because this was not the first try.
-    Exists { ours: bool },
+    /// There is an object. `again`: this was not the first try.
+    Exists { again: bool, unknown: bool },
     /// The upload is no more.
-    Gone(Error),
+    Gone { error: Error, unknown: bool },
     /// The store knows no such condition, or no such request.
-    Unconditional,
+    Unconditional { unknown: bool },
+}
+
+/// Who wrote an object that is there.
+enum Whose {
+    /// This very write.
+    Ours,
+    /// Another.
+    Others,
+    /// It does not say, and is not known by its checksum.
+    Unknown,
 }
 
 impl Object {
@@ -45,8 +64,10 @@ impl Object {
             200 | 201 => Some(etag(&response.headers)),
             _ => None,
         };
-        let etag = self.publish(request, how, "writing", &stored).await?;
-        Ok(Stored { etag, expected: Expected::whole(&digests) })
+        let expected = Expected::whole(&digests);
+        let write = Write { how, expected: &expected };
+        let etag = self.publish(request, &write, "writing", &stored).await?;
+        Ok(Stored { etag, expected, replacing: !how.create })
     }
 
     /// The request that [`Self::put`] sends, without a condition.
@@ -144,20 +165,21 @@ impl Object {
     /// As for [`Self::put`].
     pub(crate) async fn complete(&self, begun: &Begun, parts: &[Part], how: &Put<'_>) -> Result<Stored> {
         let request = self.completing(begun, parts, how)?;
-        let stored = |etag| Stored { etag, expected: Expected::parts(parts) };
+        let expected = Expected::parts(parts);
+        let write = Write { how, expected: &expected };
         // Not all stores know the condition, and some ignore it without a word: this narrows the gap.
         if self.settings().conditional_put
-            && let Some(etag) = self.refuse_existing(how).await?
+            && let Some(etag) = self.refuse_existing(&write, false).await?
         {
-            return Ok(stored(etag));
+            return Ok(Stored { etag, expected, replacing: !how.create });
         }
         let etag = if begun.at.is(self) {
-            self.publish(request, how, "completing the upload", &self.completed()).await?
+            self.publish(request, &write, "completing the upload", &self.completed()).await?
         } else {
             // Three requests of which each may be tried again: no part of every write's future.
-            Box::pin(self.create_composed(begun, parts, how)).await?
+            Box::pin(self.create_composed(begun, parts, &write)).await?
         };
-        Ok(stored(etag))
+        Ok(Stored { etag, expected, replacing: !how.create })
     }
 
     /// What the answer to a completion says that has made an object: its ETag.
@@ -219,134 +241,69 @@ impl Object {
         aborted.and(deleted)
     }
 
-    /// Compares what the store now has with what was sent: `size` bytes, by the write whose `marker` it is.
-    ///
-    /// An object that is not what was sent is deleted, if it is ours and still that version: it must be whole or not there.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Io`] when they differ, or when the object cannot be looked at after all retries.
-    pub(crate) async fn check(&self, stored: &Stored, size: u64, marker: &str) -> Result<()> {
-        let (meta, headers) = match self.look().await? {
-            Look::There(meta, headers) => (meta, headers),
-            Look::Nothing => {
-                return Err(
-                    self.failed("the object is not there after it was written; it was deleted, or is lost")
-                );
-            }
-            // Whoever may write need not be allowed to look.
-            Look::Denied(_) => return Ok(()),
-        };
-        let Some(what) = self.difference(stored, size, &meta, &headers) else { return Ok(()) };
-        let shown = self.shown();
-        let led = format!("{shown}: the object is not what was sent ({what})");
-        if self.dialect().marker(&headers) != Some(marker) {
-            return Err(Error::io(format!(
-                "{led}: another writer has replaced it; it has been left as it is"
-            )));
-        }
-        let mut conditions = HeaderMap::new();
-        if self.dialect() == Dialect::Google {
-            gcs::add_generation(&mut conditions, &headers);
-        } else if let Some(etag) = headers.get(ETAG) {
-            conditions.insert(IF_MATCH, etag.clone());
-        }
-        Err(match self.delete_if(&conditions).await {
-            Ok(true) => Error::io(format!("{led}; it has been deleted, run again")),
-            Ok(false) => {
-                Error::io(format!("{led}; it could not be deleted without risk to another's; look at it"))
-            }
-            Err(cause) => Error::io(format!("{led}, and deleting it failed; delete it")).caused_by(cause),
-        })
-    }
-
-    fn difference(&self, stored: &Stored, size: u64, meta: &Meta, headers: &HeaderMap) -> Option<String> {
-        if meta.size != size {
-            return Some(format!("it has {} bytes instead of {size}", meta.size));
-        }
-        if let (Some(said), Some(now)) = (&stored.etag, &meta.etag)
-            && opaque(said) != opaque(now)
-        {
-            return Some("its ETag is not the one that writing it was answered with".to_owned());
-        }
-        if self.settings().checksum == Checksum::None {
-            return None;
-        }
-        let Expected { etag, md5, crc32c } = &stored.expected;
-        let differs = match self.dialect() {
-            Dialect::S3 => meta.etag.as_deref().is_some_and(|now| self.is_other(now, etag, headers)),
-            Dialect::Google => {
-                gcs::crc32c(headers).is_some_and(|now| now != *crc32c)
-                    || gcs::md5(headers).zip(*md5).is_some_and(|(now, md5)| now != md5)
-            }
-            Dialect::Azure => headers
-                .get("content-md5")
-                .zip(*md5)
-                .is_some_and(|(now, md5)| now.as_bytes() != super::checksum::base64(&md5).as_bytes()),
-            Dialect::Web => false,
-        };
-        differs.then(|| format!("its checksum is another{}", self.way_out()))
-    }
-
     /// Sends what makes the object visible, until it is known whether it is.
     pub(super) async fn publish(
         &self,
         mut request: Request,
-        how: &Put<'_>,
+        write: &Write<'_>,
         what: &'static str,
         stored: &(impl Fn(&Response) -> Option<Option<String>> + Sync),
     ) -> Result<Option<String>> {
-        let conditional = how.create && self.settings().conditional_put;
-        if how.create
+        let create = write.how.create;
+        let conditional = create && self.settings().conditional_put;
+        if create
             && !conditional
-            && let Some(etag) = self.refuse_existing(how).await?
+            && let Some(etag) = self.refuse_existing(write, false).await?
         {
             return Ok(etag);
         }
         if conditional {
             let (name, value) = self.dialect().create_condition();
             request.headers.insert(name, value);
-            match self.publish_once(&request, how, what, stored).await? {
-                Outcome::Unconditional => {
+            match self.publish_once(&request, write, what, stored).await? {
+                Outcome::Unconditional { unknown } => {
                     // Then a look right before must do.
-                    if let Some(etag) = self.refuse_existing(how).await? {
+                    if let Some(etag) = self.refuse_existing(write, unknown).await? {
                         return Ok(etag);
                     }
                     let (name, _) = self.dialect().create_condition();
                     request.headers.remove(name);
                 }
-                outcome @ (Outcome::Stored(_) | Outcome::Exists { .. } | Outcome::Gone(_)) => {
-                    return self.settled(outcome, how).await;
+                outcome @ (Outcome::Stored(_) | Outcome::Exists { .. } | Outcome::Gone { .. }) => {
+                    return self.settled(outcome, write).await;
                 }
             }
         }
-        let outcome = self.publish_once(&request, how, what, stored).await?;
-        self.settled(outcome, how).await
+        let outcome = self.publish_once(&request, write, what, stored).await?;
+        self.settled(outcome, write).await
     }
 
     pub(super) async fn publish_once(
         &self,
         request: &Request,
-        how: &Put<'_>,
+        write: &Write<'_>,
         what: &'static str,
         stored: &(impl Fn(&Response) -> Option<Option<String>> + Sync),
     ) -> Result<Outcome> {
-        // Whether a try may have been carried out without our knowing.
-        let lost = AtomicBool::new(false);
+        // Whether a try may have been carried out without our knowing; and whether the last answer, which may be a 200, says that
+        // none was.
+        let (lost, refused) = (AtomicBool::new(false), AtomicBool::new(false));
         let conditional = request.headers.contains_key(self.dialect().create_condition().0);
         let judge = |response: Response, tried: Tried| {
             if let Some(etag) = stored(&response) {
                 return Verdict::Done(Outcome::Stored(etag));
             }
-            let failure = Failure::of(&response);
-            if how.create && failure.is_existing() {
-                return Verdict::Done(Outcome::Exists { ours: tried.unknown || tried.tries > 1 });
+            let (failure, unknown) = (Failure::of(&response), tried.unknown);
+            if write.how.create && failure.is_existing() {
+                return Verdict::Done(Outcome::Exists { again: tried.tries > 1, unknown });
             }
             if conditional && (failure.is_not_implemented() || compose::is_unknown(request, &failure)) {
-                return Verdict::Done(Outcome::Unconditional);
+                return Verdict::Done(Outcome::Unconditional { unknown });
             }
             let is_part_of_upload = request.url.query().is_some();
             if is_part_of_upload && failure.is_gone() {
-                return Verdict::Done(Outcome::Gone(failure.error(self.dialect(), self.shown(), what)));
+                let error = failure.error(self.dialect(), self.shown(), what);
+                return Verdict::Done(Outcome::Gone { error, unknown });
             }
             if response.status == 200 && failure.code.is_none() {
                 return Verdict::Again(
@@ -355,60 +312,121 @@ impl Object {
                 );
             }
             match failure.verdict(self.dialect(), self.shown(), "writing") {
-                Verdict::Never(error) => Verdict::Never(compose::explained(request, &failure, error)),
+                Verdict::Never(error) => {
+                    refused.store(response.status < 500 && !unknown, Ordering::Relaxed);
+                    Verdict::Never(compose::explained(request, &failure, error))
+                }
                 verdict @ (Verdict::Done(_) | Verdict::Again(..) | Verdict::Renew(_)) => verdict,
             }
         };
         let purpose = Purpose { lost: Some(&lost), ..Purpose::to("writing") };
         match self.send(request, &purpose, judge).await {
-            Err(error) if error.kind() == ErrorKind::Io && lost.load(Ordering::Relaxed) => {
-                self.settle(how, error).await.map(Outcome::Stored)
+            Err(error)
+                if error.kind() == ErrorKind::Io
+                    && lost.load(Ordering::Relaxed)
+                    && !refused.load(Ordering::Relaxed) =>
+            {
+                self.settle(write, error, true).await.map(Outcome::Stored)
             }
             result => result,
         }
     }
 
-    pub(super) async fn settled(&self, outcome: Outcome, how: &Put<'_>) -> Result<Option<String>> {
+    pub(super) async fn settled(&self, outcome: Outcome, write: &Write<'_>) -> Result<Option<String>> {
         match outcome {
             Outcome::Stored(etag) => Ok(etag),
-            Outcome::Exists { ours: false } => Err(exists(self.shown())),
-            Outcome::Exists { ours: true } => self.settle(how, exists(self.shown())).await,
-            Outcome::Gone(error) => self.settle(how, error).await,
-            Outcome::Unconditional => Err(self.failed("the server does not know how to (501)")),
+            Outcome::Exists { again: false, .. } => Err(exists(self.shown())),
+            Outcome::Exists { unknown, .. } => self.settle(write, exists(self.shown()), unknown).await,
+            Outcome::Gone { error, unknown } => self.settle(write, error, unknown).await,
+            Outcome::Unconditional { .. } => Err(self.failed("the server does not know how to (501)")),
         }
     }
 
-    /// Whether this write has made the object, though an answer was lost; `otherwise` when it has not.
-    async fn settle(&self, how: &Put<'_>, otherwise: Error) -> Result<Option<String>> {
+    /// Whether this write has made the object, though an answer was lost; `otherwise` when it has not. With `unknown`, a try may
+    /// have been carried out without our knowing, and may still be.
+    async fn settle(&self, write: &Write<'_>, otherwise: Error, unknown: bool) -> Result<Option<String>> {
+        let exists_by_condition = otherwise.kind() == ErrorKind::Exists;
         match self.look().await {
-            Ok(Look::There(meta, headers)) if self.dialect().marker(&headers) == Some(how.marker) => {
-                Ok(meta.etag)
-            }
-            Ok(Look::There(..)) if how.create => Err(exists(self.shown())),
-            Ok(Look::There(..) | Look::Nothing) => Err(otherwise),
-            // That it exists, or that access is denied, is clear enough.
-            Ok(Look::Denied(_)) | Err(_)
-                if otherwise.kind() == ErrorKind::Exists || otherwise.is_absent() =>
-            {
-                Err(otherwise)
+            Ok(Look::There(meta, headers)) => match self.whose(write, &meta, &headers, unknown) {
+                Whose::Ours => Ok(meta.etag),
+                Whose::Others if write.how.create => Err(exists(self.shown())),
+                Whose::Others if unknown => Err(otherwise.and(format_args!(
+                    "and {} is what it was before; it may yet be replaced, since the answer to a try was lost: look at it",
+                    self.shown()
+                ))),
+                Whose::Others => Err(otherwise),
+                Whose::Unknown => Err(self.unknown_writer().caused_by(otherwise)),
+            },
+            Ok(Look::Nothing) if unknown && exists_by_condition => Err(Error::io(format!(
+                "{0}: the store says that it exists, and does not show it; whether this run has written it is not known, and it \
+                 may yet appear; look at it",
+                self.shown()
+            ))),
+            Ok(Look::Nothing) if unknown => Err(otherwise.and(format_args!(
+                "and {} is not there; it may yet appear, since the answer to a try was lost: look at it",
+                self.shown()
+            ))),
+            Ok(Look::Nothing) => Err(otherwise),
+            Ok(Look::Denied(_)) | Err(_) if !unknown => Err(otherwise),
+            Ok(Look::Denied(error)) | Err(error) if exists_by_condition => {
+                Err(self.unknown_writer().caused_by(error))
             }
             Ok(Look::Denied(_)) | Err(_) => {
-                let unknown = format!("{}: whether the object was written is not known", self.shown());
-                Err(Error::io(unknown).caused_by(otherwise))
+                let unknown = "whether the object was written is not known; look at it";
+                Err(Error::io(format!("{}: {unknown}", self.shown())).caused_by(otherwise))
             }
         }
     }
 
-    /// Fails when there is an object that should not be; `Some` when it is of this very write.
-    async fn refuse_existing(&self, how: &Put<'_>) -> Result<Option<Option<String>>> {
-        if !how.create {
+    /// There is an object after a try whose answer was lost.
+    fn unknown_writer(&self) -> Error {
+        Error::io(format!(
+            "{} exists, and whether this run has written it is not known; look at it",
+            self.shown()
+        ))
+    }
+
+    /// Who wrote what a look has found. With `unknown`, this write may have.
+    fn whose(&self, write: &Write<'_>, meta: &Meta, headers: &HeaderMap, unknown: bool) -> Whose {
+        match self.dialect().marker(headers) {
+            Some(marker) if marker == write.how.marker => Whose::Ours,
+            None if unknown && self.is_same(write.expected, meta, headers) => Whose::Ours,
+            None if unknown => Whose::Unknown,
+            Some(_) | None => Whose::Others,
+        }
+    }
+
+    /// Whether size and checksum are those of what was sent: a checksum that is not said, or is no checksum, is no proof.
+    fn is_same(&self, expected: &Expected, meta: &Meta, headers: &HeaderMap) -> bool {
+        if meta.size != expected.size || self.settings().checksum == Checksum::None {
+            return false;
+        }
+        match self.dialect() {
+            Dialect::S3 => meta.etag.as_deref().is_some_and(|etag| {
+                // The ETag of an upload in parts has their number at its end.
+                opaque(etag).eq_ignore_ascii_case(&expected.etag)
+            }),
+            Dialect::Google => gcs::crc32c(headers) == Some(expected.crc32c),
+            Dialect::Azure => {
+                let said = headers.get("content-md5").map(HeaderValue::as_bytes);
+                said.is_some_and(|said| expected.md5.is_some_and(|md5| said == base64(&md5).as_bytes()))
+            }
+            Dialect::Web => false,
+        }
+    }
+
+    /// Fails when there is an object that should not be; `Some` when it is of this very write. With `unknown`, an earlier try may
+    /// have been carried out.
+    async fn refuse_existing(&self, write: &Write<'_>, unknown: bool) -> Result<Option<Option<String>>> {
+        if !write.how.create {
             return Ok(None);
         }
         match self.look().await? {
-            Look::There(meta, headers) if self.dialect().marker(&headers) == Some(how.marker) => {
-                Ok(Some(meta.etag))
-            }
-            Look::There(..) => Err(exists(self.shown())),
+            Look::There(meta, headers) => match self.whose(write, &meta, &headers, unknown) {
+                Whose::Ours => Ok(Some(meta.etag)),
+                Whose::Others => Err(exists(self.shown())),
+                Whose::Unknown => Err(self.unknown_writer()),
+            },
             // Whoever may write need not be allowed to look; the condition decides.
             Look::Nothing | Look::Denied(_) => Ok(None),
         }
@@ -426,7 +444,7 @@ impl Object {
     }
 
     /// Whether `etag` is the MD5 of something else.
-    fn is_other(&self, etag: &str, expected: &str, headers: &HeaderMap) -> bool {
+    pub(super) fn is_other(&self, etag: &str, expected: &str, headers: &HeaderMap) -> bool {
         let settings = self.settings();
         let encrypted = |headers: &HeaderMap| !s3::is_md5(etag, headers);
         settings.checksum != Checksum::None
@@ -436,7 +454,7 @@ impl Object {
     }
 
     /// What to do where checksums only seem to differ: not all that speak like S3 have MD5s for ETags.
-    fn way_out(&self) -> &'static str {
+    pub(super) fn way_out(&self) -> &'static str {
         match self.dialect() {
             Dialect::S3 => "; if the ETags of this store are no MD5s, use --store-option checksum=none",
             Dialect::Google | Dialect::Azure | Dialect::Web => "",
@@ -471,12 +489,14 @@ impl Part {
 
 impl Expected {
     fn whole(digests: &Digests) -> Self {
-        Self { etag: hex(&digests.md5), md5: Some(digests.md5), crc32c: digests.crc32c }
+        let Digests { size, md5, crc32c, .. } = *digests;
+        Self { size, etag: hex(&md5), md5: Some(md5), crc32c }
     }
 
-    fn parts(parts: &[Part]) -> Self {
+    pub(super) fn parts(parts: &[Part]) -> Self {
         let crc32c = parts.iter().fold(0, |crc, part| joined_crc32c(crc, part.crc32c, part.size));
-        Self { etag: multipart_etag(parts.iter().map(|part| part.md5)), md5: None, crc32c }
+        let size = parts.iter().fold(0_u64, |size, part| size.saturating_add(part.size));
+        Self { size, etag: multipart_etag(parts.iter().map(|part| part.md5)), md5: None, crc32c }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub(super) const MARKER: &str = "0123456789abcdef";
 /// `md5sum` of "123456789", in hexadecimal and in base64; and of "" in base64.
-const MD5: &str = "\"25f9e794323b453885f5181f1b624d0b\"";
+pub(super) const MD5: &str = "\"25f9e794323b453885f5181f1b624d0b\"";
 pub(super) const MD5_BASE64: &str = "JfnnlDI7RTiF9RgfG2JNCw==";
 
 pub(super) fn create<'a>() -> Put<'a> {
@@ -39,7 +39,7 @@ fn stored() -> Raw {
     reply(201, &[("ETag", "\"e\"")], "")
 }
 
-async fn put(object: &Object, how: &Put<'_>) -> Result<Stored> {
+pub(super) async fn put(object: &Object, how: &Put<'_>) -> Result<Stored> {
     object.put(body(), how).await
 }
 
@@ -172,7 +172,8 @@ async fn lost_answers_are_found() {
         let answers = vec![lost.clone(), refused(), marked("fedcba9876543210")];
         let exists = Some(ErrorKind::Exists);
         check("it was another's", tried(scheme, &create(), &[], answers).await, exists, "PUT PUT HEAD");
-        let answers = vec![lost.clone(), refused(), head(403, &[], 0)];
+        // What was refused without a doubt before was not written: it is another's, whoever may look.
+        let answers = vec![reply(429, &[], ""), refused(), head(403, &[], 0)];
         check("nobody may look", tried(scheme, &create(), &[], answers).await, exists, "PUT PUT HEAD");
         // The last try was lost.
         let answers = vec![reply(503, &[], ""), lost.clone(), lost.clone(), marked(MARKER)];
@@ -192,6 +193,111 @@ async fn lost_answers_are_found() {
         // A refusal is certain: nothing is looked at.
         let answers = vec![reply(403, &[], &xml("AccessDenied"))];
         check("refused", tried(scheme, &create(), &[], answers).await, io, "PUT");
+    }
+}
+
+/// The kind of the error and what it says; `Ok` with the ETag.
+#[track_caller]
+fn check_said(
+    case: &str,
+    (result, sent): (Result<Stored>, String),
+    expected: Result<&str, (ErrorKind, &str)>,
+    methods: &str,
+) {
+    assert_eq!(sent, methods, "{case}: {result:?}");
+    match expected {
+        Ok(etag) => assert_eq!(result.unwrap().etag.as_deref(), Some(etag), "{case}"),
+        Err((kind, text)) => {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), kind, "{case}: {error}");
+            assert!(error.to_string().contains(text), "{case}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_output_of_our_own_is_never_said_to_be_anothers() {
+    let (lost, refused) = (Vec::new, || reply(412, &[], &xml("PreconditionFailed")));
+    let not_known = "exists, and whether this run has written it is not known; look at it";
+    let not_known = Err((ErrorKind::Io, not_known));
+    for scheme in ["s3", "gs", "az"] {
+        // An account that may write and not look.
+        let answers = vec![lost(), refused(), head(403, &[], 0)];
+        let got = tried(scheme, &create(), &[], answers).await;
+        check_said("nobody may look", got, not_known, "PUT PUT HEAD");
+        let answers = vec![lost(), refused(), head(404, &[], 0)];
+        let got = tried(scheme, &create(), &[], answers).await;
+        let hidden = Err((ErrorKind::Io, "the store says that it exists, and does not show it"));
+        check_said("hidden", got, hidden, "PUT PUT HEAD");
+        // A store that keeps no metadata: nine bytes of the same checksum are ours, by whichever field it says it.
+        let same = [("ETag", MD5), ("x-goog-hash", "crc32c=4waSgw=="), ("Content-MD5", MD5_BASE64)];
+        for how in [create(), overwrite()] {
+            let answers = if how.create {
+                vec![lost(), refused(), head(200, &same, 9)]
+            } else {
+                vec![lost(), lost(), lost(), head(200, &same, 9)]
+            };
+            let methods = if how.create { "PUT PUT HEAD" } else { "PUT PUT PUT HEAD" };
+            check_said("no metadata", tried(scheme, &how, &[], answers).await, Ok(MD5), methods);
+        }
+        let other = [
+            ("ETag", "\"00000000000000000000000000000000\""),
+            ("x-goog-hash", "crc32c=AAAAAA=="),
+            ("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A=="),
+        ];
+        for (seen, size) in [(&same[..], 8), (&other[..], 9), (&[], 9)] {
+            let answers = vec![lost(), refused(), head(200, seen, size)];
+            let got = tried(scheme, &create(), &[], answers).await;
+            check_said("no metadata, and another", got, not_known, "PUT PUT HEAD");
+        }
+        // Without a lost answer, what has no marker is another's.
+        let answers = vec![reply(429, &[], ""), refused(), head(200, &same, 9)];
+        let got = tried(scheme, &create(), &[], answers).await;
+        check_said("another's", got, Err((ErrorKind::Exists, "exists; allow")), "PUT PUT HEAD");
+    }
+    // ETags that are no checksums prove nothing.
+    let answers = vec![lost(), refused(), head(200, &[("ETag", MD5)], 9)];
+    let got = tried("s3", &create(), &[("checksum", "none")], answers).await;
+    check_said("no checksums", got, not_known, "PUT PUT HEAD");
+    // A store that knows no conditions, of which the first try was lost.
+    let answers = vec![lost(), reply(501, &[], ""), head(200, &[("ETag", MD5)], 9)];
+    check_said("no conditions", tried("s3", &create(), &[], answers).await, Ok(MD5), "PUT PUT HEAD");
+    let answers = vec![lost(), reply(501, &[], ""), head(200, &[], 9)];
+    check_said("no conditions", tried("s3", &create(), &[], answers).await, not_known, "PUT PUT HEAD");
+    // Two times "123456789": the MD5 of two MD5s, by hashlib.
+    let etag = "\"4f2908c19b573e50b194e208c928de17-2\"";
+    let gone = reply(404, &[], &xml("NoSuchUpload"));
+    let answers = vec![head(404, &[], 0), lost(), gone, head(200, &[("ETag", etag)], 18)];
+    check_said("in parts", completed("s3", &create(), answers).await, Ok(etag), "HEAD POST POST HEAD");
+}
+
+#[tokio::test]
+async fn what_may_yet_appear_is_said() {
+    let (lost, nothing) = (Vec::new, || head(404, &[], 0));
+    let appear = "bucket/k is not there; it may yet appear";
+    let appear = Err((ErrorKind::Io, appear));
+    for scheme in ["s3", "gs", "az"] {
+        for how in [create(), overwrite()] {
+            let got = tried(scheme, &how, &[], vec![lost(), lost(), lost(), nothing()]).await;
+            check_said("put", got, appear, "PUT PUT PUT HEAD");
+        }
+        let got =
+            tried(scheme, &overwrite(), &[], vec![lost(), lost(), lost(), marked("an older one")]).await;
+        check_said("put", got, Err((ErrorKind::Io, "it may yet be replaced")), "PUT PUT PUT HEAD");
+    }
+    let gone = || reply(404, &[], &xml("NoSuchUpload"));
+    let got = completed("s3", &overwrite(), vec![lost(), lost(), lost(), nothing()]).await;
+    check_said("complete", got, appear, "POST POST POST HEAD");
+    let got = completed("s3", &overwrite(), vec![lost(), gone(), nothing()]).await;
+    check_said("complete", got, appear, "POST POST HEAD");
+    // Nothing was carried out.
+    for (result, sent) in [
+        completed("s3", &overwrite(), vec![gone(), nothing()]).await,
+        completed("s3", &overwrite(), vec![reply(200, &[], &xml("AccessDenied"))]).await,
+        tried("s3", &create(), &[], vec![reply(429, &[], ""); 3]).await,
+    ] {
+        let error = result.unwrap_err().to_string();
+        assert!(!error.contains("may yet"), "{sent}: {error}");
     }
 }
 
@@ -259,7 +365,7 @@ pub(super) async fn two_parts(object: &Object, upload: &Begun) -> Vec<Part> {
 }
 
 /// The upload `up` to `object`.
-fn up(object: &Object) -> Begun {
+pub(super) fn up(object: &Object) -> Begun {
     Begun { id: "up".to_owned(), at: object.clone() }
 }
 
@@ -514,102 +620,6 @@ async fn uploads_that_cannot_begin() {
         let error = server.object("s3", "k", &[]).begin(&create()).await.unwrap_err().to_string();
         assert!(error.contains(text) && !error.contains("SECRET"), "{error}");
         assert_eq!(server.asked().len(), tries);
-    }
-}
-
-/// What comes of a check of nine bytes that were put, when the HEAD after it is answered so; and what was sent after it.
-async fn checked(
-    scheme: &'static str,
-    seen: Vec<(&'static str, &'static str)>,
-    len: usize,
-) -> (Result<()>, Vec<Asked>) {
-    let server = Server::new(move |asked, _| match asked.method.as_str() {
-        "PUT" => reply(200, &[("ETag", MD5)], ""),
-        "HEAD" => head(200, &seen, len),
-        _ => reply(204, &[], ""),
-    });
-    let object = server.object(scheme, "k", &[]);
-    let stored = put(&object, &create()).await.unwrap();
-    let result = object.check(&stored, 9, MARKER).await;
-    (result, server.asked().split_off(2))
-}
-
-#[tokio::test]
-async fn what_is_there_is_compared_with_what_was_sent() {
-    let right = vec![
-        ("s3", vec![("ETag", MD5)]),
-        ("s3", vec![]),
-        ("s3", vec![("ETag", "25f9e794323b453885f5181f1b624d0b")]),
-        ("gs", vec![("ETag", MD5), ("x-goog-hash", "crc32c=4waSgw==,md5=JfnnlDI7RTiF9RgfG2JNCw==")]),
-        ("az", vec![("ETag", MD5), ("Content-MD5", MD5_BASE64)]),
-    ];
-    for (scheme, seen) in right {
-        let (result, after) = checked(scheme, seen, 9).await;
-        result.unwrap();
-        assert!(after.is_empty());
-    }
-    let other = "\"00000000000000000000000000000000\"";
-    let wrong = [
-        ("s3", vec![("ETag", MD5)], 8, "8 bytes instead of 9"),
-        ("gs", vec![("ETag", MD5)], 10, "10 bytes instead of 9"),
-        ("az", vec![("ETag", other)], 9, "its ETag is not the one"),
-        ("s3", vec![("ETag", other)], 9, "its ETag is not the one"),
-        ("gs", vec![("ETag", MD5), ("x-goog-hash", "crc32c=AAAAAA==")], 9, "its checksum is another"),
-        ("gs", vec![("x-goog-hash", "md5=rL0Y20zC+Fzt72VPzMSk2A==")], 9, "its checksum is another"),
-        (
-            "az",
-            vec![("ETag", MD5), ("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A==")],
-            9,
-            "its checksum is another",
-        ),
-    ];
-    for (scheme, seen, len, text) in wrong {
-        let (result, after) = checked(scheme, seen.clone(), len).await;
-        let error = result.unwrap_err();
-        let shown = error.to_string();
-        assert_eq!(error.kind(), ErrorKind::Io);
-        assert!(shown.contains(text) && shown.contains("another writer has replaced it"), "{shown}");
-        assert!(after.is_empty(), "it is not ours to delete");
-        // With our marker, it is.
-        let name = match scheme {
-            "s3" => "x-amz-meta-cogclip-write",
-            "gs" => "x-goog-meta-cogclip-write",
-            _ => "x-ms-meta-cogclip_write",
-        };
-        let ours = seen.into_iter().chain([(name, MARKER), ("x-goog-generation", "17")]).collect();
-        let (result, after) = checked(scheme, ours, len).await;
-        let shown = result.unwrap_err().to_string();
-        assert!(shown.contains(text) && shown.contains("it has been deleted"), "{shown}");
-        assert_eq!(after.len(), 1);
-        assert_eq!(after[0].method, "DELETE");
-        let condition = if scheme == "gs" { "x-goog-if-generation-match" } else { "if-match" };
-        assert!(after[0].header(condition).is_some(), "only that version is deleted");
-    }
-}
-
-#[tokio::test]
-async fn an_upload_in_parts_is_checked_as_a_whole() {
-    // Two times "123456789": the MD5 of two MD5s, by hashlib; CRC-32C by a loop over bits in Python.
-    for (scheme, name, right, wrong) in [
-        ("s3", "ETag", "\"4f2908c19b573e50b194e208c928de17-2\"", "\"25f9e794323b453885f5181f1b624d0b-2\""),
-        ("gs", "x-goog-hash", "crc32c=qGxT9A==", "crc32c=4waSgw=="),
-    ] {
-        for (said, is_right) in [(right, true), (wrong, false)] {
-            let server = Server::new(move |asked, index| match asked.method.as_str() {
-                "HEAD" if index > 2 => head(200, &[(name, said)], 18),
-                "POST" => reply(
-                    200,
-                    &[],
-                    &DONE.replace("&quot;whole-2&quot;", if scheme == "s3" { said } else { "e" }),
-                ),
-                _ => honest(asked, index),
-            });
-            let object = server.object(scheme, "k", &[]);
-            let parts = two_parts(&object, &up(&object)).await;
-            let stored = object.complete(&up(&object), &parts, &overwrite()).await.unwrap();
-            let result = object.check(&stored, 18, MARKER).await;
-            assert_eq!(result.is_ok(), is_right, "{scheme} {said} {result:?}");
-        }
     }
 }
 
