@@ -113,7 +113,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Google, &["google_metadata_host"], Text, "Host, or host:port, of the metadata service; metadata.google.internal if not given."),
     key(Google, &["google_bucket", "google_bucket_name", "bucket", "bucket_name"], Void, "No effect: the URL names the bucket."),
 
-    key(Azure, &["azure_storage_account_name", "account_name", "azure_storage_account"], Text, "Storage account; an abfss:// URL may name it."),
+    key(Azure, &["azure_storage_account_name", "account_name", "azure_storage_account"], Text, "Storage account; an abfss:// URL may name it. A key or SAS that is given with one account is not sent to another."),
     key(Azure, &["azure_storage_account_key", "azure_storage_access_key", "azure_storage_key", "azure_storage_master_key", "master_key", "account_key", "access_key"], Secret, "Key of the account, in base64."),
     key(Azure, &["azure_storage_connection_string", "connection_string"], Text, "Account, key or SAS, and endpoint in one."),
     key(Azure, &["azure_storage_sas_token", "azure_storage_sas_key", "sas_key", "sas_token"], Secret, "Shared access signature."),
@@ -129,7 +129,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Azure, &["azure_msi_endpoint", "azure_identity_endpoint", "identity_endpoint", "msi_endpoint"], Url, "Where a managed identity is asked for."),
     key(Azure, &["azure_object_id", "object_id"], Text, "Object of a managed identity."),
     key(Azure, &["azure_msi_resource_id", "msi_resource_id"], Text, "Resource of a managed identity."),
-    key(Azure, &["azure_storage_endpoint", "azure_endpoint", "endpoint"], Url, "Endpoint; https://ACCOUNT.blob.core.windows.net if not given."),
+    key(Azure, &["azure_storage_endpoint", "azure_endpoint", "endpoint"], Url, "Endpoint; https://ACCOUNT.blob.core.windows.net if not given. Needed for an abfss:// URL whose host is none of Azure's."),
     key(Azure, &["azure_storage_use_emulator", "use_emulator"], Flag, "Azurite at http://127.0.0.1:10000, or where AZURITE_BLOB_STORAGE_URL says."),
     key(Azure, &["azure_skip_signature", "skip_signature"], Flag, "Requests are anonymous: for public containers."),
     key(Azure, &["azure_storage_encryption_key", "encryption_key"], Key32, "Customer-provided key: 32 bytes in base64. It reads and writes."),
