@@ -116,6 +116,9 @@ async fn a_drip_is_a_stall_but_a_short_body_may_come_slowly() {
     assert_eq!(way.get(server.url("/12")).await.unwrap().body.len(), 12);
     let text = message(way.get(server.url("/5000")).await, ErrorKind::Io);
     assert!(text.contains("less than 4 KiB in 0.4 s"), "{text}");
+    // It would go on for 20 s.
+    let text = message(way.get(server.url("/200")).await, ErrorKind::Io);
+    assert!(text.contains("less than 4 KiB in 4 s"), "{text}");
 }
 
 #[tokio::test]
