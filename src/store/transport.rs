@@ -2,6 +2,7 @@
 //!
 //! What is tried again is the whole of it, signature and body included, so that resets, stalls and short bodies are all covered.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::{Client, Method};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::StoreOptions;
 use super::auth::Auth;
@@ -40,7 +41,7 @@ pub(crate) struct Transport(Arc<Inner>);
 struct Inner {
     client: Client,
     options: StoreOptions,
-    /// The idle timeout, before its first byte and after.
+    /// The idle timeout, before the request leaves and after.
     connecting: Duration,
     idle: Duration,
     /// For the whole of a try: the key `timeout`.
@@ -320,26 +321,28 @@ impl Inner {
         let mut wire = reqwest::Request::new(request.method.clone(), url);
         *wire.headers_mut() = request.headers.clone();
         let progress = Arc::new(Progress::new());
-        if !request.body.is_empty() {
-            let upload = Upload::new(request.body.clone(), Arc::clone(&progress));
-            *wire.body_mut() = Some(reqwest::Body::wrap(upload));
-        }
+        let upload = Upload::new(request.body.clone(), Arc::clone(&progress));
+        *wire.body_mut() = Some(reqwest::Body::wrap(upload));
         if call.counted {
             Tally::count(&call.tally.requests);
         }
         let mut answer = pin!(self.client.execute(wire));
         loop {
-            let idle = if progress.began() { self.idle } else { self.connecting };
-            let head = match progress.deadline(idle) {
-                Some(deadline) => timeout_at(deadline, answer.as_mut()).await,
-                None => Ok(answer.as_mut().await),
+            let began = progress.began();
+            let idle = if began { self.idle } else { self.connecting };
+            let late = async {
+                match progress.deadline(idle) {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => pending().await,
+                }
             };
-            match head {
-                Ok(head) => return head.map_err(|cause| asks.of(cause)),
-                Err(_) if progress.deadline(idle).is_some_and(|deadline| deadline <= Instant::now()) => {
+            tokio::select! {
+                biased;
+                head = answer.as_mut() => return head.map_err(|cause| asks.of(cause)),
+                () = progress.beginning(), if !began => {}
+                () = late => if progress.deadline(idle).is_some_and(|deadline| deadline <= Instant::now()) {
                     return Err(asks.stalled(idle));
                 }
-                Err(_) => {}
             }
         }
     }
