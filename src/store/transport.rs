@@ -11,8 +11,9 @@ use std::time::{Duration, Instant as Clock};
 use futures::future::select;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    TRANSFER_ENCODING,
 };
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Version};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::StoreOptions;
@@ -365,6 +366,15 @@ impl Inner {
                 call.shown
             ))));
         }
+        // A part of a file says its range, with which its length is compared.
+        let is_whole_file = status.is_success() && status != 206 && call.counted && *method == Method::GET;
+        if is_whole_file && has_no_length(&response) {
+            return Err(Fault::never(Error::io(format!(
+                "{}: the server does not say how long its answer is, so that one that breaks off could not be told from a \
+                 whole one; use a server that supports ranges or sends Content-Length",
+                call.shown
+            ))));
+        }
         let most = if status.is_success() { call.most } else { MOST_OF_A_REFUSAL };
         let body = take(response, method, most, self.idle).await;
         let (body, cut) = body.map_err(|broken| asks.broken(broken, self.idle))?;
@@ -391,6 +401,13 @@ fn asks<'a>(call: &Call<'a>) -> Asked<'a> {
 
 fn is_read(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
+}
+
+/// Whether the body ends only with the connection (RFC 9112, 6.3, rule 8): HTTP/2 marks the end of each.
+fn has_no_length(response: &reqwest::Response) -> bool {
+    response.version() < Version::HTTP_2
+        && response.content_length().is_none()
+        && !response.headers().contains_key(TRANSFER_ENCODING)
 }
 
 /// Whether a Content-Encoding changes the bytes. `aws-chunked` is what some stores that speak like S3 keep of the way in which an
