@@ -153,7 +153,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Client, &["connect_timeout"], Duration, "How long connecting may take."),
     key(Client, &["read_timeout"], Duration, "How long a connection may be silent."),
     key(Client, &["timeout"], Duration, "How long one try of a request may take in all; there is no limit if not given."),
-    key(Client, &["default_content_type"], Secret, "Content type of what is written."),
+    key(Client, &["default_content_type"], Void, "No effect: what is written has the content type of its format."),
     key(Client, &["user_agent"], Secret, "Name that is told to servers."),
     key(Client, &["http1_only"], Flag, "HTTP/1.1 only."),
     key(Client, &["http2_only"], Flag, "HTTP/2 only."),
