@@ -27,6 +27,16 @@ const EMULATOR_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const EMULATOR_URL: &str = "http://127.0.0.1:10000";
 const AUTHORITY: &str = "https://login.microsoftonline.com";
+/// The domains of Azure's clouds (and of OneLake) below which accounts are: no other host gets credentials unless it is configured
+/// as an endpoint. Source: Microsoft's "Storage account overview" (standard and Azure DNS zone endpoints) and "Connect to OneLake".
+const DOMAINS: [&str; 6] = [
+    "core.windows.net",
+    "core.chinacloudapi.cn",
+    "core.usgovcloudapi.net",
+    "core.cloudapi.de",
+    "fabric.microsoft.com",
+    "storage.azure.net",
+];
 const IMDS: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
 
 /// What a connection string says.
@@ -46,15 +56,24 @@ struct Connection {
 /// that is not supported.
 pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint> {
     let given = Given::new(Of::Azure, options);
-    let connection =
+    let mut connection =
         given.any("azure_storage_connection_string").map(connection).transpose()?.unwrap_or_default();
     let of_url = bucket.host.as_deref().map(account_of_host).transpose()?;
+    let anonymous = given.flag("azure_skip_signature")? == Some(true);
+    if let (Some(of_url), Some(other)) = (&of_url, &connection.account)
+        && !of_url.account.eq_ignore_ascii_case(other)
+    {
+        if !anonymous {
+            return Err(other_account(&of_url.account, "azure_storage_connection_string", other));
+        }
+        connection = Connection::default();
+    }
     let emulator = given.flag("azure_storage_use_emulator")?.unwrap_or(connection.emulator);
     let named =
         given.any("azure_storage_account_name").map(str::to_owned).or_else(|| connection.account.clone());
-    let account = match (&of_url, named) {
-        (Some((account, _)), _) => account.clone(),
-        (None, Some(account)) => account,
+    let account = match (&of_url, &named) {
+        (Some(of_url), _) => of_url.account.clone(),
+        (None, Some(account)) => account.clone(),
         (None, None) if emulator => EMULATOR.to_owned(),
         (None, None) => {
             return Err(Error::usage(
@@ -79,8 +98,15 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
         url
     } else if let Some(url) = given.url("azure_storage_endpoint")?.or_else(|| connection.endpoint.clone()) {
         url
-    } else if let Some((account, domain)) = &of_url {
-        web_url(&format!("https://{account}.blob.{domain}"), "the account")?
+    } else if let Some(OfUrl { account, zone, domain }) = &of_url {
+        if !DOMAINS.contains(&domain.as_str()) {
+            let host = bucket.host.as_deref().unwrap_or_default();
+            return Err(Error::usage(format!(
+                "the host {host} is none of Azure's (such as account.dfs.core.windows.net) and gets no credentials; if it is \
+                 yours, give its URL as azure_storage_endpoint"
+            )));
+        }
+        web_url(&format!("https://{account}{zone}.blob.{domain}"), "the account")?
     } else if given.flag("azure_use_fabric_endpoint")? == Some(true) {
         web_url(&format!("https://{account}.blob.fabric.microsoft.com"), "the account")?
     } else {
@@ -89,13 +115,22 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
     let query = base.query().map(str::to_owned);
     base.set_query(None);
     add_segment(&mut base, &bucket.name)?;
-    let source = if given.flag("azure_skip_signature")? == Some(true) {
+    let source = if anonymous {
         Source::Nobody
     } else if let Some(query) = query.filter(|query| query.contains("sig=")) {
         Source::Sas(sas(&query)?)
     } else {
         source(given, &connection, emulator)?
     };
+    let is_of_account = matches!(source, Source::Key(_) | Source::Sas(_));
+    if let Some(other) = named.filter(|other| is_of_account && !other.eq_ignore_ascii_case(&account)) {
+        return Err(other_account(&account, "azure_storage_account_name", &other));
+    }
+    if let (Some(of_url), Some(other), false) = (&of_url, account_of_endpoint(&base), anonymous)
+        && !of_url.account.eq_ignore_ascii_case(&other)
+    {
+        return Err(other_account(&of_url.account, "azure_storage_endpoint", &other));
+    }
     let bears = matches!(
         source,
         Source::Token(_)
@@ -124,17 +159,52 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
     })
 }
 
-/// The account of `account.dfs.core.windows.net`, and its domain without the service, in any of Azure's clouds.
-fn account_of_host(host: &str) -> Result<(String, String)> {
+/// What the host of an abfs:// URL says.
+struct OfUrl {
+    account: String,
+    /// Empty, or '.' and the zone of an account of Azure DNS zones.
+    zone: String,
+    /// Without the service.
+    domain: String,
+}
+
+/// The parts of `account.dfs.core.windows.net` or `account.z6.dfs.storage.azure.net`, in any cloud, Azure's or not.
+fn account_of_host(host: &str) -> Result<OfUrl> {
+    let host = host.to_ascii_lowercase();
     let parts = host.split_once('.').and_then(|(account, rest)| {
-        let (service, domain) = rest.split_once('.')?;
+        let (first, after) = rest.split_once('.')?;
+        let digits = first.strip_prefix('z').filter(|digits| !digits.is_empty());
+        let in_zone = digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let (zone, (service, domain)) = if in_zone {
+            (format!(".{first}"), after.split_once('.')?)
+        } else {
+            (String::new(), (first, after))
+        };
         let is_domain = domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
-        (matches!(service, "dfs" | "blob") && is_domain && !domain.is_empty())
-            .then(|| (account.to_owned(), domain.to_owned()))
+        let account = account.to_owned();
+        (matches!(service, "dfs" | "blob") && is_domain && !domain.is_empty()).then(|| OfUrl {
+            account,
+            zone,
+            domain: domain.to_owned(),
+        })
     });
     parts.ok_or_else(|| {
         Error::usage("after '@' stands the account, as in abfs://container@account.dfs.core.windows.net/path")
     })
+}
+
+/// The account of an endpoint of Azure's own; of another host it cannot be told.
+fn account_of_endpoint(url: &Url) -> Option<String> {
+    let of_host = account_of_host(url.host_str()?).ok()?;
+    DOMAINS.contains(&of_host.domain.as_str()).then_some(of_host.account)
+}
+
+/// The URL names one account, and an option another, whose secrets are not for the first.
+fn other_account(of_url: &str, option: &str, other: &str) -> Error {
+    Error::usage(format!(
+        "the URL names the storage account {of_url}, and {option} is of {other}; change {option}, or name the account \
+         of the credentials in the URL"
+    ))
 }
 
 /// Microsoft's "Configure Azure Storage connection strings".
@@ -323,337 +393,5 @@ fn sas(text: &str) -> Result<Vec<(String, String)>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::super::exchange::get;
-    use super::super::location::Location;
-    use super::super::loopback::Server;
-    use super::*;
-    use crate::error::ErrorKind;
-
-    type Said<'a> = Vec<(&'a str, &'a str)>;
-    /// Pairs, variables, the request, and one of its headers.
-    type Case<'a> = (Said<'a>, Said<'a>, String, &'a str, &'a str);
-
-    fn open(uri: &str, pairs: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Endpoint> {
-        let own =
-            |all: &[(&str, &str)]| all.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let options = StoreOptions {
-            pairs: own(pairs),
-            environment: own(environment),
-            max_retries: 1,
-            backoff_base: Duration::from_millis(1),
-            ..StoreOptions::default()
-        };
-        let Ok(Location::Bucket(place)) = Location::parse(uri) else { panic!() };
-        super::super::endpoint::bucket(&place, uri, &options)
-    }
-
-    /// The query and the Authorization of a signed request.
-    async fn signed(endpoint: &Endpoint) -> Result<(String, String)> {
-        let mut url = endpoint.base.clone();
-        url.set_path(&format!("{}/k", url.path()));
-        let mut request = get(url);
-        endpoint.auth.sign(&mut request).await?;
-        assert!(request.headers.contains_key("x-ms-version"));
-        let authorization =
-            request.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-        Ok((request.url.query().unwrap_or_default().to_owned(), authorization.unwrap_or_default()))
-    }
-
-    #[track_caller]
-    fn check_base(uri: &str, pairs: &[(&str, &str)], environment: &[(&str, &str)], expected: &str) {
-        let mut pairs = pairs.to_vec();
-        pairs.push(("skip_signature", "true"));
-        let got = match open(uri, &pairs, environment) {
-            Ok(endpoint) => endpoint.base.to_string(),
-            Err(error) => error.to_string(),
-        };
-        assert_eq!(got, expected, "{uri} {pairs:?} {environment:?}");
-    }
-
-    #[test]
-    fn where_a_container_is() {
-        let account = [("azure_storage_account_name", "acct")];
-        check_base("az://c/k", &account, &[], "https://acct.blob.core.windows.net/c");
-        check_base(
-            "az://c/k",
-            &[],
-            &[("AZURE_STORAGE_ACCOUNT", "acct")],
-            "https://acct.blob.core.windows.net/c",
-        );
-        check_base("abfss://c@acct.dfs.core.windows.net/k", &[], &[], "https://acct.blob.core.windows.net/c");
-        check_base(
-            "abfss://c@acct.dfs.core.chinacloudapi.cn/k",
-            &[("account_name", "other")],
-            &[],
-            "https://acct.blob.core.chinacloudapi.cn/c",
-        );
-        check_base(
-            "abfss://c@acct.dfs.core.windows.net/k",
-            &[("azure_endpoint", "http://h:1")],
-            &[],
-            "http://h:1/c",
-        );
-        check_base("az://c/k", &[("use_emulator", "true")], &[], "http://127.0.0.1:10000/devstoreaccount1/c");
-        check_base(
-            "az://c/k",
-            &[("use_emulator", "true")],
-            &[("AZURITE_BLOB_STORAGE_URL", "http://h:2")],
-            "http://h:2/devstoreaccount1/c",
-        );
-        check_base(
-            "az://c/k",
-            &[],
-            &[("AZURE_STORAGE_CONNECTION_STRING", "UseDevelopmentStorage=true")],
-            "http://127.0.0.1:10000/devstoreaccount1/c",
-        );
-        check_base(
-            "az://c/k",
-            &[],
-            &[(
-                "AZURE_STORAGE_CONNECTION_STRING",
-                "DefaultEndpointsProtocol=https;AccountName=a1;AccountKey=AA==;EndpointSuffix=core.usgovcloudapi.net",
-            )],
-            "https://a1.blob.core.usgovcloudapi.net/c",
-        );
-        check_base(
-            "az://c/k",
-            &[(
-                "azure_storage_connection_string",
-                "BlobEndpoint=http://127.0.0.1:3/devstoreaccount1;AccountName=devstoreaccount1;AccountKey=AA==",
-            )],
-            &[],
-            "http://127.0.0.1:3/devstoreaccount1/c",
-        );
-        check_base(
-            "az://c/k",
-            &[(
-                "azure_storage_connection_string",
-                "BlobEndpoint=https://b2.blob.core.windows.net/;SharedAccessSignature=sig=x",
-            )],
-            &[],
-            "https://b2.blob.core.windows.net/c",
-        );
-        check_base(
-            "az://c/k",
-            &[("use_fabric_endpoint", "true"), ("account_name", "onelake")],
-            &[],
-            "https://onelake.blob.fabric.microsoft.com/c",
-        );
-        check_base(
-            "az://c/k",
-            &[],
-            &[],
-            "az://c/k: the storage account is missing: give azure_storage_account_name, or abfss://container@account.dfs.core.windows.net/…",
-        );
-    }
-
-    #[tokio::test]
-    async fn what_is_given_is_used() {
-        let account = ("account_name", "acct");
-        let sas = "?sv=2022&sp=r&sig=a%2Fb%2B%3D";
-        for (pairs, query, authorization) in [
-            (vec![account, ("skip_signature", "true")], "", ""),
-            (vec![account, ("bearer_token", "tok")], "", "Bearer tok"),
-            (vec![account, ("sas_token", sas)], "sv=2022&sp=r&sig=a%2Fb%2B%3D", ""),
-            (vec![account, ("sas_token", "sv=2022&sp=r&sig=a/b+=")], "sv=2022&sp=r&sig=a%2Fb%2B%3D", ""),
-            (
-                vec![(
-                    "azure_storage_connection_string",
-                    "AccountName=acct;SharedAccessSignature=sp=r&sig=x%3D",
-                )],
-                "sp=r&sig=x%3D",
-                "",
-            ),
-        ] {
-            let endpoint = open("az://c/k", &pairs, &[]).unwrap();
-            assert_eq!(
-                signed(&endpoint).await.unwrap(),
-                (query.to_owned(), authorization.to_owned()),
-                "{pairs:?}"
-            );
-            assert!(!endpoint.auth.renew(Instant::now()).await);
-        }
-        // The signature itself is tested in `sign`.
-        for pairs in [
-            vec![account, ("account_key", EMULATOR_KEY)],
-            vec![("azure_storage_connection_string", "AccountName=acct;AccountKey=AAAA")],
-        ] {
-            let (_, authorization) = signed(&open("az://c/k", &pairs, &[]).unwrap()).await.unwrap();
-            assert!(authorization.starts_with("SharedKey acct:"), "{authorization}");
-        }
-        let (_, authorization) =
-            signed(&open("az://c/k", &[("use_emulator", "true")], &[]).unwrap()).await.unwrap();
-        assert!(authorization.starts_with("SharedKey devstoreaccount1:"), "{authorization}");
-    }
-
-    // Microsoft identity platform, "OAuth 2.0 client credentials flow": access token request with a shared secret, and with a
-    // federated credential.
-    #[tokio::test]
-    async fn entra_is_asked_once() {
-        let server = Server::start(|_| {
-            (200, r#"{"access_token":"entra","expires_in":3599,"token_type":"Bearer"}"#.into())
-        });
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("token");
-        std::fs::write(&file, "assertion\n").unwrap();
-        let common = [
-            ("AZURE_STORAGE_ACCOUNT_NAME", "acct"),
-            ("AZURE_CLIENT_ID", "cl"),
-            ("AZURE_TENANT_ID", "ten"),
-            ("AZURE_AUTHORITY_HOST", server.url.as_str()),
-        ];
-        let federated = ("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap());
-        for (more, body) in [
-            (
-                ("AZURE_CLIENT_SECRET", "se&"),
-                "client_id=cl&client_secret=se%26&scope=https%3A%2F%2Fstorage.azure.com%2F.default&grant_type=client_credentials",
-            ),
-            (
-                federated,
-                "client_id=cl&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=assertion&scope=https%3A%2F%2Fstorage.azure.com%2F.default&grant_type=client_credentials",
-            ),
-        ] {
-            let before = server.came().len();
-            let endpoint = open("az://c/k", &[], &[&common[..], &[more]].concat()).unwrap();
-            for _ in 0..2 {
-                assert_eq!(signed(&endpoint).await.unwrap().1, "Bearer entra");
-            }
-            let came = &server.came()[before..];
-            assert_eq!(came.len(), 1);
-            assert_eq!((came[0].line.as_str(), came[0].body.as_str()), ("POST /ten/oauth2/v2.0/token", body));
-            assert!(endpoint.auth.renew(Instant::now()).await);
-        }
-    }
-
-    // The requests are those that azure-identity 1.27.0 sent to such a server (`ManagedIdentityCredential`), but for the header
-    // Metadata, which it sends to App Service too.
-    #[tokio::test]
-    async fn an_identity_of_the_machine() {
-        let server = Server::start(|_| {
-            (200, r#"{"access_token":"msi","expires_on":"4070908800","expires_in":"86399"}"#.into())
-        });
-        let url = format!("{}/msi/token", server.url);
-        let account = ("account_name", "acct");
-        let resource = "resource=https%3A%2F%2Fstorage.azure.com";
-        let cases: [Case<'_>; 3] = [
-            (
-                vec![account, ("msi_endpoint", &url)],
-                vec![],
-                format!("GET /msi/token?api-version=2018-02-01&{resource}"),
-                "metadata",
-                "true",
-            ),
-            (
-                vec![account, ("msi_endpoint", &url), ("client_id", "me")],
-                vec![],
-                format!("GET /msi/token?api-version=2018-02-01&{resource}&client_id=me"),
-                "metadata",
-                "true",
-            ),
-            (
-                vec![account, ("object_id", "o")],
-                vec![("IDENTITY_ENDPOINT", &url), ("IDENTITY_HEADER", "hid")],
-                format!("GET /msi/token?api-version=2019-08-01&{resource}&object_id=o"),
-                "x-identity-header",
-                "hid",
-            ),
-        ];
-        for (pairs, environment, line, header, value) in cases {
-            let before = server.came().len();
-            let endpoint = open("az://c/k", &pairs, &environment).unwrap();
-            assert_eq!(signed(&endpoint).await.unwrap().1, "Bearer msi");
-            let came = &server.came()[before..];
-            assert_eq!(came.len(), 1);
-            assert_eq!((came[0].line.as_str(), came[0].header(header)), (line.as_str(), Some(value)));
-        }
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn az_is_asked() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let az = folder.path().join("az");
-        std::fs::write(
-            &az,
-            "#!/bin/sh\necho \"{\\\"accessToken\\\": \\\"$5-$7\\\", \\\"expires_on\\\": 4070908800}\"\n",
-        )
-        .unwrap();
-        std::fs::set_permissions(&az, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let path = format!("{}:/usr/bin:/bin", folder.path().display());
-        let endpoint = open(
-            "az://c/k",
-            &[("account_name", "acct"), ("use_azure_cli", "true"), ("tenant_id", "ten")],
-            &[("PATH", &path)],
-        )
-        .unwrap();
-        assert_eq!(signed(&endpoint).await.unwrap().1, "Bearer --scope---tenant");
-    }
-
-    #[track_caller]
-    fn check_refused(pairs: &[(&str, &str)], environment: &[(&str, &str)], kind: ErrorKind, part: &str) {
-        let pairs = [pairs, &[("account_name", "acct")]].concat();
-        let error = open("az://c/k", &pairs, environment).err().expect("it is refused");
-        let message = error.to_string();
-        assert!(error.kind() == kind && message.contains(part) && !message.contains("hidden"), "{message}");
-    }
-
-    #[test]
-    fn what_is_refused_at_open() {
-        use ErrorKind::{Unsupported, Usage};
-        check_refused(&[("account_key", "hidden!")], &[], Usage, "not base64");
-        check_refused(&[("sas_token", "hidden")], &[], Usage, "(SAS)");
-        check_refused(&[("sas_token", "sp=hidden")], &[], Usage, "(SAS)");
-        check_refused(
-            &[],
-            &[("AZURE_CLIENT_CERTIFICATE_PATH", "hidden")],
-            Unsupported,
-            "azure_client_certificate_path",
-        );
-        check_refused(
-            &[("credential_type", "client_secret")],
-            &[],
-            Usage,
-            "azure_credential_type is client_secret",
-        );
-        check_refused(&[("fabric_session_token", "hidden")], &[], Unsupported, "fabric_session_token");
-        check_refused(
-            &[],
-            &[("IDENTITY_ENDPOINT", "http://h"), ("IMDS_ENDPOINT", "http://h")],
-            Unsupported,
-            "Azure Arc",
-        );
-        check_refused(
-            &[("bearer_token", "hidden"), ("azure_endpoint", "http://h.example")],
-            &[],
-            Usage,
-            "https:// only",
-        );
-        check_refused(
-            &[("client_id", "c"), ("client_secret", "hidden"), ("tenant_id", "../x")],
-            &[],
-            Usage,
-            "azure_tenant_id",
-        );
-        check_refused(
-            &[
-                ("client_id", "c"),
-                ("client_secret", "hidden"),
-                ("tenant_id", "t"),
-                ("authority_host", "http://h.example"),
-            ],
-            &[],
-            Usage,
-            "https://",
-        );
-        check_refused(
-            &[("azure_storage_connection_string", "hidden")],
-            &[],
-            Usage,
-            "azure_storage_connection_string",
-        );
-    }
-}
+#[path = "azure_endpoint_tests.rs"]
+mod tests;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Method;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 /// Bytes of an upload that are handed over at once. hyper takes up to 16 pieces before it waits for the socket, so that progress
@@ -21,6 +22,8 @@ const HIDDEN: u64 = 512 << 10;
 const SLOWEST: u64 = 16 << 10;
 /// Fewer bytes in the idle timeout are a drip, by which a hostile server could hold a reader for ever.
 const DRIP: u64 = 4 << 10;
+/// How many idle timeouts a rest may take that is shorter than that.
+const LAST: u32 = 10;
 /// How long the answer to a POST may drip: S3 sends spaces while it completes a large upload, "several minutes" by its
 /// documentation of CompleteMultipartUpload.
 const LONGEST_DRIP: Duration = Duration::from_mins(30);
@@ -31,40 +34,59 @@ const FIRST_ALLOCATION: u64 = 1 << 20;
 /// once more, as long as it is, and not twice as long.
 const GROWTH: usize = 7;
 
-/// How far an upload has come.
+/// How far a request has come.
 #[derive(Debug)]
-pub(crate) struct Progress(Mutex<Sent>);
+pub(crate) struct Progress {
+    sent: Mutex<Sent>,
+    beginning: Notify,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     at: Instant,
     bytes: u64,
+    began: bool,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Sent { at: Instant::now(), bytes: 0 }))
+        let sent = Sent { at: Instant::now(), bytes: 0, began: false };
+        Self { sent: Mutex::new(sent), beginning: Notify::new() }
     }
 
     fn sent(&self) -> MutexGuard<'_, Sent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a piece was handed over: there is a connection.
+    /// Whether the head was handed over: there is a connection.
     pub(crate) fn began(&self) -> bool {
-        self.sent().bytes > 0
+        self.sent().began
+    }
+
+    /// Waits until [`Self::began`]. For one waiter.
+    pub(crate) async fn beginning(&self) {
+        self.beginning.notified().await;
+    }
+
+    fn begin(&self) {
+        let mut sent = self.sent();
+        if !sent.began {
+            *sent = Sent { at: Instant::now(), began: true, ..*sent };
+            self.beginning.notify_one();
+        }
     }
 
     /// When it has stood still for too long: `idle` after the last piece was handed over, and the time that this may need to
     /// leave the machine, at most as long again.
     pub(crate) fn deadline(&self, idle: Duration) -> Option<Instant> {
-        let Sent { at, bytes } = *self.sent();
+        let Sent { at, bytes, .. } = *self.sent();
         let hidden = Duration::from_millis(bytes.min(HIDDEN).saturating_mul(1000) / SLOWEST);
         at.checked_add(idle.saturating_add(hidden.min(idle)))
     }
 }
 
-/// The body of a request in small slices, of a known length: S3 takes no chunked one.
+/// The body of a request in small slices, of a known length: S3 takes no chunked one. It may be empty, and shows even then when
+/// the request leaves.
 #[derive(Debug)]
 pub(crate) struct Upload {
     pieces: std::vec::IntoIter<Bytes>,
@@ -103,12 +125,14 @@ impl Body for Upload {
         let slice = self.piece.split_to(len);
         self.left = self.left.saturating_sub(len as u64);
         let mut sent = self.progress.sent();
-        *sent = Sent { at: Instant::now(), bytes: sent.bytes.saturating_add(len as u64) };
+        *sent = Sent { at: Instant::now(), bytes: sent.bytes.saturating_add(len as u64), ..*sent };
         drop(sent);
         Poll::Ready(Some(Ok(Frame::data(slice))))
     }
 
     fn is_end_stream(&self) -> bool {
+        // hyper asks first when it writes the head, which must say whether a body follows: on a connection that is made.
+        self.progress.begin();
         self.left == 0
     }
 
@@ -122,8 +146,8 @@ impl Body for Upload {
 pub(crate) enum Broken {
     /// Nothing came for the idle timeout.
     Silent,
-    /// Next to nothing came in it.
-    Drip,
+    /// Next to nothing came in this time.
+    Drip(Duration),
     /// The connection failed, or the body is shorter than its Content-Length.
     Connection(reqwest::Error),
 }
@@ -144,13 +168,14 @@ pub(crate) async fn take(
     let began = Instant::now();
     let mut last = began;
     let (mut window, mut before) = (began, 0_u64);
-    let far = |from: Instant| from.checked_add(idle);
+    let far = |from: Instant, time: Duration| from.checked_add(time);
     loop {
-        let silent = far(last);
-        // A short rest may come as slowly as it likes, as long as it comes.
-        let held = whole.is_none_or(|whole| whole.saturating_sub(before) >= DRIP)
-            && (*method != Method::POST || began.elapsed() > LONGEST_DRIP);
-        let full = if held { far(window) } else { None };
+        let silent = far(last, idle);
+        // A short rest may come slowly, but not for ever.
+        let is_long = whole.is_none_or(|whole| whole.saturating_sub(before) >= DRIP);
+        let patience = if is_long { idle } else { idle.saturating_mul(LAST) };
+        let held = *method != Method::POST || began.elapsed() > LONGEST_DRIP;
+        let full = if held { far(window, patience) } else { None };
         let chunk = match silent.into_iter().chain(full).min() {
             // Data that is there comes first: it may be this machine that was slow.
             Some(deadline) => timeout_at(deadline, response.chunk()).await,
@@ -187,9 +212,9 @@ pub(crate) async fn take(
             Err(_) if silent.is_some_and(|silent| silent <= now) => return Err(Broken::Silent),
             Err(_) => {}
         }
-        if far(window).is_some_and(|end| end <= now) {
-            if held && taken.saturating_sub(before) < DRIP {
-                return Err(Broken::Drip);
+        if far(window, patience).is_some_and(|end| end <= now) {
+            if held && (!is_long || taken.saturating_sub(before) < DRIP) {
+                return Err(Broken::Drip(patience));
             }
             (window, before) = (now, taken);
         }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
 
+use super::key_table::Of;
+use super::keys::{self, Given};
 use super::{StoreOptions, roots};
 use crate::error::{Error, Result};
 
@@ -169,14 +171,9 @@ fn proxies(options: &StoreOptions) -> Result<Vec<Proxy>> {
     Ok(proxies)
 }
 
-/// The value of a key of the configuration; the last one counts. In small letters, and with the prefix of a cloud as well.
+/// The value of a key of the connections, found as all keys are; the last one counts.
 pub(crate) fn key<'a>(options: &'a StoreOptions, name: &str) -> Option<&'a str> {
-    let is_it = |given: &str| {
-        let given = given.to_ascii_lowercase();
-        let plain = ["aws_", "google_", "azure_"].iter().find_map(|cloud| given.strip_prefix(cloud));
-        given == name || plain == Some(name)
-    };
-    options.pairs.iter().rev().find(|(given, _)| is_it(given)).map(|(_, value)| value.trim())
+    Given::new(Of::Client, options).pair(name).map(str::trim)
 }
 
 /// A time such as `30s` or `2 minutes`.
@@ -198,11 +195,8 @@ fn number<T: std::str::FromStr>(options: &StoreOptions, name: &str) -> Result<Op
 
 fn flag(options: &StoreOptions, name: &str) -> Result<Option<bool>> {
     let Some(value) = key(options, name) else { return Ok(None) };
-    match value.to_ascii_lowercase().as_str() {
-        "1" | "true" | "on" | "yes" | "y" => Ok(Some(true)),
-        "0" | "false" | "off" | "no" | "n" => Ok(Some(false)),
-        _ => Err(Error::usage(format!("the store option {name} is neither true nor false"))),
-    }
+    let refuse = || Error::usage(format!("the store option {name} is neither true nor false"));
+    keys::flag(value).map(Some).ok_or_else(refuse)
 }
 
 fn wrong(cause: reqwest::Error) -> Error {

@@ -165,6 +165,10 @@ fn keys_have_prefixes_and_the_last_counts() {
     let options = options(&[("AWS_Timeout", "1s"), ("timeout", " 2s "), ("timeouts", "3s")], &[]);
     assert_eq!(duration(&options, "timeout").unwrap(), Some(Duration::from_secs(2)));
     assert_eq!(key(&options, "read_timeout"), None);
+    // As the check of all options takes it.
+    let blank = self::options(&[("timeout ", "1s"), (" aws_http1_only", "on")], &[]);
+    assert_eq!(duration(&blank, "timeout").unwrap(), Some(Duration::from_secs(1)));
+    assert_eq!(flag(&blank, "http1_only").unwrap(), Some(true));
 }
 
 #[test]

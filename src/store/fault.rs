@@ -52,8 +52,8 @@ impl Asked<'_> {
     pub(crate) fn broken(&self, broken: Broken, idle: Duration) -> Fault {
         match broken {
             Broken::Silent => self.stalled(idle),
-            Broken::Drip => {
-                let what = format!("the server sent less than 4 KiB in {}", seconds(idle));
+            Broken::Drip(time) => {
+                let what = format!("the server sent less than 4 KiB in {}", seconds(time));
                 Fault { error: self.failed(&what), again: true, unknown: true }
             }
             Broken::Connection(cause) => self.of(cause),

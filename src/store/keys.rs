@@ -323,7 +323,11 @@ mod tests {
 
     #[test]
     fn the_table_is_sound() {
+        let default = KEYS.iter().find(|key| key.names.contains(&"default_content_type")).unwrap();
+        assert_eq!(default.value, Value::Void, "nothing looks at it");
         for key in KEYS {
+            let says_so = key.meaning.starts_with("No effect") || key.meaning.starts_with("Not supported");
+            assert!(key.value != Value::Void || says_so, "{key:?}");
             assert!(key.meaning.ends_with('.') && !key.meaning.contains('\n'), "{key:?}");
             for name in key.names {
                 assert_eq!(*name, name.to_ascii_lowercase());

@@ -16,6 +16,8 @@ use super::StoreOptions;
 use super::connections::{Connection, Connections};
 use super::dialect::{Dialect, encode_key};
 use super::failure::Failure;
+use super::key_table::Of;
+use super::keys::Given;
 use super::location::Location;
 use super::range::{self, MAX_WHOLE, field};
 use super::request::{Request, Response, Tried, Verdict};
@@ -169,11 +171,8 @@ impl Object {
             }
             Location::Http(url) => {
                 let connection = connections.web(url, shown, options)?;
-                redirects = if is_set(options, "allow_redirects") {
-                    Redirects::Anywhere
-                } else {
-                    Redirects::SameHost
-                };
+                let anywhere = Given::new(Of::Web, options).flag("allow_redirects")? == Some(true);
+                redirects = if anywhere { Redirects::Anywhere } else { Redirects::SameHost };
                 // What is secret in the URL has become a field of the request.
                 (Dialect::Web, connection.endpoint.base.clone(), connection)
             }
@@ -185,7 +184,7 @@ impl Object {
             }
         };
         let (key, shown, hedge) = (key.to_owned(), shown.to_owned(), options.hedge);
-        let contiguous = is_set(options, "contiguous_parts");
+        let contiguous = Given::new(Of::S3, options).flag("contiguous_parts")? == Some(true);
         Ok(Self {
             inner: Arc::new(Inner {
                 dialect,
@@ -422,29 +421,39 @@ fn size(headers: &HeaderMap) -> Option<u64> {
     field(headers, &CONTENT_LENGTH)?.trim().parse().ok()
 }
 
-/// Whether a key of the options is `true`; the last of its name counts.
-fn is_set(options: &StoreOptions, key: &str) -> bool {
-    let last = options.pairs.iter().rfind(|(name, _)| name.eq_ignore_ascii_case(key));
-    last.is_some_and(|(_, value)| {
-        matches!(value.trim().to_ascii_lowercase().as_str(), "true" | "1" | "yes" | "on")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn redirects(uri: &str, allow: Option<&str>) -> Redirects {
+        let allow = allow.map(|value| ("allow_redirects", value));
+        opened(uri, allow).inner.redirects
+    }
+
+    fn opened(uri: &str, more: Option<(&str, &str)>) -> Object {
         let pairs = [
             ("aws_region", "us-east-1"),
             ("aws_skip_signature", "true"),
             ("aws_endpoint", "http://127.0.0.1:9"),
         ];
-        let allow = allow.map(|value| ("allow_redirects", value));
-        let pairs = pairs.into_iter().chain(allow).map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let pairs = pairs.into_iter().chain(more).map(|(key, value)| (key.to_owned(), value.to_owned()));
         let options = StoreOptions { pairs: pairs.collect(), ..StoreOptions::default() };
-        let object = Object::open(&Location::parse(uri).unwrap(), uri, &options, Arc::default()).unwrap();
-        object.inner.redirects
+        Object::open(&Location::parse(uri).unwrap(), uri, &options, Arc::default()).unwrap()
+    }
+
+    // What the check of all options takes for true is true where it counts.
+    #[test]
+    fn flags_are_understood_as_they_are_checked() {
+        for value in ["true", "1", "on", "yes", "y", " Y "] {
+            for name in ["allow_redirects", "Allow_Redirects ", " allow_redirects"] {
+                let object = opened("http://127.0.0.1:9/a", Some((name, value)));
+                assert_eq!(object.inner.redirects, Redirects::Anywhere, "{name:?} {value:?}");
+            }
+            for name in ["contiguous_parts", "contiguous_parts "] {
+                assert!(opened("s3://b/k", Some((name, value))).inner.contiguous, "{name:?} {value:?}");
+            }
+        }
+        assert!(!opened("s3://b/k", Some(("contiguous_parts", "n"))).inner.contiguous);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! What is tried again is the whole of it, signature and body included, so that resets, stalls and short bodies are all covered.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant as Clock};
 use futures::future::select;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    TRANSFER_ENCODING,
 };
-use reqwest::{Client, Method};
-use tokio::time::{Instant, timeout, timeout_at};
+use reqwest::{Client, Method, Version};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::StoreOptions;
 use super::auth::Auth;
@@ -40,7 +42,7 @@ pub(crate) struct Transport(Arc<Inner>);
 struct Inner {
     client: Client,
     options: StoreOptions,
-    /// The idle timeout, before its first byte and after.
+    /// The idle timeout, before the request leaves and after.
     connecting: Duration,
     idle: Duration,
     /// For the whole of a try: the key `timeout`.
@@ -322,26 +324,28 @@ impl Inner {
         let mut wire = reqwest::Request::new(request.method.clone(), url);
         *wire.headers_mut() = request.headers.clone();
         let progress = Arc::new(Progress::new());
-        if !request.body.is_empty() {
-            let upload = Upload::new(request.body.clone(), Arc::clone(&progress));
-            *wire.body_mut() = Some(reqwest::Body::wrap(upload));
-        }
+        let upload = Upload::new(request.body.clone(), Arc::clone(&progress));
+        *wire.body_mut() = Some(reqwest::Body::wrap(upload));
         if call.counted {
             Tally::count(&call.tally.requests);
         }
         let mut answer = pin!(self.client.execute(wire));
         loop {
-            let idle = if progress.began() { self.idle } else { self.connecting };
-            let head = match progress.deadline(idle) {
-                Some(deadline) => timeout_at(deadline, answer.as_mut()).await,
-                None => Ok(answer.as_mut().await),
+            let began = progress.began();
+            let idle = if began { self.idle } else { self.connecting };
+            let late = async {
+                match progress.deadline(idle) {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => pending().await,
+                }
             };
-            match head {
-                Ok(head) => return head.map_err(|cause| asks.of(cause)),
-                Err(_) if progress.deadline(idle).is_some_and(|deadline| deadline <= Instant::now()) => {
+            tokio::select! {
+                biased;
+                head = answer.as_mut() => return head.map_err(|cause| asks.of(cause)),
+                () = progress.beginning(), if !began => {}
+                () = late => if progress.deadline(idle).is_some_and(|deadline| deadline <= Instant::now()) {
                     return Err(asks.stalled(idle));
                 }
-                Err(_) => {}
             }
         }
     }
@@ -361,6 +365,15 @@ impl Inner {
             return Err(Fault::never(Error::unsupported(format!(
                 "{}: the server sends it compressed (Content-Encoding), so that its bytes cannot be asked for by range; \
                  store it without that header, or download and unpack it first",
+                call.shown
+            ))));
+        }
+        // A part of a file says its range, with which its length is compared.
+        let is_whole_file = status.is_success() && status != 206 && call.counted && *method == Method::GET;
+        if is_whole_file && has_no_length(&response) {
+            return Err(Fault::never(Error::io(format!(
+                "{}: the server does not say how long its answer is, so that one that breaks off could not be told from a \
+                 whole one; use a server that supports ranges or sends Content-Length",
                 call.shown
             ))));
         }
@@ -390,6 +403,13 @@ fn asks<'a>(call: &Call<'a>) -> Asked<'a> {
 
 fn is_read(method: &Method) -> bool {
     *method == Method::GET || *method == Method::HEAD
+}
+
+/// Whether the body ends only with the connection (RFC 9112, 6.3, rule 8): HTTP/2 marks the end of each.
+fn has_no_length(response: &reqwest::Response) -> bool {
+    response.version() < Version::HTTP_2
+        && response.content_length().is_none()
+        && !response.headers().contains_key(TRANSFER_ENCODING)
 }
 
 /// Whether a Content-Encoding changes the bytes. `aws-chunked` is what some stores that speak like S3 keep of the way in which an

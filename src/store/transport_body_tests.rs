@@ -116,6 +116,9 @@ async fn a_drip_is_a_stall_but_a_short_body_may_come_slowly() {
     assert_eq!(way.get(server.url("/12")).await.unwrap().body.len(), 12);
     let text = message(way.get(server.url("/5000")).await, ErrorKind::Io);
     assert!(text.contains("less than 4 KiB in 0.4 s"), "{text}");
+    // It would go on for 20 s.
+    let text = message(way.get(server.url("/200")).await, ErrorKind::Io);
+    assert!(text.contains("less than 4 KiB in 4 s"), "{text}");
 }
 
 #[tokio::test]
@@ -145,7 +148,7 @@ async fn long_bodies_are_cut() {
     for (path, most, expected) in [("/", 25_000, 25_000), ("/", 0, 0), ("/refused", 10, 64 << 10)] {
         let request = request(Method::GET, server.url(path), Vec::new());
         let take = |response: Response, _: Tried| Verdict::Done(response);
-        let call = Call { most, ..way.call(&request) };
+        let call = Call { most, counted: false, ..way.call(&request) };
         let answer = timeout(Duration::from_secs(20), way.transport.call(call, take)).await.unwrap().unwrap();
         assert_eq!((answer.body.len(), answer.cut), (expected, true), "{path} {most}");
     }
@@ -153,6 +156,38 @@ async fn long_bodies_are_cut() {
     let request = request(Method::GET, server.url("/"), Vec::new());
     let answer = way.make(Call { most: 4, ..way.call(&request) }).await.unwrap();
     assert_eq!((&answer.body[..], answer.cut), (&b"body"[..], false));
+}
+
+#[tokio::test]
+async fn the_length_of_a_whole_file_is_said() {
+    for (head, taken) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbody", true),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nbody", true),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+            true,
+        ),
+        // With its range, which says the length.
+        ("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-3/9\r\nConnection: close\r\n\r\nbody", true),
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nbody", false),
+        ("HTTP/1.0 200 OK\r\n\r\nbody", false),
+    ] {
+        let server = Scripted::new(move |mut got| {
+            got.send(head);
+        });
+        let way = Way::new(options());
+        let request = request(Method::GET, server.url("/"), Vec::new());
+        let answer = way.make(way.call(&request)).await;
+        if taken {
+            assert_eq!(answer.unwrap().body, "body", "{head}");
+        } else {
+            assert!(message(answer, ErrorKind::Io).contains("does not say how long its answer is"), "{head}");
+            assert_eq!(server.requests(), 1);
+            // Answers that are no data are judged by what they hold.
+            let call = Call { counted: false, ..way.call(&request) };
+            assert_eq!(way.make(call).await.unwrap().body, "body", "{head}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -517,6 +517,20 @@ async fn a_handshake_that_stalls_is_a_connection_that_failed() {
 }
 
 #[tokio::test]
+async fn silence_counts_from_when_the_request_has_left() {
+    let server = Scripted::new(|mut got| got.wait());
+    let options = StoreOptions { max_retries: 0, connect_timeout: Duration::from_secs(20), ..short_idle() };
+    let way = Way::new(options);
+    for method in [Method::GET, Method::DELETE, Method::PUT] {
+        let began = Instant::now();
+        let request = request(method.clone(), server.url("/"), Vec::new());
+        let text = message(way.make(way.call(&request)).await, ErrorKind::Io);
+        assert_eq!(text, "SHOWN: reading failed: the server went silent for 0.4 s", "{method}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{method}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn what_never_connected_was_not_done() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = Scripted::new(drop);
