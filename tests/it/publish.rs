@@ -477,7 +477,7 @@ async fn what_is_read_back_is_compared() {
     for store in STORES {
         // In one PUT, and in parts.
         for len in [100, 6500] {
-            let uri = format!("{store}://b/{len}");
+            let uri = format!("{store}://b/{store}-{len}");
             let mut sink = Sink::create(&uri, &verify).await.unwrap();
             fill(&mut sink, &body(len), 333).await.unwrap();
             server.clear();
