@@ -89,7 +89,6 @@ impl Store {
         let upload = (asked.path.clone(), parameter("uploadId").map_or(0, |id| id.parse().unwrap()));
         let etag = format!("\"{}\"", hex(&md5(&asked.body)));
         let etag_of_whole = if flaw == Flaw::Salted { "\"salted\"" } else { &etag };
-        let etag_of_parts = if flaw == Flaw::Salted { "salted" } else { "e" };
         // As Google has it.
         if asked.query.starts_with("upload") && asked.header("x-goog-if-generation-match").is_some() {
             return error(400, "NotImplemented");
@@ -107,38 +106,7 @@ impl Store {
                 );
                 reply(200, &[], &text)
             }
-            ("PUT", "comp=blocklist") | ("POST", _) => {
-                let condition = asked.header("if-none-match").or(asked.header("x-goog-if-generation-match"));
-                match self.refusal(asked, condition.is_some(), flaw) {
-                    Some(_) if flaw == Flaw::NotImplemented => return error(501, "NotImplemented"),
-                    Some(refusal) => return refusal,
-                    None => {}
-                }
-                let Some((mut held, mut parts)) = self.uploads.remove(&upload) else {
-                    return error(404, "NoSuchUpload");
-                };
-                if asked.method == "PUT" {
-                    held = of(asked);
-                    let name =
-                        |(n, v): (String, String)| (n.replace("x-ms-blob-content-type", "content-type"), v);
-                    let azure = asked
-                        .headers
-                        .iter()
-                        .filter(|(n, _)| n.contains("-meta-") || n.contains("blob-content-type"));
-                    held.headers = azure.cloned().map(name).collect();
-                }
-                if flaw != Flaw::Disorderly {
-                    // As the list has them.
-                    let list = String::from_utf8(asked.body.clone()).unwrap();
-                    parts.sort_by_key(|(id, _)| list.find(&format!(">{id}<")).unwrap());
-                }
-                held.body = parts.into_iter().flat_map(|(_, body)| body).collect();
-                self.objects.insert(asked.path.clone(), held);
-                let text = format!(
-                    "<CompleteMultipartUploadResult><ETag>{etag_of_parts}</ETag></CompleteMultipartUploadResult>"
-                );
-                reply(if asked.method == "PUT" { 201 } else { 200 }, &[("ETag", etag_of_parts)], &text)
-            }
+            ("PUT", "comp=blocklist") | ("POST", _) => self.complete(asked, of(asked), &upload, flaw),
             ("PUT", "") => {
                 let condition = asked.header("if-none-match").or(asked.header("x-goog-if-generation-match"));
                 if let Some(refusal) = self.refusal(asked, condition.is_some(), flaw) {
@@ -178,6 +146,36 @@ impl Store {
             }
             _ => self.read(asked, flaw),
         }
+    }
+
+    fn complete(&mut self, asked: &Asked, made: Held, upload: &(String, usize), flaw: Flaw) -> Raw {
+        let etag = if flaw == Flaw::Salted { "salted" } else { "e" };
+        let condition = asked.header("if-none-match").or(asked.header("x-goog-if-generation-match"));
+        match self.refusal(asked, condition.is_some(), flaw) {
+            Some(_) if flaw == Flaw::NotImplemented => return error(501, "NotImplemented"),
+            Some(refusal) => return refusal,
+            None => {}
+        }
+        let Some((mut held, mut parts)) = self.uploads.remove(upload) else {
+            return error(404, "NoSuchUpload");
+        };
+        if asked.method == "PUT" {
+            held = made;
+            let name = |(n, v): (String, String)| (n.replace("x-ms-blob-content-type", "content-type"), v);
+            let azure =
+                asked.headers.iter().filter(|(n, _)| n.contains("-meta-") || n.contains("blob-content-type"));
+            held.headers = azure.cloned().map(name).collect();
+        }
+        if flaw != Flaw::Disorderly {
+            // As the list has them.
+            let list = String::from_utf8(asked.body.clone()).unwrap();
+            parts.sort_by_key(|(id, _)| list.find(&format!(">{id}<")).unwrap());
+        }
+        held.body = parts.into_iter().flat_map(|(_, body)| body).collect();
+        self.objects.insert(asked.path.clone(), held);
+        let text =
+            format!("<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>");
+        reply(if asked.method == "PUT" { 201 } else { 200 }, &[("ETag", etag)], &text)
     }
 
     fn compose(&mut self, asked: &Asked, made: Held, flaw: Flaw) -> Raw {

@@ -129,9 +129,10 @@ async fn delete(object: &Object) -> Option<String> {
         // It may have been hidden all the time.
         (Ok(()), Err(error)) if error.is_absent() => None,
         (Ok(()), Ok(Some(_))) => Some(format!("{shown} is still there; delete it")),
-        (Ok(()), Err(error)) => Some(format!("{shown} may still be there; delete it; {error}")),
         (Err(error), Ok(None)) => Some(error.to_string()),
         (Err(error), Ok(Some(_))) => Some(format!("{shown} is still there; delete it; {error}")),
-        (Err(error), Err(_)) => Some(format!("{shown} may still be there; delete it; {error}")),
+        (Ok(()), Err(error)) | (Err(error), Err(_)) => {
+            Some(format!("{shown} may still be there; delete it; {error}"))
+        }
     }
 }
