@@ -29,6 +29,8 @@ mod check_tests;
 #[cfg(feature = "cloud")]
 mod checksum;
 #[cfg(feature = "cloud")]
+pub(crate) mod cleaning;
+#[cfg(feature = "cloud")]
 pub(crate) mod client;
 #[cfg(feature = "cloud")]
 mod compose;
@@ -66,6 +68,8 @@ mod google_fetch;
 mod google_file;
 #[cfg(feature = "cloud")]
 mod hedge;
+#[cfg(feature = "cloud")]
+mod leftovers;
 pub(crate) mod location;
 #[cfg(feature = "cloud")]
 pub mod key_table;

@@ -27,7 +27,7 @@ impl Object {
     }
 
     /// Completes an upload beside the destination, composes it to the destination if there is nothing, and deletes what was
-    /// beside it, whatever came of it. Gives the ETag.
+    /// beside it, whatever came of it. Gives the ETag, and what is left over.
     ///
     /// # Errors
     /// As for [`Self::complete`].
@@ -36,21 +36,26 @@ impl Object {
         begun: &Begun,
         parts: &[Part],
         write: &Write<'_>,
-    ) -> Result<Option<String>> {
+    ) -> Result<(Option<String>, Option<String>)> {
         let composed = async {
             self.assemble(begun, parts, write.how).await?;
             self.compose(begun, write).await
         };
         let composed = composed.await;
         let deleted = begun.at.delete().await;
-        // That it is left over makes the object no less whole; a rule of the bucket removes it.
-        composed.map_err(|error| match deleted {
-            Ok(()) => error,
-            Err(_) => error.and(format!(
-                "and {}, where it was put together, could not be deleted; delete it if it exists",
+        let left = |begun: &Begun| {
+            format!(
+                "{}, where the object was put together, could not be deleted; delete it if it exists",
                 begun.at.shown()
-            )),
-        })
+            )
+        };
+        // That it is left over makes the object no less whole.
+        match (composed, deleted) {
+            (Ok(etag), Ok(())) => Ok((etag, None)),
+            (Ok(etag), Err(_)) => Ok((etag, Some(left(begun)))),
+            (Err(error), Ok(())) => Err(error),
+            (Err(error), Err(_)) => Err(error.and(format_args!("and {}", left(begun)))),
+        }
     }
 
     /// Completes an upload beside the destination. Nobody else writes there.

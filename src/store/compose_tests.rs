@@ -154,7 +154,7 @@ async fn of_two_writers_one_wins() {
     let answers = vec![nothing(), completed(), reply(503, &[], ""), refused(), marked(OTHER), deleted()];
     check("meanwhile", created(answers).await, exists, "HEAD POST+ compose compose HEAD DELETE+");
     let answers = vec![nothing(), completed(), refused(), reply(403, &[], &xml("AccessDenied"))];
-    let left = "k.0123456789abcdef.cogclip-part, where it was put together, could not be deleted";
+    let left = "k.0123456789abcdef.cogclip-part, where the object was put together, could not be deleted";
     let left = Err((ErrorKind::Exists, left));
     check("left", created(answers).await, left, "HEAD POST+ compose DELETE+");
 }
@@ -196,9 +196,19 @@ async fn lost_answers_are_found() {
     let answers = vec![nothing(), completed(), LOST, LOST, LOST, nothing(), deleted()];
     let appear = io("gs://bucket/k is not there; it may yet appear");
     check("may appear", created(answers).await, appear, "HEAD POST+ compose compose compose HEAD DELETE+");
-    // Of deleting: the object is whole.
-    let answers = vec![nothing(), completed(), composed(), LOST, LOST, LOST];
-    check("left", created(answers).await, Ok("\"c\""), "HEAD POST+ compose DELETE+ DELETE+ DELETE+");
+    // Of deleting: the object is whole, and what is left is said.
+    for lost in [vec![LOST; 3], vec![reply(403, &[], &xml("AccessDenied"))]] {
+        let sent = format!("HEAD POST+ compose{}", " DELETE+".repeat(lost.len()));
+        let answers = [vec![nothing(), completed(), composed()], lost].concat();
+        let got = created(answers).await;
+        let notes = got.0.as_ref().unwrap().notes.clone();
+        check("left", got, Ok("\"c\""), &sent);
+        let left = "gs://bucket/k.0123456789abcdef.cogclip-part, where the object was put together, could not be deleted; \
+                    delete it if it exists";
+        assert_eq!(notes, [left]);
+    }
+    let got = created(vec![nothing(), completed(), composed(), deleted()]).await;
+    assert_eq!(got.0.unwrap().notes, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use super::StoreOptions;
 use super::checksum::{base64, md5};
+use super::cleaning::Cleaning;
 use super::dialect::Dialect;
 use super::failure::Failure;
+use super::leftovers::{Leftovers, named};
 use super::location::{Bucket, Location};
 use super::object::{Begun, Look, Meta, Object, Part, Purpose, Put, Stored, insert};
 use super::range::field;
@@ -34,7 +36,11 @@ pub(crate) struct Finding {
     pub(crate) note: String,
 }
 
-/// The objects of one probe. They are deleted when it is dropped before its end.
+const CHECKED: &str = "size, ETag and checksum are those of what was sent";
+const CHECKED_PARTS: &str = "size, ETag and checksum are those of the parts";
+const ABORTED: &str = "an upload that is aborted leaves nothing";
+
+/// The objects of one probe. They are deleted, and its uploads aborted, when it is dropped before its end.
 struct Probe {
     /// Written at once.
     whole: Object,
@@ -45,6 +51,7 @@ struct Probe {
     marker: String,
     metadata: Vec<(String, String)>,
     findings: Vec<Finding>,
+    leftovers: Leftovers,
     done: bool,
 }
 
@@ -83,11 +90,17 @@ pub(crate) async fn probe(location: &Location, shown: &str, options: &StoreOptio
         metadata: vec![("cogclip-probe".to_owned(), "kept as it is".to_owned())],
         marker,
         findings: Vec::new(),
+        leftovers: Leftovers::default(),
         done: false,
     };
     if probe.write().await {
-        probe.read().await;
-        probe.create_again().await;
+        // Its own check may have deleted it.
+        if probe.restore(&probe.whole).await {
+            probe.read().await;
+            probe.create_again().await;
+        } else {
+            probe.note(CHECKED, "what comes after could not be tried, since the object is not there");
+        }
         probe.damage().await;
         probe.in_parts().await;
         probe.abort().await;
@@ -119,12 +132,33 @@ impl Probe {
         }
     }
 
+    /// Adds to what is said of a finding.
+    fn note(&mut self, what: &str, more: &str) {
+        if let Some(finding) = self.findings.iter_mut().find(|finding| finding.what == what) {
+            let separator = if finding.note.is_empty() { "" } else { "; " };
+            finding.note = format!("{}{separator}{more}", finding.note);
+        }
+    }
+
+    /// Whether there is an object, put there again if there was none.
+    async fn restore(&self, object: &Object) -> bool {
+        if is_there(object).await {
+            return true;
+        }
+        let how = Put { create: false, ..self.how() };
+        let put = object.put(vec![Bytes::from_static(TEXT)], &how).await;
+        put.is_ok() && is_there(object).await
+    }
+
     async fn write(&mut self) -> bool {
+        self.leftovers.add(&self.whole);
         let put = self.whole.put(vec![Bytes::from_static(TEXT)], &self.how()).await;
         let Some(stored) = self.succeeded("an object can be created", put) else { return false };
         let checked = self.whole.check(&stored, TEXT.len() as u64, &self.marker).await;
-        self.succeeded("size, ETag and checksum are those of what was sent", checked);
+        let is_right = self.succeeded(CHECKED, checked).is_some();
         match self.whole.look().await {
+            // It has been deleted.
+            Ok(Look::Nothing) if !is_right => {}
             Ok(Look::There(_, headers)) => {
                 self.described(&headers, "the content type is kept", "metadata is kept");
             }
@@ -241,15 +275,17 @@ impl Probe {
     /// Two parts, the first one last, as a clip sends them.
     async fn upload(&self, second: u32) -> Result<Stored> {
         let object = &self.parts;
-        let upload = object.begin(&self.how()).await?;
+        self.leftovers.add(object);
+        let upload = self.leftovers.begin(object, &self.how()).await?;
         let stored = async {
             let second = object.part(&upload, second, vec![Bytes::from_static(TEXT)]).await?;
             let first = object.part(&upload, 1, vec![Bytes::from(vec![b'1'; FIRST_PART])]).await?;
             object.complete(&upload, &[first, second], &self.how()).await
         };
         let stored = stored.await;
-        if stored.is_err() {
-            drop(object.abort(&upload).await);
+        match &stored {
+            Ok(_) => self.leftovers.ended(&upload),
+            Err(_) => drop(self.leftovers.abort(object, &upload).await),
         }
         stored
     }
@@ -272,20 +308,24 @@ impl Probe {
         let Some(stored) = self.succeeded(what, uploaded) else { return };
         let whole = size.saturating_add(TEXT.len() as u64);
         let checked = object.check(&stored, whole, &self.marker).await;
-        self.succeeded("size, ETag and checksum are those of the parts", checked);
-        let seam = object.get(size.saturating_sub(1)..size.saturating_add(7), None).await;
-        let differ = || Error::io("other bytes came than were sent");
-        let seam = seam.and_then(|answer| (answer.bytes == "1cogclip").then_some(()).ok_or_else(differ));
-        self.succeeded("the parts stand in their order", seam);
-        if let Ok(Look::There(_, headers)) = object.look().await {
-            let (of_type, of_metadata) =
-                ("the content type of an upload in parts is kept", "metadata of an upload in parts is kept");
-            self.described(&headers, of_type, of_metadata);
+        self.succeeded(CHECKED_PARTS, checked);
+        // Its own check may have deleted it.
+        if is_there(&object).await {
+            self.read_parts(&object, size).await;
+        }
+        if !self.restore(&object).await {
+            self.note(CHECKED_PARTS, "what comes after could not be tried, since the object is not there");
+            return;
         }
         let again = async {
-            let upload = object.begin(&self.how()).await?;
-            let part = object.part(&upload, 1, vec![Bytes::from_static(TEXT)]).await?;
-            Ok::<_, Error>((upload, part))
+            let upload = self.leftovers.begin(&object, &self.how()).await?;
+            match object.part(&upload, 1, vec![Bytes::from_static(TEXT)]).await {
+                Ok(part) => Ok((upload, part)),
+                Err(error) => {
+                    drop(self.leftovers.abort(&object, &upload).await);
+                    Err(error)
+                }
+            }
         };
         let what = "completing an upload to an object that exists is refused";
         match again.await {
@@ -295,8 +335,20 @@ impl Probe {
                 let request = request.map(|request| conditional(&object, request));
                 let accepted = "it replaces the object; there is a look right before, and a gap of milliseconds after it";
                 self.refused(what, object.clone(), request, accepted, Failure::is_existing).await;
-                drop(object.abort(&upload).await);
+                drop(self.leftovers.abort(&object, &upload).await);
             }
+        }
+    }
+
+    async fn read_parts(&mut self, object: &Object, size: u64) {
+        let seam = object.get(size.saturating_sub(1)..size.saturating_add(7), None).await;
+        let differ = || Error::io("other bytes came than were sent");
+        let seam = seam.and_then(|answer| (answer.bytes == "1cogclip").then_some(()).ok_or_else(differ));
+        self.succeeded("the parts stand in their order", seam);
+        if let Ok(Look::There(_, headers)) = object.look().await {
+            let (of_type, of_metadata) =
+                ("the content type of an upload in parts is kept", "metadata of an upload in parts is kept");
+            self.described(&headers, of_type, of_metadata);
         }
     }
 
@@ -311,55 +363,57 @@ impl Probe {
 
     async fn abort(&mut self) {
         let object = self.aborted.clone();
-        let what = "an upload that is aborted leaves nothing";
         let part = |upload: Begun| {
             let object = object.clone();
             async move { object.part(&upload, 1, vec![Bytes::from_static(TEXT)]).await }
         };
-        let aborted: Result<(Begun, Result<Part>)> = async {
-            let upload = object.begin(&self.how()).await?;
+        let upload = match self.leftovers.begin(&object, &self.how()).await {
+            Ok(upload) => upload,
+            Err(error) => return self.find(ABORTED, false, error.to_string()),
+        };
+        let aborted: Result<Result<Part>> = async {
             part(upload.clone()).await?;
             object.abort(&upload).await?;
             let late = part(upload.clone()).await;
             if object.head().await?.is_some() {
                 return Err(Error::io("an object is there after it"));
             }
-            Ok((upload, late))
+            Ok(late)
         }
         .await;
         match aborted {
-            Err(error) => self.find(what, false, error.to_string()),
+            Err(error) => self.find(ABORTED, false, error.to_string()),
             Ok(_) if object.dialect() == Dialect::Azure => {
-                self.find(what, true, "blocks that are not committed vanish after a week");
+                self.find(ABORTED, true, "blocks that are not committed vanish after a week");
                 // Those of the probe at once: writing the whole blob discards them.
+                self.leftovers.add(&object);
                 drop(object.put(vec![Bytes::from_static(TEXT)], &self.how()).await);
+                self.leftovers.ended(&upload);
             }
-            Ok((_, Err(_))) => self.find(what, true, ""),
-            Ok((upload, Ok(_))) => {
-                drop(object.abort(&upload).await);
-                self.find(what, false, "parts are taken after it");
+            Ok(Err(_)) => {
+                self.find(ABORTED, true, "");
+                self.leftovers.ended(&upload);
             }
+            // It is aborted once more in the end, which need not help either.
+            Ok(Ok(_)) => self.find(ABORTED, false, format!("parts are taken after it; {}", named(&upload))),
         }
     }
 
     async fn delete(&mut self) {
-        let mut result = Ok(());
-        for object in [self.whole.clone(), self.parts.clone(), self.aborted.clone()] {
-            let gone = match object.delete().await {
-                Ok(()) => object.head().await,
-                Err(error) => Err(error),
-            };
-            let failed = match gone {
-                Ok(None) => continue,
-                Ok(Some(_)) => Error::io(format!("{} is still there; delete it", object.shown())),
-                // It may have been hidden all the time.
-                Err(error) if error.is_absent() => continue,
-                Err(error) => Error::io(format!("{error}; delete it")),
-            };
-            result = Err(failed);
-        }
+        let left = self.leftovers.clean().await;
         self.done = true;
+        let result = if left.objects.is_empty() { Ok(()) } else { Err(Error::io(left.objects.join("; "))) };
         self.succeeded("an object can be deleted", result);
+        for upload in &left.uploads {
+            self.note(ABORTED, upload);
+            self.findings
+                .iter_mut()
+                .filter(|finding| finding.what == ABORTED)
+                .for_each(|it| it.holds = false);
+        }
+        for note in &left.notes {
+            self.note(ABORTED, note);
+        }
     }
 }
 
@@ -369,12 +423,17 @@ impl Drop for Probe {
         if self.done {
             return;
         }
-        let objects = [self.whole.clone(), self.parts.clone(), self.aborted.clone()];
-        let beside = Some(self.parts.assembly(&self.how())).filter(|beside| !beside.is(&self.parts));
-        for object in objects.into_iter().chain(beside) {
-            runtime.spawn(async move { drop(object.delete().await) });
-        }
+        let (leftovers, cleaning) = (self.leftovers.clone(), Cleaning::begin());
+        runtime.spawn(async move {
+            leftovers.clean().await;
+            drop(cleaning);
+        });
     }
+}
+
+/// Whether there is an object, as far as may be seen.
+async fn is_there(object: &Object) -> bool {
+    !matches!(object.look().await, Ok(Look::Nothing))
 }
 
 fn conditional(object: &Object, mut request: Request) -> Request {

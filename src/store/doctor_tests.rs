@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::answering::{Asked, Raw, Server, head, reply};
 use super::checksum::{base64, hex, md5};
+use super::cleaning::settled;
 use super::doctor::{Finding, probe};
 use super::location::Location;
 use crate::error::ErrorKind;
@@ -28,6 +29,12 @@ enum Flaw {
     Tenacious,
     /// Nothing can be deleted.
     Immortal,
+    /// Deleting and aborting are not allowed.
+    Forbidden,
+    /// The ETag that a write is answered with is not that of the object.
+    Salted,
+    /// Answers to what begins an upload are lost every other time.
+    Mumbling,
     /// Objects cannot be composed.
     Single,
     /// Nothing can be written.
@@ -71,6 +78,9 @@ impl Store {
         if flaw == Flaw::ReadOnly && asked.method != "GET" && asked.method != "HEAD" {
             return error(403, "AccessDenied");
         }
+        if flaw == Flaw::Forbidden && asked.method == "DELETE" {
+            return error(403, "AccessDenied");
+        }
         let kept = |(name, _): &&(String, String)| name.contains("-meta-") || name == "content-type";
         let of = |asked: &Asked| Held {
             body: asked.body.clone(),
@@ -78,6 +88,7 @@ impl Store {
         };
         let upload = (asked.path.clone(), parameter("uploadId").map_or(0, |id| id.parse().unwrap()));
         let etag = format!("\"{}\"", hex(&md5(&asked.body)));
+        let etag_of_whole = if flaw == Flaw::Salted { "\"salted\"" } else { &etag };
         // As Google has it.
         if asked.query.starts_with("upload") && asked.header("x-goog-if-generation-match").is_some() {
             return error(400, "NotImplemented");
@@ -87,41 +98,15 @@ impl Store {
                 self.begun += 1;
                 self.uploads.insert((asked.path.clone(), self.begun), (of(asked), Vec::new()));
                 let id = self.begun;
+                if flaw == Flaw::Mumbling && id % 2 == 1 {
+                    return Vec::new();
+                }
                 let text = format!(
                     "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
                 );
                 reply(200, &[], &text)
             }
-            ("PUT", "comp=blocklist") | ("POST", _) => {
-                let condition = asked.header("if-none-match").or(asked.header("x-goog-if-generation-match"));
-                match self.refusal(asked, condition.is_some(), flaw) {
-                    Some(_) if flaw == Flaw::NotImplemented => return error(501, "NotImplemented"),
-                    Some(refusal) => return refusal,
-                    None => {}
-                }
-                let Some((mut held, mut parts)) = self.uploads.remove(&upload) else {
-                    return error(404, "NoSuchUpload");
-                };
-                if asked.method == "PUT" {
-                    held = of(asked);
-                    let name =
-                        |(n, v): (String, String)| (n.replace("x-ms-blob-content-type", "content-type"), v);
-                    let azure = asked
-                        .headers
-                        .iter()
-                        .filter(|(n, _)| n.contains("-meta-") || n.contains("blob-content-type"));
-                    held.headers = azure.cloned().map(name).collect();
-                }
-                if flaw != Flaw::Disorderly {
-                    // As the list has them.
-                    let list = String::from_utf8(asked.body.clone()).unwrap();
-                    parts.sort_by_key(|(id, _)| list.find(&format!(">{id}<")).unwrap());
-                }
-                held.body = parts.into_iter().flat_map(|(_, body)| body).collect();
-                self.objects.insert(asked.path.clone(), held);
-                let text = "<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>";
-                reply(if asked.method == "PUT" { 201 } else { 200 }, &[("ETag", "e")], text)
-            }
+            ("PUT", "comp=blocklist") | ("POST", _) => self.complete(asked, of(asked), &upload, flaw),
             ("PUT", "") => {
                 let condition = asked.header("if-none-match").or(asked.header("x-goog-if-generation-match"));
                 if let Some(refusal) = self.refusal(asked, condition.is_some(), flaw) {
@@ -130,7 +115,7 @@ impl Store {
                 self.objects.insert(asked.path.clone(), of(asked));
                 // Azure: writing or deleting the whole discards blocks.
                 self.uploads.remove(&upload);
-                reply(201, &[("ETag", &etag)], "")
+                reply(201, &[("ETag", etag_of_whole)], "")
             }
             ("PUT", "compose") => self.compose(asked, of(asked), flaw),
             ("PUT", _) => {
@@ -163,6 +148,36 @@ impl Store {
         }
     }
 
+    fn complete(&mut self, asked: &Asked, made: Held, upload: &(String, usize), flaw: Flaw) -> Raw {
+        let etag = if flaw == Flaw::Salted { "salted" } else { "e" };
+        let condition = asked.header("if-none-match").or(asked.header("x-goog-if-generation-match"));
+        match self.refusal(asked, condition.is_some(), flaw) {
+            Some(_) if flaw == Flaw::NotImplemented => return error(501, "NotImplemented"),
+            Some(refusal) => return refusal,
+            None => {}
+        }
+        let Some((mut held, mut parts)) = self.uploads.remove(upload) else {
+            return error(404, "NoSuchUpload");
+        };
+        if asked.method == "PUT" {
+            held = made;
+            let name = |(n, v): (String, String)| (n.replace("x-ms-blob-content-type", "content-type"), v);
+            let azure =
+                asked.headers.iter().filter(|(n, _)| n.contains("-meta-") || n.contains("blob-content-type"));
+            held.headers = azure.cloned().map(name).collect();
+        }
+        if flaw != Flaw::Disorderly {
+            // As the list has them.
+            let list = String::from_utf8(asked.body.clone()).unwrap();
+            parts.sort_by_key(|(id, _)| list.find(&format!(">{id}<")).unwrap());
+        }
+        held.body = parts.into_iter().flat_map(|(_, body)| body).collect();
+        self.objects.insert(asked.path.clone(), held);
+        let text =
+            format!("<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>");
+        reply(if asked.method == "PUT" { 201 } else { 200 }, &[("ETag", etag)], &text)
+    }
+
     fn compose(&mut self, asked: &Asked, made: Held, flaw: Flaw) -> Raw {
         if flaw == Flaw::Single {
             return error(501, "NotImplemented");
@@ -177,7 +192,7 @@ impl Store {
         let Some(component) = self.objects.get(&path) else { return error(404, "NoSuchKey") };
         let composed = Held { body: component.body.clone(), ..made };
         self.objects.insert(asked.path.clone(), composed);
-        reply(200, &[("ETag", "e")], "")
+        reply(200, &[("ETag", if flaw == Flaw::Salted { "salted" } else { "e" })], "")
     }
 
     fn refusal(&self, asked: &Asked, conditional: bool, flaw: Flaw) -> Option<Raw> {
@@ -210,14 +225,19 @@ impl Store {
 
 /// What is found out of a store with `flaw`, and how many objects and uploads are left in it.
 async fn probed(scheme: &str, flaw: Flaw) -> (Vec<Finding>, usize) {
+    let (findings, store) = inspected(scheme, flaw).await;
+    (findings, store.objects.len() + store.uploads.len())
+}
+
+async fn inspected(scheme: &str, flaw: Flaw) -> (Vec<Finding>, Store) {
     let store = std::sync::Arc::new(std::sync::Mutex::new(Store::default()));
     let inside = std::sync::Arc::clone(&store);
     let server = Server::new(move |asked, _| inside.lock().unwrap().answer(asked, flaw));
     let location = Location::parse(&format!("{scheme}://bucket/dir/out.tif")).unwrap();
     let findings = probe(&location, "shown", &server.options(&[])).await.unwrap();
     assert!(server.asked().iter().all(|asked| asked.path.contains("/dir/out.tif.cogclip-probe-")));
-    let store = store.lock().unwrap();
-    (findings, store.objects.len() + store.uploads.len())
+    let store = std::mem::take(&mut *store.lock().unwrap());
+    (findings, store)
 }
 
 #[track_caller]
@@ -277,27 +297,110 @@ async fn flaws_are_found() {
 }
 
 #[tokio::test]
-async fn a_probe_that_is_dropped_is_deleted() {
-    let server = Server::new(|asked, _| match asked.method.as_str() {
-        "PUT" => reply(201, &[("ETag", "e")], ""),
-        "DELETE" => reply(204, &[], ""),
-        // The probe hangs here.
-        _ => {
-            std::thread::sleep(std::time::Duration::from_millis(300));
-            Vec::new()
-        }
-    });
-    let location = Location::parse("s3://bucket/k").unwrap();
-    let options = server.options(&[]);
-    let probing = probe(&location, "shown", &options);
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(100), probing).await.is_err());
-    for _ in 0..100 {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        if server.asked().iter().filter(|asked| asked.method == "DELETE").count() == 3 {
-            return;
+async fn all_that_is_left_is_named() {
+    for scheme in ["s3", "gs", "az"] {
+        for flaw in [Flaw::Immortal, Flaw::Forbidden] {
+            let (findings, store) = inspected(scheme, flaw).await;
+            let (deletable, aborted) =
+                ("an object can be deleted", "an upload that is aborted leaves nothing");
+            let uploads = scheme != "az" && flaw == Flaw::Forbidden;
+            let note = |what| findings.iter().find(|finding| finding.what == what).unwrap().note.clone();
+            let failed: Vec<_> = findings.iter().filter(|it| !it.holds).map(|it| it.what).collect();
+            assert!(failed.contains(&deletable), "{scheme}: {findings:#?}");
+            assert_eq!(failed.contains(&aborted), uploads, "{scheme}: {findings:#?}");
+            assert!(store.objects.len() >= 2, "{scheme}");
+            assert!(scheme == "az" || store.uploads.is_empty() != uploads, "{scheme}");
+            for path in store.objects.keys() {
+                let (_, suffix) = path.split_once(".cogclip-probe-").unwrap();
+                let said = format!(".cogclip-probe-{suffix} is still there; delete it");
+                assert!(note(deletable).contains(&said), "{said}: {findings:#?}");
+            }
+            // Azure's have no names, and vanish after a week.
+            for (path, id) in store.uploads.keys().filter(|_| scheme != "az") {
+                let (_, suffix) = path.split_once(".cogclip-probe-").unwrap();
+                let said = format!("{suffix} may be left; abort it");
+                assert!(note(aborted).contains(&said), "{said}: {findings:#?}");
+                assert!(note(aborted).contains(&format!("the upload \"{id}\" at ")), "{id}: {findings:#?}");
+            }
         }
     }
-    panic!("the objects were not deleted");
+    // Of these nobody has heard: they are not found, but said.
+    let (findings, store) = inspected("s3", Flaw::Mumbling).await;
+    check(&findings, &[]);
+    assert_eq!((store.objects.len(), store.uploads.len()), (0, 3));
+    for path in store.uploads.keys().map(|(path, _)| path) {
+        let (_, suffix) = path.split_once(".cogclip-probe-").unwrap();
+        let said = format!("an upload whose answer was lost may be left at shown.cogclip-probe-{suffix};");
+        assert!(findings.iter().any(|finding| finding.note.contains(&said)), "{said}: {findings:#?}");
+    }
+}
+
+#[tokio::test]
+async fn what_its_own_check_deletes_is_no_proof() {
+    for scheme in ["s3", "gs", "az"] {
+        let (findings, left) = probed(scheme, Flaw::Salted).await;
+        check(
+            &findings,
+            &[
+                "size, ETag and checksum are those of what was sent",
+                "size, ETag and checksum are those of the parts",
+            ],
+        );
+        assert_eq!(left, 0, "{scheme}");
+        let refused = "creating an object that exists is refused";
+        assert!(findings.iter().any(|finding| finding.what == refused), "it is tried with another");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_that_is_dropped_cleans_up() {
+    for scheme in ["s3", "gs"] {
+        // Where it is dropped: the method, and how the query starts.
+        for (method, query) in [
+            ("PUT", ""),
+            ("HEAD", ""),
+            ("POST", "uploads="),
+            ("PUT", "partNumber=9"),
+            ("PUT", "partNumber=1"),
+            ("POST", "uploadId="),
+            ("DELETE", "uploadId="),
+            ("DELETE", ""),
+        ] {
+            let store = std::sync::Arc::new(std::sync::Mutex::new(Store::default()));
+            let reached = std::sync::Arc::new(tokio::sync::Notify::new());
+            let (inside, reach, mut hung) =
+                (std::sync::Arc::clone(&store), std::sync::Arc::clone(&reached), false);
+            let server = Server::new(move |asked, _| {
+                let is_here = asked.method == method
+                    && (if query.is_empty() {
+                        asked.query.is_empty()
+                    } else {
+                        asked.query.starts_with(query)
+                    });
+                if is_here && !hung {
+                    hung = true;
+                    reach.notify_one();
+                    // The answer comes when nobody waits for it any more.
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+                inside.lock().unwrap().answer(asked, Flaw::None)
+            });
+            let location = Location::parse(&format!("{scheme}://bucket/dir/out.tif")).unwrap();
+            let options = server.options(&[]);
+            tokio::select! {
+                findings = probe(&location, "shown", &options) => panic!("{method} {query}: {findings:#?}"),
+                () = reached.notified() => {}
+            }
+            settled().await;
+            let store = store.lock().unwrap();
+            let (objects, uploads): (Vec<_>, Vec<_>) =
+                (store.objects.keys().collect(), store.uploads.keys().collect());
+            assert!(
+                objects.is_empty() && uploads.is_empty(),
+                "{scheme} {method} {query}: {objects:?} {uploads:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

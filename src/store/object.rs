@@ -84,6 +84,8 @@ pub(crate) struct Begun {
     pub(crate) id: String,
     /// What it makes: the object that is to be, or one beside it, of which that is composed.
     pub(crate) at: Object,
+    /// Whether there may be another one of the same, whose id nobody has heard, because the answer to an earlier try was lost.
+    pub(crate) maybe_another: bool,
 }
 
 /// A part that has been uploaded.
@@ -109,6 +111,8 @@ pub(crate) struct Stored {
     pub(crate) expected: Expected,
     /// Whether it may have replaced another object.
     pub(crate) replacing: bool,
+    /// What may be left over beside it, and what to do about it: a sentence each, without a full stop.
+    pub(crate) notes: Vec<String>,
 }
 
 /// The checksums of what was sent.

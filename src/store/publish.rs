@@ -67,7 +67,7 @@ impl Object {
         let expected = Expected::whole(&digests);
         let write = Write { how, expected: &expected };
         let etag = self.publish(request, &write, "writing", &stored).await?;
-        Ok(Stored { etag, expected, replacing: !how.create })
+        Ok(Stored { etag, expected, replacing: !how.create, notes: Vec::new() })
     }
 
     /// The request that [`Self::put`] sends, without a condition.
@@ -100,19 +100,26 @@ impl Object {
         self.describe(&mut request.headers, how)?;
         if dialect == Dialect::Azure {
             // Blocks need no beginning; the marker is as much this write's own as an id would be.
-            return Ok(Begun { id: how.marker.to_owned(), at });
+            return Ok(Begun { id: how.marker.to_owned(), at, maybe_another: false });
         }
         s3::add_algorithm(&mut request.headers, dialect, settings.checksum);
-        let id = self
-            .send(&request, &Purpose::to("writing"), |response, _| match response.status {
+        let lost = AtomicBool::new(false);
+        let purpose = Purpose { lost: Some(&lost), ..Purpose::to("writing") };
+        let begun = self
+            .send(&request, &purpose, |response, tried| match response.status {
                 200 => s3::upload_id(&response.body).map_or_else(
                     || Verdict::Again(self.failed("the server names no upload"), None),
-                    Verdict::Done,
+                    // Not `lost`: it counts this answer as well.
+                    |id| Verdict::Done((id, tried.unknown)),
                 ),
                 _ => self.refused(&response),
             })
-            .await?;
-        Ok(Begun { id, at })
+            .await;
+        match begun {
+            Ok((id, maybe_another)) => Ok(Begun { id, at, maybe_another }),
+            Err(error) if lost.into_inner() => Err(error.and(format_args!("and {}", unheard(&at)))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Uploads part `number`, from 1.
@@ -167,19 +174,22 @@ impl Object {
         let request = self.completing(begun, parts, how)?;
         let expected = Expected::parts(parts);
         let write = Write { how, expected: &expected };
+        let mut notes: Vec<_> = begun.note().into_iter().collect();
         // Not all stores know the condition, and some ignore it without a word: this narrows the gap.
         if self.settings().conditional_put
             && let Some(etag) = self.refuse_existing(&write, false).await?
         {
-            return Ok(Stored { etag, expected, replacing: !how.create });
+            return Ok(Stored { etag, expected, replacing: !how.create, notes });
         }
         let etag = if begun.at.is(self) {
             self.publish(request, &write, "completing the upload", &self.completed()).await?
         } else {
             // Three requests of which each may be tried again: no part of every write's future.
-            Box::pin(self.create_composed(begun, parts, &write)).await?
+            let (etag, left) = Box::pin(self.create_composed(begun, parts, &write)).await?;
+            notes.extend(left);
+            etag
         };
-        Ok(Stored { etag, expected, replacing: !how.create })
+        Ok(Stored { etag, expected, replacing: !how.create, notes })
     }
 
     /// What the answer to a completion says that has made an object: its ETag.
@@ -391,7 +401,8 @@ impl Object {
         match self.dialect().marker(headers) {
             Some(marker) if marker == write.how.marker => Whose::Ours,
             None if unknown && self.is_same(write.expected, meta, headers) => Whose::Ours,
-            None if unknown => Whose::Unknown,
+            // What has another size is nothing that we have sent, whatever the store keeps of it.
+            None if unknown && meta.size == write.expected.size => Whose::Unknown,
             Some(_) | None => Whose::Others,
         }
     }
@@ -478,6 +489,22 @@ impl Object {
         }
         Ok(())
     }
+}
+
+impl Begun {
+    /// What may be left over of beginning it, whether it is completed or aborted.
+    pub(crate) fn note(&self) -> Option<String> {
+        self.maybe_another.then(|| unheard(&self.at))
+    }
+}
+
+/// What is said of an upload that may have begun without our knowing: without its id nobody can abort it, and a list of uploads
+/// does not tell whose they are.
+fn unheard(at: &Object) -> String {
+    format!(
+        "an upload whose answer was lost may be left at {}; a rule of the bucket removes it (AbortIncompleteMultipartUpload)",
+        at.shown()
+    )
 }
 
 impl Part {

@@ -366,7 +366,7 @@ pub(super) async fn two_parts(object: &Object, upload: &Begun) -> Vec<Part> {
 
 /// The upload `up` to `object`.
 pub(super) fn up(object: &Object) -> Begun {
-    Begun { id: "up".to_owned(), at: object.clone() }
+    Begun { id: "up".to_owned(), at: object.clone(), maybe_another: false }
 }
 
 #[tokio::test]
@@ -487,7 +487,11 @@ async fn completed(scheme: &str, how: &Put<'_>, answers: Vec<Raw>) -> (Result<St
         _ => answers.get(index - 2).cloned().unwrap_or_else(|| reply(599, &[], "")),
     });
     let object = server.object(scheme, "k", &[]);
-    let upload = Begun { id: if scheme == "az" { MARKER } else { "up" }.to_owned(), at: object.clone() };
+    let upload = Begun {
+        id: if scheme == "az" { MARKER } else { "up" }.to_owned(),
+        at: object.clone(),
+        maybe_another: false,
+    };
     let parts = two_parts(&object, &upload).await;
     let result = object.complete(&upload, &parts, how).await;
     let methods: Vec<_> = server.asked().iter().skip(2).map(|asked| asked.method.clone()).collect();
@@ -621,6 +625,53 @@ async fn uploads_that_cannot_begin() {
         assert!(error.contains(text) && !error.contains("SECRET"), "{error}");
         assert_eq!(server.asked().len(), tries);
     }
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_has_heard_of_is_said() {
+    let note = |at: &str| {
+        format!(
+            "an upload whose answer was lost may be left at {at}; a rule of the bucket removes it \
+             (AbortIncompleteMultipartUpload)"
+        )
+    };
+    for (scheme, how, at) in [
+        ("s3", create(), "s3://bucket/k"),
+        ("gs", overwrite(), "gs://bucket/k"),
+        ("gs", create(), "gs://bucket/k.0123456789abcdef.cogclip-part"),
+    ] {
+        for (first, left) in [
+            (Vec::new(), true),
+            (reply(500, &[], ""), true),
+            (reply(200, &[], "<a>"), true),
+            (reply(429, &[], ""), false),
+        ] {
+            let server = Server::new(move |asked, index| match asked.query.as_str() {
+                "uploads=" if index == 0 => first.clone(),
+                "compose" => reply(200, &[("ETag", "\"c\"")], ""),
+                _ => honest(asked, index),
+            });
+            let object = server.object(scheme, "k", &[]);
+            let upload = object.begin(&how).await.unwrap();
+            let expected: Vec<_> = left.then(|| note(at)).into_iter().collect();
+            assert_eq!(upload.note().into_iter().collect::<Vec<_>>(), expected);
+            let parts = two_parts(&object, &upload).await;
+            let stored = object.complete(&upload, &parts, &how).await.unwrap();
+            assert_eq!(stored.notes, expected, "{scheme}");
+        }
+        // None was heard of.
+        for (answers, left) in [
+            (vec![Vec::new(); 3], true),
+            (vec![Vec::new(), reply(403, &[], &xml("AccessDenied"))], true),
+            (vec![reply(403, &[], &xml("AccessDenied"))], false),
+        ] {
+            let server = Server::script(answers);
+            let error = server.object(scheme, "k", &[]).begin(&how).await.unwrap_err().to_string();
+            assert_eq!(error.contains(&note(at)), left, "{error}");
+        }
+    }
+    let server = Server::script(vec![Vec::new()]);
+    assert_eq!(server.object("az", "k", &[]).begin(&create()).await.unwrap().note(), None);
 }
 
 #[tokio::test]
