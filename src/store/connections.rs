@@ -19,6 +19,8 @@ use crate::observe::Observer;
 #[derive(Clone, Default)]
 pub struct Connections {
     shared: Arc<Mutex<Vec<Shared>>>,
+    /// The SHA-256 of keys of the web, and the server that they are for.
+    origins: Arc<Mutex<Vec<([u8; 32], String)>>>,
 }
 
 /// One bucket, or one file of a server.
@@ -98,6 +100,24 @@ impl Connections {
         Ok(Arc::new(Connection { transport, endpoint }))
     }
 
+    /// The server that the credentials and headers of `options` are for: `origin`, unless they were for another before.
+    pub(crate) fn first_origin(&self, origin: &str, options: &StoreOptions) -> String {
+        let mut hash = Sha256::new();
+        for (key, value) in options.pairs.iter().filter(|(key, _)| is_of_web(key)) {
+            for text in [key, value] {
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
+        }
+        let keys: [u8; 32] = hash.finalize().into();
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, first)) = origins.iter().find(|(found, _)| *found == keys) {
+            return first.clone();
+        }
+        origins.push((keys, origin.to_owned()));
+        origin.to_owned()
+    }
+
     fn find(&self, whose: &Whose, options: &StoreOptions) -> Option<What> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.iter().find(|shared| shared.is(whose, options)).map(|shared| shared.what.clone())
@@ -162,6 +182,11 @@ impl Whose {
         ));
         Self { place, options: hash.finalize().into() }
     }
+}
+
+fn is_of_web(key: &str) -> bool {
+    let key = key.trim().to_ascii_lowercase();
+    matches!(key.as_str(), "http_user" | "http_password" | "http_bearer_token" | "http_header")
 }
 
 fn transport(options: &StoreOptions, kind: Kind, url: &Url) -> Result<Transport> {

@@ -145,6 +145,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Web, &["http_password"], Text, "Password of basic authentication."),
     key(Web, &["http_bearer_token"], Secret, "Token of bearer authentication."),
     key(Web, &["http_header"], Header, "A further header, `Name: value`; may be given several times. Like all of these it is sent to the URL's own server only, not to where that redirects."),
+    key(Web, &["http_origin"], Url, "Server that the four keys above are for, such as https://host:8443; may be given several times. Others are asked without them. If not given, they are for the first web server that is read, and one on another host is an error."),
     key(Web, &["allow_redirects"], Flag, "true: redirections to other hosts are followed; those within a host are in any case."),
 
     key(Client, &["allow_http"], Flag, "No effect: an http:// endpoint is taken as it is."),
