@@ -73,7 +73,8 @@ impl Connections {
         }
         // Not under the lock: it reads files. Two at once make two, and one of them is kept.
         let endpoint = endpoint::bucket(bucket, shown, options)?;
-        let transport = transport(options, Kind::Store, &endpoint.base)?;
+        let kind = if *cloud == Cloud::S3 { Kind::Aws } else { Kind::Store };
+        let transport = transport(options, kind, &endpoint.base)?;
         let connection = Arc::new(Connection { transport, endpoint });
         match self.keep(whose, options, What::Bucket(Arc::clone(&connection))) {
             What::Bucket(kept) => Ok(kept),

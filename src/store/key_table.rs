@@ -65,6 +65,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(S3, &["aws_profile", "profile"], Text, "Profile of ~/.aws/config and ~/.aws/credentials. As a key it wins over keys of the environment; AWS_PROFILE does not, as in the AWS CLI."),
     key(S3, &["aws_config_file"], Text, "Path of the configuration file; ~/.aws/config if not given."),
     key(S3, &["aws_shared_credentials_file"], Text, "Path of the credentials file; ~/.aws/credentials if not given."),
+    key(S3, &["aws_ca_bundle", "ca_bundle"], Text, "File of root certificates (PEM) that are trusted for S3 and the services of AWS, and no others; else ca_bundle of the profile, SSL_CERT_FILE, or the system's."),
     key(S3, &["aws_region", "region"], Region, "Region of the bucket; us-east-1 if not given."),
     key(S3, &["aws_default_region", "default_region"], Region, "Region, where aws_region is not given."),
     key(S3, &["aws_endpoint_url_s3"], Url, "Endpoint of S3; wins over aws_endpoint."),
@@ -166,6 +167,6 @@ pub(crate) const KEYS: &[Key] = &[
     key(Client, &["pool_max_idle_per_host"], Number, "How many unused connections are kept."),
     key(Client, &["proxy_url"], Url, "Proxy for all requests; wins over HTTPS_PROXY and HTTP_PROXY."),
     key(Client, &["proxy_ca_certificate"], Text, "Certificate of the proxy, PEM."),
-    key(Client, &["proxy_excludes"], Text, "Hosts without proxy, as in NO_PROXY."),
+    key(Client, &["proxy_excludes"], Text, "Hosts without proxy, as in NO_PROXY: names with all below them, addresses, networks, host:port, or * for all."),
     key(Client, &["randomize_addresses"], Flag, "The addresses of a host are tried in random order."),
 ];
