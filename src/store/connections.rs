@@ -19,14 +19,20 @@ use crate::observe::Observer;
 #[derive(Clone, Default)]
 pub struct Connections {
     shared: Arc<Mutex<Vec<Shared>>>,
-    /// The SHA-256 of keys of the web, and the server that they are for.
-    origins: Arc<Mutex<Vec<([u8; 32], String)>>>,
+    origins: Arc<Mutex<Vec<First>>>,
 }
 
 /// One bucket, or one file of a server.
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) endpoint: Endpoint,
+}
+
+/// The server that keys of the web are for.
+struct First {
+    /// SHA-256 of the keys and their values.
+    keys: [u8; 32],
+    origin: String,
 }
 
 struct Shared {
@@ -112,10 +118,10 @@ impl Connections {
         }
         let keys: [u8; 32] = hash.finalize().into();
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, first)) = origins.iter().find(|(found, _)| *found == keys) {
-            return first.clone();
+        if let Some(first) = origins.iter().find(|first| first.keys == keys) {
+            return first.origin.clone();
         }
-        origins.push((keys, origin.to_owned()));
+        origins.push(First { keys, origin: origin.to_owned() });
         origin.to_owned()
     }
 
@@ -138,7 +144,7 @@ impl Connections {
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.shared.lock().unwrap_or_else(PoisonError::into_inner).len();
-        f.debug_struct("Connections").field("count", &count).finish()
+        f.debug_struct("Connections").field("count", &count).finish_non_exhaustive()
     }
 }
 
