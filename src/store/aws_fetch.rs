@@ -167,7 +167,7 @@ async fn web_identity(token_file: &Path, role: &Role, options: &StoreOptions) ->
         ],
     );
     request.headers.remove(reqwest::header::ACCEPT);
-    let body = Exchange::new(options, Kind::Store)?.send(STS, &request).await?;
+    let body = Exchange::new(options, Kind::Aws)?.send(STS, &request).await?;
     sts_keys(&body)
 }
 
@@ -190,7 +190,7 @@ async fn assume_role(keys: &Keys, role: &Role, options: &StoreOptions) -> Result
         &sign::Scope { service: "sts", region: &role.region, unsigned: false, payer: false },
     )
     .await?;
-    let body = Exchange::new(options, Kind::Store)?.send(STS, &request).await?;
+    let body = Exchange::new(options, Kind::Aws)?.send(STS, &request).await?;
     sts_keys(&body)
 }
 
@@ -258,7 +258,7 @@ impl Sso {
         url.query_pairs_mut().append_pair("role_name", &self.role).append_pair("account_id", &self.account);
         let mut request = get(url);
         add_header(&mut request.headers, "x-amz-sso_bearer_token", &token.access_token)?;
-        let answer: SsoAnswer = match Exchange::new(options, Kind::Store)?.json(WHAT, &request).await {
+        let answer: SsoAnswer = match Exchange::new(options, Kind::Aws)?.json(WHAT, &request).await {
             Err(Silence::Refused(Some(401), _)) => {
                 return Err(Error::usage(format!(
                     "profile {}: the sign-in is not taken: {login}",

@@ -144,6 +144,16 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
             "tokens for Azure are sent over https:// only, and its endpoint is http://",
         ));
     }
+    let headers = encryption(given)?;
+    Ok(Endpoint {
+        base,
+        auth: Auth::azure(AzureAuth::new(source, account, options)).into(),
+        settings: Settings { put_headers: headers.clone(), read_headers: headers, ..Settings::plain() },
+    })
+}
+
+/// The customer-provided key.
+fn encryption(given: Given<'_>) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     if let Some(text) = given.any("azure_storage_encryption_key") {
         let key = key32(text)
@@ -152,11 +162,7 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
         add_header(&mut headers, "x-ms-encryption-key-sha256", &BASE64_STANDARD.encode(Sha256::digest(key)))?;
         add_header(&mut headers, "x-ms-encryption-algorithm", "AES256")?;
     }
-    Ok(Endpoint {
-        base,
-        auth: Auth::azure(AzureAuth::new(source, account, options)).into(),
-        settings: Settings { put_headers: headers.clone(), read_headers: headers, ..Settings::plain() },
-    })
+    Ok(headers)
 }
 
 /// What the host of an abfs:// URL says.

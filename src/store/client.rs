@@ -2,11 +2,13 @@
 //!
 //! The sizes of headers are bounded by hyper: 100 of them and about 400 KiB over HTTP/1.1, 16 KiB over HTTP/2.
 
+use std::net::IpAddr;
 use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, NoProxy, Proxy};
+use reqwest::{Client, ClientBuilder, Proxy};
+use url::Url;
 
 use super::key_table::Of;
 use super::keys::{self, Given};
@@ -26,6 +28,8 @@ pub(crate) enum Kind {
     Web,
     /// The three stores: HTTP/1.1, since many connections bring more than one with many streams.
     Store,
+    /// S3 and the services of AWS: the same, with the certificates that AWS's own configuration names.
+    Aws,
     /// The metadata service of a cloud's machine: no proxy, and little patience.
     Metadata,
 }
@@ -45,7 +49,7 @@ enum Version {
 pub(crate) fn build(options: &StoreOptions, kind: Kind) -> Result<Client> {
     install_tls();
     check(options)?;
-    let roots = roots::named(options)?;
+    let roots = roots::named(options, kind)?;
     let proxy_roots = key(options, "proxy_ca_certificate").map(|pem| roots::of_pem(pem.as_bytes()));
     let configure = |extra: Vec<reqwest::Certificate>| -> Result<ClientBuilder> {
         let mut builder = configured(options, kind)?;
@@ -147,16 +151,16 @@ fn proxies(options: &StoreOptions) -> Result<Vec<Proxy>> {
         let refuse = |_| {
             Error::usage("the store option proxy_url is not the URL of a proxy, such as http://host:3128")
         };
-        let except = key(options, "proxy_excludes").and_then(NoProxy::from_string);
-        return Ok(vec![Proxy::all(url).map_err(refuse)?.no_proxy(except)]);
+        let direct = Direct::of(key(options, "proxy_excludes").unwrap_or_default());
+        return Ok(vec![direct.except(None, url, Proxy::all(url).map_err(refuse)?)]);
     }
-    let except = variable("no_proxy").and_then(NoProxy::from_string);
+    let direct = Direct::of(variable("no_proxy").unwrap_or_default());
     let mut proxies = Vec::new();
-    for (name, of) in [
-        ("https_proxy", (|url| Proxy::https(url)) as fn(&str) -> reqwest::Result<Proxy>),
+    for (name, scheme, of) in [
+        ("https_proxy", Some("https"), (|url| Proxy::https(url)) as fn(&str) -> reqwest::Result<Proxy>),
         // In a CGI script, HTTP_PROXY is a header of whoever asks: curl and Go take it in small letters only there.
-        ("http_proxy", |url| Proxy::http(url)),
-        ("all_proxy", |url| Proxy::all(url)),
+        ("http_proxy", Some("http"), |url| Proxy::http(url)),
+        ("all_proxy", None, |url| Proxy::all(url)),
     ] {
         let is_cgi = name == "http_proxy" && variable("request_method").is_some();
         if let Some(url) = variable(name).filter(|_| !is_cgi) {
@@ -165,10 +169,94 @@ fn proxies(options: &StoreOptions) -> Result<Vec<Proxy>> {
                     "the environment's {name} is not the URL of a proxy, such as http://host:3128"
                 ))
             };
-            proxies.push(of(url).map_err(refuse)?.no_proxy(except.clone()));
+            proxies.push(direct.except(scheme, url, of(url).map_err(refuse)?));
         }
     }
     Ok(proxies)
+}
+
+/// The hosts that are asked without a proxy, as curl, Go and Python's requests read NO_PROXY together. (reqwest's own reading knows
+/// no ports, and takes `*` for names only.)
+#[derive(Clone)]
+struct Direct(Vec<(Hosts, Option<u16>)>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Hosts {
+    All,
+    /// With all names below it.
+    Domain(String),
+    /// An address and how many bits of it count.
+    Network(IpAddr, u32),
+}
+
+impl Direct {
+    fn of(list: &str) -> Self {
+        let entries = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
+        let read = |entry: &str| {
+            let with_port = entry.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+            // The colons of an IPv6 address are no port's.
+            match with_port.filter(|(host, _)| !host.contains(':') || host.ends_with(']')) {
+                Some((host, port)) => (Hosts::of(host), Some(port)),
+                None => (Hosts::of(entry), None),
+            }
+        };
+        Self(entries.map(read).collect())
+    }
+
+    /// `proxy`, which is at `url` and for `scheme` or all, without these hosts.
+    fn except(&self, scheme: Option<&'static str>, url: &str, proxy: Proxy) -> Proxy {
+        if self.0.is_empty() {
+            return proxy;
+        }
+        let (direct, url) = (self.clone(), url.to_owned());
+        Proxy::custom(move |to| {
+            let is_its = scheme.is_none_or(|scheme| scheme == to.scheme());
+            (is_its && !direct.has(to)).then(|| url.clone())
+        })
+    }
+
+    fn has(&self, url: &Url) -> bool {
+        let (host, own) = (url.host_str().unwrap_or_default(), url.port_or_known_default());
+        self.0.iter().any(|(hosts, port)| (port.is_none() || *port == own) && hosts.have(host))
+    }
+}
+
+impl Hosts {
+    fn of(text: &str) -> Self {
+        let text = text.trim_matches(['[', ']']);
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, bits.parse().ok()),
+            None => (text, Some(128)),
+        };
+        match (address.parse(), bits) {
+            (Ok(address), Some(bits)) => Self::Network(address, bits),
+            _ if text == "*" => Self::All,
+            _ => Self::Domain(text.trim_start_matches("*.").trim_matches('.').to_ascii_lowercase()),
+        }
+    }
+
+    fn have(&self, host: &str) -> bool {
+        let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+        match self {
+            Self::All => true,
+            Self::Network(network, bits) => {
+                let own = host.parse::<IpAddr>().map(|address| address.to_canonical());
+                match (own, network.to_canonical()) {
+                    (Ok(IpAddr::V4(one)), IpAddr::V4(other)) => {
+                        (one.to_bits() ^ other.to_bits()).leading_zeros() >= (*bits).min(32)
+                    }
+                    (Ok(IpAddr::V6(one)), IpAddr::V6(other)) => {
+                        (one.to_bits() ^ other.to_bits()).leading_zeros() >= (*bits).min(128)
+                    }
+                    _ => false,
+                }
+            }
+            Self::Domain(domain) => {
+                let below = || host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.'));
+                !domain.is_empty() && (host == *domain || below())
+            }
+        }
+    }
 }
 
 /// The value of a key of the connections, found as all keys are; the last one counts.

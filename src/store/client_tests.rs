@@ -196,6 +196,7 @@ async fn proxies_are_asked_as_the_environment_says() {
     let direct = Scripted::new(|mut asked| asked.answer("200 OK", "", "direct"));
     let at = proxy.url("").to_string();
     let target = direct.url("/a").to_string();
+    let with_port = format!("x,{}", direct.address);
     let through = Ok(target.clone());
     let not = Ok("direct".to_owned());
     for (keys, environment, kind, expected) in [
@@ -209,10 +210,103 @@ async fn proxies_are_asked_as_the_environment_says() {
         (vec![], vec![("HTTP_PROXY", at.as_str()), ("REQUEST_METHOD", "GET")], Kind::Web, &not),
         (vec![], vec![("http_proxy", at.as_str()), ("NO_PROXY", "x, 127.0.0.0/8")], Kind::Web, &not),
         (vec![("proxy_url", at.as_str()), ("proxy_excludes", "127.0.0.1")], vec![], Kind::Web, &not),
+        (vec![], vec![("http_proxy", at.as_str()), ("NO_PROXY", "*")], Kind::Web, &not),
+        (vec![], vec![("http_proxy", at.as_str()), ("NO_PROXY", "x, *")], Kind::Web, &not),
+        (vec![("proxy_url", at.as_str()), ("proxy_excludes", "*")], vec![], Kind::Web, &not),
+        (vec![], vec![("http_proxy", at.as_str()), ("NO_PROXY", with_port.as_str())], Kind::Web, &not),
+        (vec![], vec![("http_proxy", at.as_str()), ("NO_PROXY", "127.0.0.1:1")], Kind::Web, &through),
+        (vec![], vec![("http_proxy", at.as_str()), ("NO_PROXY", "127.0.0.1:1 127.0.0.1")], Kind::Web, &not),
+        (vec![], vec![("https_proxy", at.as_str()), ("NO_PROXY", "127.0.0.1:1")], Kind::Web, &not),
+        (vec![("proxy_url", at.as_str()), ("proxy_excludes", with_port.as_str())], vec![], Kind::Web, &not),
         (vec![], vec![], Kind::Web, &not),
     ] {
         let (answer, _) = get(&options(&keys, &environment), kind, &target).await;
         assert_eq!(&answer, expected, "{keys:?} {environment:?} {kind:?}");
+    }
+    // Ports change nothing of how the proxy itself is asked.
+    let before = proxy.requests();
+    let secret = at.replace("http://", "http://Aladdin:open%20sesame@");
+    for list in ["x", "x:1"] {
+        let (answer, _) =
+            get(&options(&[("proxy_url", &secret), ("proxy_excludes", list)], &[]), Kind::Web, &target).await;
+        assert_eq!(answer, through, "{list}");
+    }
+    let heads = proxy.heads.lock().unwrap()[before..].concat().to_ascii_lowercase();
+    assert_eq!(
+        heads.matches("proxy-authorization: basic qwxhzgrpbjpvcgvuihnlc2ftzq==").count(),
+        2,
+        "{heads}"
+    );
+}
+
+// By what curl, Go's httpproxy and Python's requests document of NO_PROXY.
+#[test]
+fn hosts_without_proxy() {
+    for (list, url, expected) in [
+        ("*", "http://10.0.0.1/", true),
+        ("x,*", "https://a.org/", true),
+        ("", "http://a.org/", false),
+        (",a.org", "http://A.org./", true),
+        ("a.org", "http://x.a.org/", true),
+        (".a.org", "http://x.a.org/", true),
+        ("*.a.org", "http://x.a.org/", true),
+        ("a.org", "http://xa.org/", false),
+        ("x.a.org", "http://a.org/", false),
+        (".", "http://a.org/", false),
+        ("a.org:8080", "http://a.org:8080/", true),
+        ("a.org:8080", "http://x.a.org:8080/", true),
+        ("a.org:8080", "http://a.org/", false),
+        ("a.org:80", "http://a.org/", true),
+        ("a.org:443", "https://a.org/", true),
+        ("a.org:443", "http://a.org/", false),
+        ("*:8080", "http://a.org:8080/", true),
+        ("10.0.0.0/8", "http://10.255.0.1/", true),
+        ("10.0.0.0/8", "http://11.0.0.1/", false),
+        ("10.0.0.0/8:80", "http://10.0.0.1/", true),
+        ("10.0.0.0/8:80", "http://10.0.0.1:81/", false),
+        ("10.0.0.0/x", "http://10.0.0.1/", false),
+        ("0.0.0.0/0", "http://10.0.0.1/", true),
+        ("0.0.0.0/0", "http://[::1]/", false),
+        ("10.0.0.1", "http://10.0.0.1:9/", true),
+        ("10.0.0.1", "http://10.0.0.2:9/", false),
+        ("::1", "http://[::1]/", true),
+        ("[::1]", "http://[::1]:8/", true),
+        ("[::1]:8", "http://[::1]:8/", true),
+        ("[::1]:8", "http://[::1]/", false),
+        ("fd00::/8", "http://[fd12::1]/", true),
+        ("fd00::/8", "http://[fe80::1]/", false),
+    ] {
+        assert_eq!(Direct::of(list).has(&Url::parse(url).unwrap()), expected, "{list:?} {url}");
+    }
+}
+
+#[tokio::test]
+async fn the_certificates_of_aws_are_for_aws() {
+    let (address, _) = tls_server();
+    let url = format!("https://{address}/");
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    let (root, key) = (fixture("root.pem"), fixture("server.key"));
+    let (root, key) = (root.to_str().unwrap(), key.to_str().unwrap());
+    std::fs::write(&config, format!("[default]\nca_bundle = {root}\n[profile none]\n")).unwrap();
+    let file = ("AWS_CONFIG_FILE", config.to_str().unwrap());
+    for (keys, environment, trusted) in [
+        (vec![], vec![("AWS_CA_BUNDLE", root)], true),
+        (vec![("ca_bundle", root)], vec![("AWS_CA_BUNDLE", "/nowhere")], true),
+        (vec![], vec![file], true),
+        (vec![("profile", "none")], vec![file], false),
+        (vec![("profile", "none")], vec![file, ("SSL_CERT_FILE", root)], true),
+    ] {
+        let options = options(&keys, &environment);
+        let (answer, _) = get(&options, Kind::Aws, &url).await;
+        assert_eq!(answer.is_ok(), trusted, "{keys:?} {environment:?}: {answer:?}");
+        let others = environment.iter().any(|(name, _)| *name == "SSL_CERT_FILE");
+        assert_eq!(get(&options, Kind::Store, &url).await.0.is_ok(), others, "{keys:?} {environment:?}");
+    }
+    for (path, part) in [("/nowhere", "aws_ca_bundle: /nowhere cannot be read"), (key, "has no certificate")]
+    {
+        let error = build(&options(&[], &[("AWS_CA_BUNDLE", path)]), Kind::Aws).map(drop).unwrap_err();
+        assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(part), "{error}");
     }
 }
 

@@ -19,12 +19,20 @@ use crate::observe::Observer;
 #[derive(Clone, Default)]
 pub struct Connections {
     shared: Arc<Mutex<Vec<Shared>>>,
+    origins: Arc<Mutex<Vec<First>>>,
 }
 
 /// One bucket, or one file of a server.
 pub(crate) struct Connection {
     pub(crate) transport: Transport,
     pub(crate) endpoint: Endpoint,
+}
+
+/// The server that keys of the web are for.
+struct First {
+    /// SHA-256 of the keys and their values.
+    keys: [u8; 32],
+    origin: String,
 }
 
 struct Shared {
@@ -71,7 +79,8 @@ impl Connections {
         }
         // Not under the lock: it reads files. Two at once make two, and one of them is kept.
         let endpoint = endpoint::bucket(bucket, shown, options)?;
-        let transport = transport(options, Kind::Store, &endpoint.base)?;
+        let kind = if *cloud == Cloud::S3 { Kind::Aws } else { Kind::Store };
+        let transport = transport(options, kind, &endpoint.base)?;
         let connection = Arc::new(Connection { transport, endpoint });
         match self.keep(whose, options, What::Bucket(Arc::clone(&connection))) {
             What::Bucket(kept) => Ok(kept),
@@ -98,6 +107,24 @@ impl Connections {
         Ok(Arc::new(Connection { transport, endpoint }))
     }
 
+    /// The server that the credentials and headers of `options` are for: `origin`, unless they were for another before.
+    pub(crate) fn first_origin(&self, origin: &str, options: &StoreOptions) -> String {
+        let mut hash = Sha256::new();
+        for (key, value) in options.pairs.iter().filter(|(key, _)| is_of_web(key)) {
+            for text in [key, value] {
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
+        }
+        let keys: [u8; 32] = hash.finalize().into();
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(first) = origins.iter().find(|first| first.keys == keys) {
+            return first.origin.clone();
+        }
+        origins.push(First { keys, origin: origin.to_owned() });
+        origin.to_owned()
+    }
+
     fn find(&self, whose: &Whose, options: &StoreOptions) -> Option<What> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.iter().find(|shared| shared.is(whose, options)).map(|shared| shared.what.clone())
@@ -117,7 +144,7 @@ impl Connections {
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.shared.lock().unwrap_or_else(PoisonError::into_inner).len();
-        f.debug_struct("Connections").field("count", &count).finish()
+        f.debug_struct("Connections").field("count", &count).finish_non_exhaustive()
     }
 }
 
@@ -162,6 +189,11 @@ impl Whose {
         ));
         Self { place, options: hash.finalize().into() }
     }
+}
+
+fn is_of_web(key: &str) -> bool {
+    let key = key.trim().to_ascii_lowercase();
+    matches!(key.as_str(), "http_user" | "http_password" | "http_bearer_token" | "http_header")
 }
 
 fn transport(options: &StoreOptions, kind: Kind, url: &Url) -> Result<Transport> {

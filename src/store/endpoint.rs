@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderValue};
-use url::Url;
+use url::{Origin, Url};
 
 use super::StoreOptions;
 use super::auth::{Auth, WebAuth};
@@ -77,16 +77,21 @@ pub(crate) fn bucket(bucket: &Bucket, shown: &str, options: &StoreOptions) -> Re
 }
 
 /// The endpoint of a URL. As curl does, credentials are sent over plain HTTP too when the user gives them, and never to another
-/// server than the URL's own; unlike curl, that is true of further headers too.
+/// server than the URL's own; unlike curl, that is true of further headers too. Those given by keys are for the servers that
+/// `http_origin` names, or else for the first that is asked for with these options or clones of them: a raster and a cutline may
+/// be of different sites.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Usage`] for credentials that contradict each other or that no header can carry.
+/// [`crate::ErrorKind::Usage`] for credentials that contradict each other or that no header can carry, and for a second server
+/// where no `http_origin` says for which the keys are.
 pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endpoint> {
     keys::check_keys(options)?;
     let given = Given::new(Of::Web, options);
     let mut base = url.clone();
+    let origins = origins(options)?;
+    let is_for_others = !origins.is_empty() && !origins.contains(&url.origin());
     let mut headers = HeaderMap::new();
-    for (key, value) in &options.pairs {
+    for (key, value) in options.pairs.iter().filter(|_| !is_for_others) {
         if key.trim().eq_ignore_ascii_case("http_header")
             && let Some((name, value)) = keys::header(value)
             && let Some(value) = ascii(value)
@@ -94,15 +99,17 @@ pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endp
             headers.append(name, value);
         }
     }
+    let own = |key| given.pair(key).filter(|_| !is_for_others);
     let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
     let of_url = !url.username().is_empty() || url.password().is_some();
     let (user, password) = if of_url {
         (Some(decode(url.username())), url.password().map(decode))
     } else {
-        let pair = |key| given.pair(key).map(|value| value.as_bytes().to_vec());
+        let pair = |key| own(key).map(|value| value.as_bytes().to_vec());
         (pair("http_user"), pair("http_password"))
     };
-    let token = given.pair("http_bearer_token");
+    let token = own("http_bearer_token");
+    let by_keys = !headers.is_empty() || (!of_url && (user.is_some() || token.is_some()));
     let value = match (user, token) {
         // Those of the URL are nearer to it than those of all requests.
         (Some(user), _) if of_url || token.is_none() => {
@@ -135,11 +142,28 @@ pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endp
         return Err(Error::usage(format!("{shown} has no host")));
     }
     base.set_fragment(None);
+    if by_keys && origins.is_empty() {
+        let asked = url.origin().ascii_serialization();
+        let first = options.connections.first_origin(&asked, options);
+        if first != asked {
+            return Err(Error::usage(format!(
+                "{shown}: the store options http_user, http_bearer_token and http_header have been for {first}, and are not sent to \
+                 {asked} unasked; say for which of the two they are: http_origin={first}, http_origin={asked}, or both"
+            )));
+        }
+    }
     for (_, value) in &mut headers {
         value.set_sensitive(true);
     }
     let auth = if headers.is_empty() { Auth::nobody() } else { Auth::web(WebAuth::new(&base, headers)) };
     Ok(Endpoint { base, auth: auth.into(), settings: Settings::plain() })
+}
+
+/// The servers that the keys of the web are for, if any is named.
+fn origins(options: &StoreOptions) -> Result<Vec<Origin>> {
+    let is_it = |key: &str| key.trim().eq_ignore_ascii_case("http_origin");
+    let all = options.pairs.iter().filter(|(key, _)| is_it(key));
+    all.map(|(_, value)| Ok(keys::web_url(value, "http_origin")?.origin())).collect()
 }
 
 /// Adds a bucket's name to the path of a URL, percent-encoded, and leaves no '/' at the end.
@@ -211,6 +235,51 @@ mod tests {
                 assert_eq!(sent(url, &pairs, elsewhere).await.1, "", "{elsewhere}");
             }
         }
+    }
+
+    // A raster of one site and a cutline of another: what is for one never goes to the other.
+    #[tokio::test]
+    async fn keys_are_for_one_server() {
+        let (first, second) = ("https://h:8443/a", "https://other/b");
+        let origin = ("http_origin", "https://h:8443");
+        for (pair, header) in [
+            (("http_bearer_token", "hidden"), "authorization: Bearer hidden"),
+            (("http_user", "hidden"), "authorization: Basic aGlkZGVuOg=="),
+            (("http_header", "X-Key: hidden"), "x-key: hidden"),
+        ] {
+            // Named: the order does not count.
+            for urls in [[first, second], [second, first]] {
+                for url in urls {
+                    let expected = if url == first { header } else { "" };
+                    assert_eq!(sent(url, &[pair, origin], url).await.1, expected);
+                }
+            }
+            let both = [pair, origin, ("HTTP_Origin ", "https://OTHER:443/")];
+            assert_eq!(sent(second, &both, second).await.1, header);
+            // Not named: the first, for clones as well.
+            let options = StoreOptions {
+                pairs: vec![(pair.0.to_owned(), pair.1.to_owned())],
+                ..StoreOptions::default()
+            };
+            let web = |url: &str, options: &StoreOptions| web(&Url::parse(url).unwrap(), url, options);
+            web(first, &options).unwrap();
+            web("https://h:8443/other", &options.clone()).unwrap();
+            for elsewhere in [second, "http://h:8443/a", "https://h/a"] {
+                let clone = StoreOptions { max_retries: 1, ..options.clone() };
+                let error = web(elsewhere, &clone).err().unwrap();
+                let text = error.to_string();
+                assert_eq!(error.kind(), ErrorKind::Usage);
+                assert!(text.contains("http_origin=https://h:8443,") && !text.contains("hidden"), "{text}");
+            }
+        }
+        // Those of a URL are its own, and do not count as first.
+        let options = StoreOptions {
+            pairs: vec![("http_bearer_token".to_owned(), "t".to_owned())],
+            ..StoreOptions::default()
+        };
+        web(&Url::parse("https://u:p@other/b").unwrap(), "shown", &options).unwrap();
+        web(&Url::parse(first).unwrap(), "shown", &options).unwrap();
+        web(&Url::parse("https://u:p@other/b").unwrap(), "shown", &options).unwrap();
     }
 
     #[test]

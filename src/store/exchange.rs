@@ -43,7 +43,7 @@ impl From<Silence> for Error {
 }
 
 impl Exchange {
-    /// With services of the network ([`Kind::Store`]), or those of the machine ([`Kind::Metadata`]).
+    /// With services of the network ([`Kind::Store`], [`Kind::Aws`]), or those of the machine ([`Kind::Metadata`]).
     ///
     /// # Errors
     /// Those of [`client::build`].

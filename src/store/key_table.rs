@@ -65,6 +65,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(S3, &["aws_profile", "profile"], Text, "Profile of ~/.aws/config and ~/.aws/credentials. As a key it wins over keys of the environment; AWS_PROFILE does not, as in the AWS CLI."),
     key(S3, &["aws_config_file"], Text, "Path of the configuration file; ~/.aws/config if not given."),
     key(S3, &["aws_shared_credentials_file"], Text, "Path of the credentials file; ~/.aws/credentials if not given."),
+    key(S3, &["aws_ca_bundle", "ca_bundle"], Text, "File of root certificates (PEM) that are trusted for S3 and the services of AWS, and no others; else ca_bundle of the profile, SSL_CERT_FILE, or the system's."),
     key(S3, &["aws_region", "region"], Region, "Region of the bucket; us-east-1 if not given."),
     key(S3, &["aws_default_region", "default_region"], Region, "Region, where aws_region is not given."),
     key(S3, &["aws_endpoint_url_s3"], Url, "Endpoint of S3; wins over aws_endpoint."),
@@ -145,6 +146,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Web, &["http_password"], Text, "Password of basic authentication."),
     key(Web, &["http_bearer_token"], Secret, "Token of bearer authentication."),
     key(Web, &["http_header"], Header, "A further header, `Name: value`; may be given several times. Like all of these it is sent to the URL's own server only, not to where that redirects."),
+    key(Web, &["http_origin"], Url, "Server that the four keys above are for, such as https://host:8443; may be given several times. Others are asked without them. If not given, they are for the first web server that is read, and one on another host is an error."),
     key(Web, &["allow_redirects"], Flag, "true: redirections to other hosts are followed; those within a host are in any case."),
 
     key(Client, &["allow_http"], Flag, "No effect: an http:// endpoint is taken as it is."),
@@ -165,6 +167,6 @@ pub(crate) const KEYS: &[Key] = &[
     key(Client, &["pool_max_idle_per_host"], Number, "How many unused connections are kept."),
     key(Client, &["proxy_url"], Url, "Proxy for all requests; wins over HTTPS_PROXY and HTTP_PROXY."),
     key(Client, &["proxy_ca_certificate"], Text, "Certificate of the proxy, PEM."),
-    key(Client, &["proxy_excludes"], Text, "Hosts without proxy, as in NO_PROXY."),
+    key(Client, &["proxy_excludes"], Text, "Hosts without proxy, as in NO_PROXY: names with all below them, addresses, networks, host:port, or * for all."),
     key(Client, &["randomize_addresses"], Flag, "The addresses of a host are tried in random order."),
 ];

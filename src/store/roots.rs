@@ -1,7 +1,7 @@
 //! Whose certificates are trusted.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use reqwest::Certificate;
 use rustls::RootCertStore;
@@ -9,14 +9,35 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::StoreOptions;
+use super::aws_chain::Aws;
+use super::client::Kind;
+use super::key_table::Of;
+use super::keys::Given;
+use super::text_file::expand;
 use crate::error::{Error, Result};
 
 /// The roots that SSL_CERT_FILE and SSL_CERT_DIR of the given environment name, as OpenSSL reads them (a list of directories, with
-/// the separator of PATH): instead of the system's, and `None` without either.
+/// the separator of PATH): instead of the system's, and `None` without either. For AWS, those of AWS_CA_BUNDLE or of the profile's
+/// `ca_bundle` instead (AWS SDKs and Tools Reference Guide, "General configuration settings").
 ///
 /// # Errors
 /// [`crate::ErrorKind::Usage`] when one cannot be read, or when there is not one certificate in them.
-pub(crate) fn named(options: &StoreOptions) -> Result<Option<Vec<Certificate>>> {
+pub(crate) fn named(options: &StoreOptions, kind: Kind) -> Result<Option<Vec<Certificate>>> {
+    if kind == Kind::Aws
+        && let Some((whose, file)) = bundle(options)?
+    {
+        let mut roots = Vec::new();
+        read(&file, &mut roots).map_err(|cause| {
+            Error::usage(format!("{whose}: {} cannot be read", file.display())).caused_by(cause)
+        })?;
+        if roots.is_empty() {
+            return Err(Error::usage(format!(
+                "{whose}: {} has no certificate; name a file of certificates in PEM",
+                file.display()
+            )));
+        }
+        return Ok(Some(roots));
+    }
     let variable = |name: &str| {
         let found = options.environment.iter().rev().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
@@ -49,6 +70,16 @@ pub(crate) fn named(options: &StoreOptions) -> Result<Option<Vec<Certificate>>> 
         ));
     }
     Ok(Some(roots))
+}
+
+/// The file of certificates for AWS, and who names it.
+fn bundle(options: &StoreOptions) -> Result<Option<(&'static str, PathBuf)>> {
+    let given = Given::new(Of::S3, options);
+    if let Some(path) = given.any("aws_ca_bundle") {
+        return Ok(Some(("aws_ca_bundle", expand(given, path))));
+    }
+    let of_profile = Aws::load(given)?.profile.remove("ca_bundle").filter(|path| !path.is_empty());
+    Ok(of_profile.map(|path| ("ca_bundle of the profile", expand(given, &path))))
 }
 
 /// The certificates of a PEM text, each of them fit to be a root.
