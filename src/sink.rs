@@ -77,6 +77,8 @@ pub struct Published {
     pub retries: u64,
     /// Whether it was read back and found equal to what was sent.
     pub verified: bool,
+    /// What a user should know: what could not be removed.
+    pub remarks: Vec<String>,
 }
 
 /// A destination that is being written. Nothing is visible there before [`Sink::publish`] returns.
@@ -255,7 +257,7 @@ pub fn stop() -> bool {
 /// Waits until what dropped sinks had put aside has been removed: what a program does last that was told to stop.
 pub async fn settled() {
     #[cfg(feature = "cloud")]
-    object::settled().await;
+    crate::store::cleaning::settled().await;
 }
 
 impl fmt::Debug for Sink {

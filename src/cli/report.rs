@@ -171,7 +171,7 @@ pub(super) fn text(cog: &Cog, destination: &str, report: &Report) -> String {
 
 /// What a person should know of a clip that succeeded.
 pub(super) fn warnings(report: &Report) -> Vec<String> {
-    let mut out = Vec::new();
+    let mut out = report.published.remarks.clone();
     let repairs = report.plan.repairs;
     let tangled = repairs.self_intersections + repairs.nested_rings + repairs.holes_outside;
     if tangled > 0 {

@@ -137,6 +137,7 @@ impl FileSink {
             requests: 0,
             retries: 0,
             verified: self.verify,
+            remarks: Vec::new(),
         })
     }
 }

@@ -12,12 +12,13 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::lanes::{Lanes, MAX_PARTS};
 use super::{CONTENT_TYPE, Published, SinkOptions, hex};
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::cleaning::Cleaning;
 use crate::store::location::Location;
 use crate::store::object::{Begun, Object, Part, Put, Stored};
 use crate::store::retry::random;
@@ -270,6 +271,7 @@ impl ObjectSink {
             requests: self.target.tally.requests.load(Ordering::Relaxed),
             retries: self.target.tally.retries.load(Ordering::Relaxed),
             verified: self.options.verify,
+            remarks: stored.notes,
         })
     }
 
@@ -450,31 +452,6 @@ impl Drop for Upload {
             drop(cleaning);
         });
     }
-}
-
-/// Uploads that are being aborted in the background.
-static CLEANING: std::sync::LazyLock<watch::Sender<usize>> =
-    std::sync::LazyLock::new(|| watch::Sender::new(0));
-
-/// Counts as one of them until dropped.
-struct Cleaning;
-
-impl Cleaning {
-    fn begin() -> Self {
-        CLEANING.send_modify(|count| *count += 1);
-        Self
-    }
-}
-
-impl Drop for Cleaning {
-    fn drop(&mut self) {
-        CLEANING.send_modify(|count| *count = count.saturating_sub(1));
-    }
-}
-
-/// Waits until no upload is being aborted in the background.
-pub(crate) async fn settled() {
-    drop(CLEANING.subscribe().wait_for(|count| *count == 0).await);
 }
 
 #[cfg(test)]
