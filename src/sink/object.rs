@@ -204,7 +204,10 @@ impl ObjectSink {
         };
         let stored = match self.finish(&mut upload, pending, size).await {
             Ok(stored) => stored,
-            Err(error) => return Err(abandoned(error, upload.abort().await)),
+            Err(error) => {
+                let aborted = upload.abort().await;
+                return Err(abandoned(error, aborted, &upload.begun));
+            }
         };
         let pieces = std::mem::take(&mut upload.pieces);
         self.published(stored, size, None, pieces.into_values().collect()).await
@@ -278,14 +281,21 @@ impl ObjectSink {
     /// Gives up because of `error`, and adds to it what could not be taken back.
     pub(crate) async fn abandon(mut self, error: Error) -> Error {
         match self.upload.take() {
-            Some(mut upload) => abandoned(error, upload.abort().await),
+            Some(mut upload) => {
+                let aborted = upload.abort().await;
+                abandoned(error, aborted, &upload.begun)
+            }
             None => error,
         }
     }
 }
 
-/// An error, with that of aborting the upload.
-fn abandoned(error: Error, aborted: Result<()>) -> Error {
+/// An error, with what stays of the upload.
+fn abandoned(error: Error, aborted: Result<()>, begun: &Begun) -> Error {
+    let error = match begun.note() {
+        Some(note) => error.and(note),
+        None => error,
+    };
     match aborted {
         Ok(()) => error,
         Err(cause) => {
