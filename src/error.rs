@@ -84,6 +84,7 @@ impl Error {
 
     /// The same error, its message followed by what else is to be said.
     #[must_use]
+    #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only stores have more to say"))]
     pub(crate) fn and(mut self, what: impl fmt::Display) -> Self {
         self.message = format!("{}, {what}", self.message);
         self

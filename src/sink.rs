@@ -255,6 +255,7 @@ pub fn stop() -> bool {
 }
 
 /// Waits until what dropped sinks had put aside has been removed: what a program does last that was told to stop.
+#[cfg_attr(not(feature = "cloud"), expect(clippy::unused_async, reason = "uploads have to be waited for"))]
 pub async fn settled() {
     #[cfg(feature = "cloud")]
     crate::store::cleaning::settled().await;
