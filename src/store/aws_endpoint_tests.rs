@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::super::auth::Auth;
-use super::super::exchange::get;
-use super::super::location::{Cloud, Location};
-use super::super::loopback::Server;
 use super::*;
 use crate::error::ErrorKind;
+use crate::store::auth::Auth;
+use crate::store::exchange::get;
+use crate::store::location::{Cloud, Location};
+use crate::store::loopback::Server;
 
 /// Pairs, variables, and the access key.
 type Case<'a> = (&'a [(&'a str, &'a str)], Vec<(&'a str, &'a str)>, &'a str);
@@ -29,7 +29,7 @@ fn options(pairs: &[(&str, &str)], environment: &[(&str, &str)]) -> StoreOptions
 fn open(options: &StoreOptions) -> Result<Endpoint> {
     let Ok(Location::Bucket(place)) = Location::parse("s3://bucket/k") else { panic!() };
     assert_eq!(place.cloud, Cloud::S3);
-    super::super::endpoint::bucket(&place, "s3://bucket/k", options)
+    crate::store::endpoint::bucket(&place, "s3://bucket/k", options)
 }
 
 /// The access key and the token of a request that was signed.
