@@ -740,6 +740,16 @@ OTHERS |= {
     for ending, kind, meaning in [("gpkg", "geopackage", "a GeoPackage"), ("parquet", "geoparquet", "a Parquet file")]
     for path in sorted((HERE / "vector").glob(f"*.{ending}.gz"))
 }
+# Stores: botocore, azure-storage-blob and OpenSSL made them; the programs are not among the requirements.
+OTHERS |= {
+    "store/aws_config.json": ("aws_config_truth.py", "texts of AWS configuration files, and what botocore makes of them"),
+    "store/service_account.json": ("google_key.py", "a service account that does not exist, with a key made for the tests"),
+    "store/service_account.pub.der": ("google_key.py", "its public key"),
+    "store/signatures.json": ("signature_truth.py", "requests, and how botocore and azure-storage-blob sign them"),
+    "tls/root.pem": ("make-tls-fixtures.sh", "a certificate authority of the tests alone"),
+    "tls/server.key": ("make-tls-fixtures.sh", "the key of a server on loopback"),
+    "tls/server.pem": ("make-tls-fixtures.sh", "its certificate"),
+}
 
 
 def main():
