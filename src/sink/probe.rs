@@ -20,17 +20,6 @@ pub struct Finding {
     pub note: String,
 }
 
-/// What an output is whole without: it costs memory, time or a warning less.
-#[cfg(feature = "cloud")]
-const OPTIONAL: &[&str] = &[
-    "a range of another version is refused (If-Match)",
-    "a wrong checksum is refused (Content-MD5)",
-    "the content type is kept",
-    "the content type of an upload in parts is kept",
-    "parts may be numbered with gaps",
-    "an upload that is aborted leaves nothing",
-];
-
 /// Tries what is needed of a destination: writes a probe beside it, reads it back, and deletes it.
 ///
 /// # Errors
@@ -47,8 +36,7 @@ pub async fn probe(uri: &str, options: &StoreOptions) -> Result<Vec<Finding>> {
         bucket @ Location::Bucket(_) => {
             let found = crate::store::doctor::probe(&bucket, &crate::store::redact(uri), options).await?;
             let finding = |found: crate::store::doctor::Finding| Finding {
-                // Without these an output is whole all the same.
-                needed: !OPTIONAL.contains(&found.what),
+                needed: found.is_needed(),
                 what: found.what,
                 holds: found.holds,
                 note: found.note,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ETAG, HeaderMap, IF_MATCH};
+use reqwest::header::HeaderMap;
 
 use super::checksum::base64;
 use super::dialect::Dialect;
@@ -59,13 +59,7 @@ impl Object {
                 "{led}: another writer has replaced it{or_stale}; it has been left as it is"
             )));
         }
-        let mut conditions = HeaderMap::new();
-        if self.dialect() == Dialect::Google {
-            gcs::add_generation(&mut conditions, &headers);
-        } else if let Some(etag) = headers.get(ETAG) {
-            conditions.insert(IF_MATCH, etag.clone());
-        }
-        Err(match self.delete_if(&conditions).await {
+        Err(match self.delete_if(&self.dialect().same_version(&headers)).await {
             Ok(true) => Error::io(format!("{led}; it has been deleted, run again")),
             Ok(false) => {
                 Error::io(format!("{led}; it could not be deleted without risk to another's; look at it"))

@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
 
+use super::gcs;
 use super::location::Cloud;
 use crate::error::{Error, Result};
 
@@ -125,6 +126,17 @@ impl Dialect {
     /// The value of a user's own metadata.
     pub(crate) fn metadata<'a>(self, headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         headers.get(self.metadata_name(name)?)?.to_str().ok()
+    }
+
+    /// The condition that the object is still the version that `seen`, the fields of an answer, is about.
+    pub(crate) fn same_version(self, seen: &HeaderMap) -> HeaderMap {
+        let mut conditions = HeaderMap::new();
+        if self == Self::Google {
+            gcs::add_generation(&mut conditions, seen);
+        } else if let Some(etag) = seen.get(ETAG) {
+            conditions.insert(IF_MATCH, etag.clone());
+        }
+        conditions
     }
 
     /// The marker of the write that made an object.

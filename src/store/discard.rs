@@ -1,9 +1,5 @@
 //! Taking back what this write has published.
 
-use reqwest::header::{ETAG, HeaderMap, IF_MATCH};
-
-use super::dialect::Dialect;
-use super::gcs;
 use super::object::{Look, Object};
 use crate::error::Result;
 
@@ -22,12 +18,6 @@ impl Object {
         if self.dialect().marker(&headers) != Some(marker) {
             return Ok(false);
         }
-        let mut conditions = HeaderMap::new();
-        if self.dialect() == Dialect::Google {
-            gcs::add_generation(&mut conditions, &headers);
-        } else if let Some(etag) = headers.get(ETAG) {
-            conditions.insert(IF_MATCH, etag.clone());
-        }
-        self.delete_if(&conditions).await
+        self.delete_if(&self.dialect().same_version(&headers)).await
     }
 }

@@ -25,6 +25,16 @@ const FIRST_PART: usize = 5 << 20;
 const TEXT: &[u8] = b"cogclip probes this store; the object may be deleted";
 const TYPE: &str = "image/tiff; application=geotiff";
 
+/// What an output is whole without: it costs memory, time or a warning less.
+pub(super) const OPTIONAL: &[&str] = &[
+    "a range of another version is refused (If-Match)",
+    "a wrong checksum is refused (Content-MD5)",
+    "the content type is kept",
+    "the content type of an upload in parts is kept",
+    "parts may be numbered with gaps",
+    "an upload that is aborted leaves nothing",
+];
+
 /// What was found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -34,6 +44,13 @@ pub(crate) struct Finding {
     pub(crate) holds: bool,
     /// Why not, or what follows from it; may be empty.
     pub(crate) note: String,
+}
+
+impl Finding {
+    /// Whether an output could not be whole, or not be written at all, without it.
+    pub(crate) fn is_needed(&self) -> bool {
+        !OPTIONAL.contains(&self.what)
+    }
 }
 
 const CHECKED: &str = "size, ETag and checksum are those of what was sent";

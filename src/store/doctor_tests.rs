@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::answering::{Asked, Raw, Server, head, reply};
 use super::checksum::{base64, hex, md5};
 use super::cleaning::settled;
-use super::doctor::{Finding, probe};
+use super::doctor::{Finding, OPTIONAL, probe};
 use super::location::Location;
 use crate::error::ErrorKind;
 
@@ -254,6 +254,8 @@ async fn a_good_store_holds_everything() {
         let (findings, left) = probed(scheme, Flaw::None).await;
         check(&findings, &[]);
         assert_eq!((findings.len(), left), (18, 0), "{scheme} {findings:#?}");
+        let optional = findings.iter().filter(|finding| !finding.is_needed()).count();
+        assert_eq!(optional, OPTIONAL.len(), "each is a finding, by its very words: {findings:#?}");
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::server::{Class, Fault, Rule, Server};
 use raster::Raster;
-use run::{Credentials, Done, Store, TOKENS, has_own_requests};
+use run::{Credentials, Done, Store, TOKENS};
 
 /// Runs at the same time: most of the time they wait for a second try.
 const AT_ONCE: usize = 8;
@@ -81,9 +81,7 @@ struct Row {
     /// What stands at the destination from the start, or in the end when another writer wins.
     other: Option<&'static [u8]>,
     exists: bool,
-    /// Stores for which the requests of object_store do not do it: there, until they are replaced, any end counts.
-    later: &'static [Store],
-    /// Further arguments, of which the command may not know the first yet.
+    /// Further arguments.
     flags: &'static [&'static str],
 }
 
@@ -114,7 +112,6 @@ impl Row {
             strays: 0,
             other: None,
             exists: false,
-            later: &[],
             flags: &[],
         }
     }
@@ -126,10 +123,6 @@ impl Row {
 
     fn only(self, stores: &'static [Store]) -> Self {
         Self { stores, ..self }
-    }
-
-    fn later(self, later: &'static [Store]) -> Self {
-        Self { later, ..self }
     }
 
     fn by(self, who: Credentials) -> Self {
@@ -153,10 +146,6 @@ impl Row {
         Self { flags, ..self }
     }
 
-    fn is_known(&self) -> bool {
-        self.flags.first().is_none_or(|flag| run::knows(flag))
-    }
-
     fn of(self, raster: &'static Raster) -> Self {
         Self { raster, ..self }
     }
@@ -165,7 +154,7 @@ impl Row {
 /// A refused token and the next one. Azure and Google say 401; S3 says 400 and a code, or 403.
 fn renewed(job: Job, name: &str, at: Class, refusal: Fault) -> Row {
     let refused = Rule::always(at, refusal).bearing(secrets::FIRST_TOKEN);
-    Row::passes(job, name, vec![refused]).by(Credentials::Service).only(CLOUDS).later(CLOUDS)
+    Row::passes(job, name, vec![refused]).by(Credentials::Service).only(CLOUDS)
 }
 
 /// The same three ends of every road, for each job.
@@ -181,7 +170,6 @@ fn unreachable(job: Job) -> Vec<Row> {
         place("no such port", Place::NoPort, ""),
         Row {
             most: Duration::from_secs(5),
-            later: ALL,
             ..place("TLS: a certificate that nobody signed", Place::Untrusted, "ertificate")
         },
     ]
@@ -191,7 +179,6 @@ fn unreachable(job: Job) -> Vec<Row> {
 struct Verdict {
     shown: String,
     wrong: Option<String>,
-    is_later: bool,
     leaks: Vec<String>,
     took: Duration,
 }
@@ -208,7 +195,6 @@ fn every_fault_ends_as_it_must() {
         .iter()
         .enumerate()
         .flat_map(|(row, it)| it.stores.iter().map(move |&store| (row, store)))
-        .filter(|&(row, _)| rows[row].is_known())
         .collect();
     let next = AtomicUsize::new(0);
     let verdicts = Mutex::new(BTreeMap::new());
@@ -241,16 +227,14 @@ fn report(rows: &[Row], verdicts: &BTreeMap<(usize, usize), Verdict>, forms: usi
         }
         let cells = ALL.iter().map(|&store| {
             let shown = verdicts.get(&(number, store as usize)).map(|verdict| verdict.shown.as_str());
-            format!("{:<14}", shown.unwrap_or(if row.is_known() { "" } else { "(later)" }))
+            format!("{:<14}", shown.unwrap_or_default())
         });
         writeln!(table, "{:<58}{}", row.name, cells.collect::<String>().trim_end()).unwrap();
     }
-    let later = verdicts.values().filter(|verdict| verdict.is_later).count();
     let leaks: Vec<_> = verdicts.values().flat_map(|verdict| &verdict.leaks).collect();
     writeln!(
         table,
-        "\n{} runs in {:.0} s; {later} of them wait for the project's own requests; {forms} forms of secrets \
-         looked for in each, and the signatures sent: {} found",
+        "\n{} runs in {:.0} s; {forms} forms of secrets looked for in each, and the signatures sent: {} found",
         verdicts.len(),
         took.as_secs_f64(),
         leaks.len()
@@ -340,13 +324,10 @@ fn judge(row: &Row, store: Store, number: usize, expected: &[u8], forms: &[Strin
         (None, Outcome::Exit(code)) => format!("exit {code}"),
         (Some(_), _) => format!("!{}", done.code.map_or("killed".to_owned(), |code| format!("exit {code}"))),
     };
-    let is_later = wrong.is_some() && row.later.contains(&store) && !has_own_requests();
-    let shown = if is_later { format!("({shown})") } else { shown };
     let leaks = secrets::printed(&done, forms, &secrets::signatures(&server.all_heard()));
     Verdict {
         shown,
-        wrong: wrong.filter(|_| !is_later).map(|wrong| format!("{wrong}\n    {}", last_lines(&done))),
-        is_later,
+        wrong: wrong.map(|wrong| format!("{wrong}\n    {}", last_lines(&done))),
         took: done.took,
         leaks: leaks.into_iter().map(|leak| format!("{}, {}: {leak}", row.name, store.name())).collect(),
     }
@@ -404,7 +385,7 @@ fn last_lines(done: &Done) -> String {
 }
 
 /// Source, destination, further arguments, environment, and whether object_store does it.
-type Case<'a> = (&'a str, &'a str, &'a [&'a str], Vec<(&'a str, &'a str)>, bool);
+type Case<'a> = (&'a str, &'a str, &'a [&'a str], Vec<(&'a str, &'a str)>);
 
 /// What is wrong before anything is asked is said without the value: it may be a key in the wrong place.
 #[test]
@@ -421,16 +402,15 @@ fn what_is_refused_at_once_shows_no_secret() {
         ("AWS_SECRET_ACCESS_KEY", "planted"),
     ];
     let account = ("AZURE_STORAGE_ACCOUNT_NAME", "a");
-    let cases: [Case; 14] = [
-        (local, "s3://b/k", &["--store-option", "aws_secret_acces_key=planted"], vec![], true),
-        (local, "s3://b/k", &["--store-option", "aws_secret_access_key:planted"], vec![], false),
-        (local, "s3://b/k", &["--store-option", "skip_signature=planted"], keys.to_vec(), false),
+    let cases: [Case; 19] = [
+        (local, "s3://b/k", &["--store-option", "aws_secret_acces_key=planted"], vec![]),
+        (local, "s3://b/k", &["--store-option", "aws_secret_access_key:planted"], vec![]),
+        (local, "s3://b/k", &["--store-option", "skip_signature=planted"], keys.to_vec()),
         (
             local,
             "s3://b/k",
             &[],
             [keys, &[("AWS_ENDPOINT_URL", "https://u:planted@[::1/?s=planted")]].concat(),
-            false,
         ),
         (
             local,
@@ -441,28 +421,32 @@ fn what_is_refused_at_once_shows_no_secret() {
                 &[("AWS_SERVER_SIDE_ENCRYPTION", "sse-c"), ("AWS_SSE_CUSTOMER_KEY_BASE64", "planted not")],
             ]
             .concat(),
-            true,
         ),
-        (local, "az://b/k", &[], vec![account, ("AZURE_STORAGE_ACCOUNT_KEY", "planted, not base64")], true),
-        (local, "az://b/k", &[], vec![account, ("AZURE_STORAGE_SAS_TOKEN", "planted not a query")], true),
-        (local, "gs://b/k", &[], vec![("GOOGLE_SERVICE_ACCOUNT_KEY", "{\"planted\": \"planted")], true),
-        (local, "ftp://u:planted@h/k?s=planted", &[], vec![], true),
-        (local, "https://u:planted@h/k?s=planted", &[], vec![], true),
-        ("https://u:planted@h:x/k?s=planted", out, &[], vec![], true),
-        ("/vsicurl/https://u:planted@h/k?s=planted", out, &[], vec![], false),
-        ("s3://planted@b/k", out, &[], vec![], true),
-        ("https://u:planted@h/k?s=planted#ifd=planted", out, &[], vec![], true),
+        (local, "az://b/k", &[], vec![account, ("AZURE_STORAGE_ACCOUNT_KEY", "planted, not base64")]),
+        (local, "az://b/k", &[], vec![account, ("AZURE_STORAGE_SAS_TOKEN", "planted not a query")]),
+        (local, "gs://b/k", &[], vec![("GOOGLE_SERVICE_ACCOUNT_KEY", "{\"planted\": \"planted")]),
+        (local, "ftp://u:planted@h/k?s=planted", &[], vec![]),
+        (local, "https://u:planted@h/k?s=planted", &[], vec![]),
+        ("https://u:planted@h:x/k?s=planted", out, &[], vec![]),
+        ("/vsicurl/https://u:planted@h/k?s=planted", out, &[], vec![]),
+        ("s3://planted@b/k", out, &[], vec![]),
+        ("http:/u:planted@h/k?s=planted", out, &[], vec![]),
+        ("https:u:planted@h/k?s=planted", out, &[], vec![]),
+        ("s3://b/k?X-Amz-Signature=planted", "ftp://h/k", &[], vec![]),
+        (local, "s3://b/k", &["aws_secret_access_key=planted"], vec![]),
+        (local, "s3://b/k", &["--aws-secret-access-key=planted"], vec![]),
+        ("https://u:planted@h/k?s=planted#ifd=planted", out, &[], vec![]),
     ];
     let forms = secrets::forms();
     let mut wrong = Vec::new();
-    for (src, dst, extra, mut environment, is_old) in cases {
+    for (src, dst, extra, mut environment) in cases {
         environment.push(("AWS_EC2_METADATA_DISABLED", "true"));
         let environment: Vec<_> =
             environment.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
         let done = run::clip(src, dst, raster, &[extra, &["-vv", "--json"]].concat(), &environment);
         let leaks = secrets::printed(&done, &forms, &[]);
         let is_right = done.code == Some(2) && leaks.is_empty() && done.took < Duration::from_secs(5);
-        if !is_right && (is_old || has_own_requests()) {
+        if !is_right {
             wrong.push(format!("{src} {dst} {extra:?}: {leaks:?} in {done:?}"));
         }
     }

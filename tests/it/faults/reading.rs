@@ -43,8 +43,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend([
         // The date has whole seconds: of two, more than one is left.
         passes("429, Retry-After as a date, tile", vec![Rule::once(tile, Fault::RetryAfterDate(429, 2))])
-            .takes_at_least(ms(1000))
-            .later(super::ALL),
+            .takes_at_least(ms(1000)),
         passes("503, a burst over all tiles", vec![Rule::times(40, tile, Fault::Status(503))]),
         passes("truncated at byte 0, tile", vec![Rule::once(tile, Fault::Truncate(0))]),
         passes("truncated at byte 8191, tile", vec![Rule::once(tile, Fault::Truncate(8191))]),
@@ -67,8 +66,7 @@ pub(super) fn rows() -> Vec<Row> {
             .of(raster::medium()),
         ends("the whole instead of a range, tile", 5, vec![Rule::always(of_many, Fault::Whole)])
             .of(raster::medium()),
-        passes("the whole of 650 KiB instead of a range, tile", vec![Rule::times(3, tile, Fault::Whole)])
-            .later(super::ALL),
+        passes("the whole of 650 KiB instead of a range, tile", vec![Rule::times(3, tile, Fault::Whole)]),
         ends("404, first", 5, vec![Rule::once(Class::First, Fault::Delete)]).says("not found"),
         ends("removed midway, tile", 5, vec![Rule::once(tile, Fault::Delete).after(3)]),
         // A server that ignores If-Match.

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::raster::Raster;
@@ -229,15 +228,4 @@ pub(crate) fn clip(
     environment: &[(String, String)],
 ) -> Done {
     start(&arguments(src, dst, raster, extra), environment).end()
-}
-
-/// Whether requests are the project's own: then there is a time limit for silence, and retries of its own.
-pub(crate) fn has_own_requests() -> bool {
-    knows("--idle-timeout")
-}
-
-/// Whether the command has this option.
-pub(crate) fn knows(option: &str) -> bool {
-    static HELP: OnceLock<String> = OnceLock::new();
-    HELP.get_or_init(|| start(&["clip", "--help"], &[]).end().stdout).contains(option)
 }

@@ -21,10 +21,8 @@ pub(super) fn single() -> Vec<Row> {
             "503, twice, looking whether it exists",
             vec![Rule::times(2, Class::Head, Fault::Status(503))],
         ),
-        passes("done, but the answer is lost", vec![Rule::once(put, Fault::Reset)]).later(CLOUDS),
-        passes("done, but the answer never comes", vec![Rule::once(put, Fault::Stall)])
-            .later(CLOUDS)
-            .silent(),
+        passes("done, but the answer is lost", vec![Rule::once(put, Fault::Reset)]),
+        passes("done, but the answer never comes", vec![Rule::once(put, Fault::Stall)]).silent(),
         Row { exists: true, other: Some(OTHER), ..ends("exists from the start", 9, vec![]).says("exists") },
         Row {
             other: Some(OTHER),
@@ -78,22 +76,17 @@ pub(super) fn parts() -> Vec<Row> {
         ends("403, completing", 5, vec![Rule::always(complete, denied)]).says("403"),
         passes("reset before it is completed", vec![Rule::once(complete, Fault::UploadReset(10))]),
         passes("completing: 200 and an error, once", vec![Rule::once(complete, in_body("InternalError"))])
-            .only(XML)
-            .later(XML),
+            .only(XML),
         ends("completing: 200 and an error", 5, vec![Rule::always(complete, in_body("InternalError"))])
-            .only(XML)
-            .later(XML),
-        passes("completed, but the answer is lost", vec![Rule::once(complete, Fault::Reset)]).later(CLOUDS),
-        passes("completed, but the answer never comes", vec![Rule::once(complete, Fault::Stall)])
-            .later(CLOUDS)
-            .silent(),
+            .only(XML),
+        passes("completed, but the answer is lost", vec![Rule::once(complete, Fault::Reset)]),
+        passes("completed, but the answer never comes", vec![Rule::once(complete, Fault::Stall)]).silent(),
         // As a gateway says it, when what is behind it goes on.
         Row {
             other: Some(OTHER),
             ..ends("another writer comes first, completing", 9, vec![overtaken(complete)])
                 .says("exists")
                 .only(&[Store::S3, Store::Az])
-                .later(&CLOUDS[2..])
         },
         // Google takes the condition with composing alone.
         Row {
@@ -120,27 +113,22 @@ pub(super) fn parts() -> Vec<Row> {
 fn common(job: Job, class: Class) -> Vec<Row> {
     let passes = |name: &str, rules| Row::passes(job, name, rules);
     let ends = |name: &str, code, rules| Row::ends(job, name, code, rules);
-    let whole = if job == Job::Put { CLOUDS } else { &[] };
     vec![
         passes("latency of 50 ms", vec![Rule::always(Class::Any, Fault::Latency(ms(50)))]),
         passes("429, Retry-After 1 s", vec![Rule::once(class, Fault::RetryAfter(429, 1))])
             .takes_at_least(ms(1000)),
         passes("429, Retry-After as a date", vec![Rule::once(class, Fault::RetryAfterDate(429, 2))])
-            .takes_at_least(ms(1000))
-            .later(CLOUDS),
+            .takes_at_least(ms(1000)),
         passes("500", vec![Rule::once(class, Fault::Status(500))]),
         passes("503, three in a row", vec![Rule::times(3, class, Fault::Status(503))]),
         ends("503 for ever", 5, vec![Rule::always(class, Fault::Status(503))]).says("503"),
-        // object_store does not repeat a PUT that is no part, lest it be done twice.
-        passes("reset before the first byte", vec![Rule::times(2, class, Fault::UploadReset(0))])
-            .later(whole),
-        passes("reset at byte 100000", vec![Rule::times(2, class, Fault::UploadReset(100_000))]).later(whole),
+        passes("reset before the first byte", vec![Rule::times(2, class, Fault::UploadReset(0))]),
+        passes("reset at byte 100000", vec![Rule::times(2, class, Fault::UploadReset(100_000))]),
         ends("reset at byte 100000 for ever", 5, vec![Rule::always(class, Fault::UploadReset(100_000))]),
         passes(
             "every 2nd request dropped, 5 times",
             vec![Rule::times(5, Class::Any, Fault::UploadReset(0)).every(2)],
-        )
-        .later(CLOUDS),
+        ),
         passes("stall at byte 100000", vec![Rule::once(class, Fault::UploadStall(100_000))]).silent(),
         ends("stall for ever", 5, vec![Rule::always(class, Fault::UploadStall(100_000))]).silent(),
         ends("403", 5, vec![Rule::always(class, Fault::Code(403, "AccessDenied"))]).says("denied"),
