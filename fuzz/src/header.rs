@@ -94,7 +94,9 @@ fn satisfied<T>(
             Err(Stop::Bad(error)) => return Err(error),
             Err(Stop::Need(range)) => {
                 assert!(range.start < range.end && range.end <= fetched.size, "{range:?} is needed");
-                let most = limits.table_bytes.max(limits.metadata_bytes);
+                // A directory has a bound of its own: 20 bytes an entry in a BigTIFF, and the offset behind them.
+                let directory = limits.ifd_entries * 20 + 8;
+                let most = limits.table_bytes.max(limits.metadata_bytes).max(directory);
                 assert!(range.end - range.start <= most, "{range:?} is needed");
                 if range.end - range.start > 1 << 24 {
                     return Ok(None);
