@@ -279,7 +279,7 @@ async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
         print(&if plan.json { format!("{:#}\n", report::skipped(&cog)) } else { "no overlap\n".to_owned() })?;
         return Ok(ExitCode::SUCCESS);
     };
-    let requests = cog.requests(&made, &options.limits).await?;
+    let requests = cog.requests(&made, &options).await?;
     print(&if plan.json {
         format!("{:#}\n", report::plan_json(&cog, &made, &requests))
     } else {

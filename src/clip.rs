@@ -1,6 +1,8 @@
 //! The main job: wires the stages together. `Cog::open` → `Cog::plan` → `Cog::clip`.
 
+mod arrival;
 mod assembly;
+mod memory;
 pub mod naming;
 pub mod split;
 
@@ -8,6 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
+
+use arrival::arrivals;
+use memory::Shares;
 
 use crate::compose::{Composer, Counts};
 use crate::cutline::{Cutline, Frame, Terms};
@@ -48,12 +53,30 @@ pub struct Report {
     pub fetched: Fetches,
     /// Tiles of the output, overviews included, and how many of them hold no pixel of the cutline.
     pub tiles: (u64, u64),
+    /// Of these, what was copied as the source stores it.
+    pub copied: Copied,
     /// What was published.
     pub published: Published,
     /// Time for planning and looking up tiles; for fetching, decoding, masking and encoding; for publishing.
     pub times: (Duration, Duration, Duration),
     /// Samples that hold the nodata value that was chosen at first, so that an internal mask was written instead.
     pub nodata_taken: u64,
+}
+
+/// What was copied as it is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// Tiles of the output, overviews included.
+    pub tiles: u64,
+    /// Pixels of the cutline in them that nobody has looked at: whether the source holds them as valid is not known.
+    pub pixels: u64,
+}
+
+impl std::ops::AddAssign for Copied {
+    fn add_assign(&mut self, other: Self) {
+        self.tiles += other.tiles;
+        self.pixels += other.pixels;
+    }
 }
 
 /// What was fetched.
@@ -199,8 +222,10 @@ impl Cog {
     ///
     /// # Errors
     /// As [`fetch::requests`].
-    pub async fn requests(&mut self, plan: &Plan, limits: &Limits) -> Result<Requests> {
-        fetch::requests(&self.source, &mut self.fetched, &self.header, &Needed::by([plan]), limits).await
+    pub async fn requests(&mut self, plan: &Plan, options: &ClipOptions) -> Result<Requests> {
+        let needed = Needed::by([plan]);
+        fetch::requests(&self.source, &mut self.fetched, &self.header, &needed, options.requests, &options.limits)
+            .await
     }
 
     /// Carries out a plan: the output is published whole, or not at all.
@@ -218,9 +243,11 @@ impl Cog {
         observer: &dyn Observer,
     ) -> Result<Report> {
         let start = Instant::now();
+        let shares = self.shares(&plan, options, sink)?;
+        let sink = &SinkOptions { spill: shares.spill, uploads: shares.uploads, ..sink.clone() };
         // First of all, so that an existing destination is refused before anything is fetched.
         let mut out = Sink::create(destination, sink).await?;
-        let requests = match self.requests(&plan, &options.limits).await {
+        let requests = match self.requests_of(&mut plan, options).await {
             Ok(requests) => requests,
             Err(error) => {
                 return Err(out.abandon(error).await);
@@ -239,7 +266,7 @@ impl Cog {
             fetched.requests += requests.requests.len() as u64;
             fetched.bytes += requests.bytes();
             fetched.sparse = requests.sparse;
-            let done = match self.assemble(&plan, &requests, options, &mut out, observer).await {
+            let done = match self.assemble(&plan, &requests, (options, shares), &mut out, observer).await {
                 Ok(done) => done,
                 Err(error) => {
                     return Err(out.abandon(error).await);
@@ -263,6 +290,7 @@ impl Cog {
                 counts: done.counts,
                 fetched,
                 tiles: done.tiles,
+                copied: done.copied,
                 published,
                 times: (
                     planned,
@@ -274,35 +302,55 @@ impl Cog {
         }
     }
 
+    /// The requests of a plan that is to be carried out: where the source leaves out tiles of an overview that would have
+    /// been copied, overviews are made instead.
+    async fn requests_of(&mut self, plan: &mut Plan, options: &ClipOptions) -> Result<Requests> {
+        let requests = self.requests(plan, options).await?;
+        if requests.sparse_overviews == 0 {
+            return Ok(requests);
+        }
+        plan.passage = std::mem::take(&mut plan.passage).of_full_resolution();
+        self.requests(plan, options).await
+    }
+
     async fn assemble(
         &self,
         plan: &Plan,
         requests: &Requests,
-        options: &ClipOptions,
+        (options, shares): (&ClipOptions, Shares),
         sink: &mut Sink,
         observer: &dyn Observer,
     ) -> Result<assembly::Done> {
-        let job = self.job(plan, options, observer, None)?;
-        let pieces = assembly::pieces(&self.source, &self.header, requests, options, observer);
-        job.run(pieces, sink).await.map_err(|error| error.at(self.uri()))
+        let workers = Arc::new(Semaphore::new(memory::threads(options)));
+        let how = (options, shares);
+        let arrivals =
+            arrivals(&self.source, &self.header, requests, Some(plan), how, &workers, observer);
+        let job = self.job(plan, how, observer, &workers)?;
+        job.run(arrivals, sink).await.map_err(|error| error.at(self.uri()))
     }
 
-    /// One run; `workers` are shared with other runs.
+    /// How the memory of a clip is shared out.
+    fn shares(&self, plan: &Plan, options: &ClipOptions, sink: &SinkOptions) -> Result<Shares> {
+        let composer = Composer::new(&self.header, plan, &options.limits)?;
+        Ok(Shares::of(&self.header, plan, &composer, options, sink))
+    }
+
+    /// One run; `workers` may be shared with other runs.
     fn job<'a>(
         &'a self,
         plan: &'a Plan,
-        options: &'a ClipOptions,
+        (options, shares): (&'a ClipOptions, Shares),
         observer: &'a dyn Observer,
-        workers: Option<&Arc<Semaphore>>,
+        workers: &Arc<Semaphore>,
     ) -> Result<assembly::Job<'a>> {
         let composer = Composer::new(&self.header, plan, &options.limits)?;
         let encoder = Encoder::new(&self.header, plan);
-        let own = || Arc::new(Semaphore::new(assembly::at_work(&composer, options)));
         Ok(assembly::Job {
             header: &self.header,
             plan,
             options,
-            workers: workers.map_or_else(own, Arc::clone),
+            workers: Arc::clone(workers),
+            shares,
             composer: Arc::new(composer),
             encoder: Arc::new(encoder),
             observer,

@@ -1,6 +1,8 @@
 //! One output tile from the source tiles under it: the pixels of the cutline are copied, run by run, onto a ground
 //! of masked samples. What is not copied is masked, so masking costs nothing of its own.
 
+mod copied;
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result};

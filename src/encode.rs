@@ -5,6 +5,8 @@ pub mod layout;
 pub mod metadata;
 pub mod overview;
 
+use bytes::Bytes;
+
 use crate::codec::{self, Encoding};
 use crate::compose::MaskedTile;
 use crate::error::Result;
@@ -20,16 +22,16 @@ use crate::tiff::code::{Compression, Predictor};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     /// The image's tile: one, or one for each band.
-    pub image: Vec<Vec<u8>>,
+    pub image: Vec<Bytes>,
     /// The tile of the internal mask, when the output has one.
-    pub mask: Option<Vec<u8>>,
+    pub mask: Option<Bytes>,
 }
 
 impl Encoded {
     /// Bytes of the image's tile.
     #[must_use]
     pub fn image_bytes(&self) -> usize {
-        self.image.iter().map(Vec::len).sum()
+        self.image.iter().map(Bytes::len).sum()
     }
 }
 
@@ -83,19 +85,31 @@ impl Encoder {
             fill::with_means(samples, valid, self.width, self.bands, colours);
         }
         let image = match self.interleave {
-            Interleave::Pixel => vec![self.encode_plane(tile.samples, self.bands)?],
+            Interleave::Pixel => vec![self.encode_plane(tile.samples, self.bands)?.into()],
             Interleave::Band => (0..self.bands)
-                .map(|band| self.encode_plane(tile.band(band, self.bands), 1))
+                .map(|band| Ok(self.encode_plane(tile.band(band, self.bands), 1)?.into()))
                 .collect::<Result<_>>()?,
         };
-        let mask = match tile.valid {
+        Ok(Encoded { image, mask: self.encode_mask(tile.valid)? })
+    }
+
+    /// A tile that is copied as it is stored, with the mask of `valid`, one byte a pixel.
+    ///
+    /// # Errors
+    /// As [`Encoding::compress`].
+    pub fn copied(&self, stored: Bytes, valid: Option<Vec<u8>>) -> Result<Encoded> {
+        Ok(Encoded { image: vec![stored], mask: self.encode_mask(valid)? })
+    }
+
+    /// The tile of the internal mask, when the output has one.
+    fn encode_mask(&self, valid: Option<Vec<u8>>) -> Result<Option<Bytes>> {
+        match valid {
             Some(valid) if self.mask => {
                 let bits = packing::pack(&Samples::U8(valid), 1, self.width)?;
-                Some(self.mask_encoding.compress(self.width / 8, &bits)?)
+                Ok(Some(self.mask_encoding.compress(self.width / 8, &bits)?.into()))
             }
-            _ => None,
-        };
-        Ok(Encoded { image, mask })
+            _ => Ok(None),
+        }
     }
 
     fn encode_plane(&self, mut samples: Samples, samples_per_pixel: usize) -> Result<Vec<u8>> {

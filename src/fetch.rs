@@ -1,31 +1,28 @@
 //! Brings what parsing and decoding ask for: the header, the tile table, the tiles. Bounded and concurrent.
 
+mod cost;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{Error, Result};
 use crate::grid::TileIndex;
 use crate::header::image::Place;
-use crate::header::{FIRST_BYTES, Header};
+use crate::header::{FIRST_BYTES, Header, Image};
 use crate::limits::{Limits, within};
 use crate::observe::{Event, Observer};
 use crate::plan::Plan;
 use crate::source::Source;
-use crate::source::coalesce::coalesce;
 use crate::tiff::parse::{Fetched, Stop};
 use crate::tile::EncodedTile;
 
-/// Ranges with at most this many unneeded bytes between them are fetched as one. GDAL's leader and trailer take 8;
-/// the rest is there for padding. More would bring tiles that nobody asked for.
-const MAX_GAP: u64 = 512;
-
-/// Bytes of a merged request: large enough for the bandwidth of one connection, small enough that several run at once
-/// and that a repeated one costs little.
-const MAX_REQUEST: u64 = 4 << 20;
+/// Connections that share one range that is longer than a request should be.
+const SPLIT_WAYS: usize = 4;
 
 /// A semaphore takes no more, on any machine.
 const MOST_PERMITS: u32 = u32::MAX >> 4;
@@ -90,6 +87,20 @@ pub enum Which {
     Main,
     /// Its internal mask.
     Mask,
+    /// An overview, by its number in the header.
+    Overview(usize),
+}
+
+impl Which {
+    /// The image of a header; `None` when it has none such.
+    #[must_use]
+    pub fn of(self, header: &Header) -> Option<&Image> {
+        match self {
+            Self::Main => Some(&header.main),
+            Self::Mask => header.mask.as_ref(),
+            Self::Overview(number) => header.overviews.get(number).map(|(image, _)| image),
+        }
+    }
 }
 
 /// One request for tiles.
@@ -109,6 +120,8 @@ pub struct Requests {
     /// Number of tiles that the file left out. They stand with the tiles of the request after them, so that they come
     /// when they are used.
     pub sparse: u64,
+    /// How many of them are of overviews.
+    pub sparse_overviews: u64,
     /// Those behind the last request.
     rest: Vec<(Which, Place)>,
 }
@@ -137,6 +150,8 @@ pub struct Needed {
     pub tiles: Vec<(u16, TileIndex)>,
     /// Of its internal mask.
     pub mask_tiles: Vec<(u16, TileIndex)>,
+    /// Of its overviews, by number: tiles that are copied as they are.
+    pub overview_tiles: Vec<(usize, TileIndex)>,
 }
 
 impl Needed {
@@ -146,16 +161,19 @@ impl Needed {
         for plan in plans {
             all.tiles.extend_from_slice(&plan.tiles);
             all.mask_tiles.extend_from_slice(&plan.mask_tiles);
+            all.overview_tiles.extend(plan.passage.overview_tiles());
         }
         for tiles in [&mut all.tiles, &mut all.mask_tiles] {
             tiles.sort_unstable_by_key(|&(plane, tile)| (tile, plane));
             tiles.dedup();
         }
+        all.overview_tiles.sort_unstable();
+        all.overview_tiles.dedup();
         all
     }
 }
 
-/// Looks up tiles in the tile tables and merges neighbours into requests.
+/// Looks up tiles in the tile tables and merges neighbours into requests, of which `in_flight` are to run at a time.
 ///
 /// # Errors
 /// As [`crate::header::Image::places`] and [`Source::read`].
@@ -164,24 +182,38 @@ pub async fn requests(
     fetched: &mut Fetched,
     header: &Header,
     needed: &Needed,
+    in_flight: usize,
     limits: &Limits,
 ) -> Result<Requests> {
     let mut places = Vec::with_capacity(needed.tiles.len() + needed.mask_tiles.len());
-    let images = [
-        (Which::Main, Some(&header.main), &needed.tiles),
-        (Which::Mask, header.mask.as_ref(), &needed.mask_tiles),
-    ];
-    for (which, image, tiles) in images {
-        let Some(image) = image else { continue };
+    let mut images = vec![(Which::Main, needed.tiles.clone()), (Which::Mask, needed.mask_tiles.clone())];
+    for of_one in needed.overview_tiles.chunk_by(|a, b| a.0 == b.0) {
+        let Some(&(number, _)) = of_one.first() else { continue };
+        images.push((Which::Overview(number), of_one.iter().map(|&(_, tile)| (0, tile)).collect()));
+    }
+    for (which, tiles) in images {
+        let Some(image) = which.of(header) else { continue };
         let found =
-            satisfied(source, fetched, limits, |fetched| image.places(tiles, fetched, limits)).await?;
+            satisfied(source, fetched, limits, |fetched| image.places(&tiles, fetched, limits)).await?;
+        // Where its first pixel lies at full resolution.
+        let scaled = |at: u32, all: u32, own: u32| u64::from(at) * u64::from(all) / u64::from(own.max(1));
+        let (all, own) = (header.main.size(), image.size());
         places.extend(found.into_iter().map(|place| {
             let rect = image.grid.rect(place.index);
-            ((rect.y0, rect.x0), which, place)
+            let corner =
+                (scaled(rect.y0, all.height, own.height), scaled(rect.x0, all.width, own.width));
+            (corner, which, place)
         }));
     }
     // The order of use: from the top, the image and its mask side by side.
-    places.sort_by_key(|(corner, which, place)| (*corner, *which == Which::Mask, place.plane));
+    places.sort_by_key(|(corner, which, place)| {
+        let rank = match which {
+            Which::Main => 0,
+            Which::Mask => 1,
+            Which::Overview(number) => 2 + number,
+        };
+        (*corner, rank, place.plane)
+    });
     let mut out = Requests::default();
     // Stored tiles, each with the sparse ones before it.
     let mut wanted: Vec<Vec<(Which, Place)>> = Vec::new();
@@ -194,10 +226,11 @@ pub async fn requests(
             ranges.push(bytes);
         } else {
             out.sparse += 1;
+            out.sparse_overviews += u64::from(matches!(which, Which::Overview(_)));
             out.rest.push((which, place));
         }
     }
-    for merged in coalesce(&ranges, MAX_GAP, MAX_REQUEST) {
+    for merged in cost::merged(&ranges, in_flight) {
         let mut tiles = Vec::new();
         for part in merged.parts {
             tiles.append(&mut wanted[part]);
@@ -217,8 +250,7 @@ pub fn tiles<'a>(
     observer: &'a dyn Observer,
 ) -> impl Stream<Item = Result<Vec<(Which, EncodedTile)>>> + 'a {
     let encoded = move |which: Which, place: &Place, data: Option<Bytes>| {
-        let image = if which == Which::Main { Some(&header.main) } else { header.mask.as_ref() };
-        let rows = image.map_or(0, |image| image.stored_rows(place.index));
+        let rows = which.of(header).map_or(0, |image| image.stored_rows(place.index));
         (which, EncodedTile { index: place.index, plane: place.plane, rows, data })
     };
     let rest = requests.rest.iter().map(move |(which, place)| Ok(vec![encoded(*which, place, None)]));
@@ -233,7 +265,7 @@ pub fn tiles<'a>(
                 .acquire_many_owned(share)
                 .await
                 .map_err(|_closed| Error::io("the clip was cancelled"))?;
-            let bytes = source.read(request.range.clone()).await?;
+            let bytes = reading(source.clone(), request.range.clone()).await?;
             observer.event(&Event::Fetched { bytes: bytes.len() as u64 });
             let mut tiles = Vec::with_capacity(request.tiles.len());
             for (which, place) in &request.tiles {
@@ -251,6 +283,36 @@ pub fn tiles<'a>(
     // What is handed on no longer counts: the next stage has a bound of its own.
     let handed = |group: Result<(Vec<_>, OwnedSemaphorePermit)>| group.map(|(tiles, _held)| tiles);
     fetched.buffered(in_flight.max(1)).map(handed).chain(stream::iter(rest))
+}
+
+/// A range, read by a task of its own: it goes on while whoever wants it is busy with something else, as a connection that
+/// nobody reads from would count as stalled.
+async fn reading(source: Source, range: Range<u64>) -> Result<Bytes> {
+    match AbortOnDropHandle::new(tokio::spawn(read(source, range))).await {
+        Ok(read) => read,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => Err(Error::io("the clip was cancelled").caused_by(error)),
+    }
+}
+
+/// A range; one that is longer than a request should be comes over several connections.
+async fn read(source: Source, range: Range<u64>) -> Result<Bytes> {
+    let len = range.end - range.start;
+    if len <= 2 * cost::MAX_REQUEST {
+        return source.read(range).await;
+    }
+    let starts = (range.start..range.end).step_by(usize::try_from(cost::MAX_REQUEST).unwrap_or(usize::MAX));
+    let parts = starts.map(|start| source.read(start..(start + cost::MAX_REQUEST).min(range.end)));
+    let mut parts = stream::iter(parts).buffered(SPLIT_WAYS);
+    let mut whole = Vec::new();
+    while let Some(part) = parts.try_next().await? {
+        if whole.is_empty() {
+            // What has come vouches for the rest: the version is pinned, and the range lies in it.
+            whole.reserve_exact(usize::try_from(len).unwrap_or(0));
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole.into())
 }
 
 fn describe(index: TileIndex) -> String {

@@ -8,6 +8,9 @@ use crate::mask::Rule;
 use crate::sample::NoData;
 use crate::tiff::code::Predictor;
 
+/// Side of an output's tiles in pixels, as GDAL's COG writer has it.
+pub const DEFAULT_BLOCKSIZE: u32 = 512;
+
 /// How validity is stored in the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MaskStorage {
@@ -107,7 +110,8 @@ pub struct ClipOptions {
     pub crop: bool,
     /// Pixels added on each side of the cropped window, within the raster.
     pub pad: u32,
-    /// Widen the window to the source's tile grid.
+    /// Widen the window to the source's tile grid, and copy the tiles that lie wholly in the cutline as they are compressed,
+    /// where compression, predictor and samples are the output's own.
     pub align_tiles: bool,
     /// The output's nodata value.
     pub nodata: Option<NoData>,
@@ -115,8 +119,9 @@ pub struct ClipOptions {
     pub bands: Vec<u16>,
     /// How validity is stored.
     pub mask: MaskStorage,
-    /// Side of the output's tiles in pixels, a multiple of 16.
-    pub blocksize: u32,
+    /// Side of the output's tiles in pixels, a multiple of 16; `None` for [`DEFAULT_BLOCKSIZE`], or with `align_tiles` for
+    /// the source's.
+    pub blocksize: Option<u32>,
     /// The output's compression.
     pub compress: Compress,
     /// Effort of the compression; `None` for the customary one.
@@ -141,8 +146,12 @@ pub struct ClipOptions {
     pub threads: usize,
     /// Requests in flight.
     pub requests: usize,
-    /// Bytes of requests that are in flight or have come and wait for their turn; a single longer request still goes, alone.
+    /// Bytes of requests that are in flight or have come and wait for their turn, where `max_memory` leaves so much; a single
+    /// longer request still goes, alone.
     pub read_ahead: u64,
+    /// Bytes of memory that the whole clip is to keep within. What it cannot do without may be more: some 24 MiB for the
+    /// program, the source tiles of a row of them, a row of tiles of every overview, one tile at work.
+    pub max_memory: u64,
     /// Refuse polygons that are not valid, rather than fill them by the even-odd rule.
     pub strict: bool,
     /// By how many metres the step from the cutline's datum to the raster's may be wrong; `None` for a pixel.
@@ -168,7 +177,7 @@ impl Default for ClipOptions {
             nodata: None,
             bands: Vec::new(),
             mask: MaskStorage::Auto,
-            blocksize: 512,
+            blocksize: None,
             compress: Compress::Deflate,
             level: None,
             quality: None,
@@ -182,6 +191,7 @@ impl Default for ClipOptions {
             threads: 0,
             requests: 32,
             read_ahead: 24 << 20,
+            max_memory: 128 << 20,
             strict: false,
             max_crs_error: None,
             allow_ballpark: false,

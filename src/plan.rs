@@ -4,11 +4,13 @@
 pub mod colour;
 pub mod coverage;
 pub mod encoding;
+pub mod passage;
 pub mod validity;
 pub mod window;
 
 pub use colour::Colour;
 pub use coverage::CoverageBand;
+pub use passage::Passage;
 pub use validity::{NoDataOrigin, SourceValidity, Validity};
 
 use std::sync::Arc;
@@ -22,9 +24,12 @@ use crate::grid::{PixelRect, Size, TileGrid, TileIndex};
 use crate::header::{Header, Image};
 use crate::limits::Limits;
 use crate::mask::{Coverage, Mask, TileClass};
-use crate::options::{ClipOptions, Interleave, MaskStorage, OnEmpty};
+use crate::options::{ClipOptions, DEFAULT_BLOCKSIZE, Interleave, MaskStorage, OnEmpty};
 use crate::tiff::code::Predictor;
 use window::Burnt;
+
+/// The largest side of an output's tiles, in pixels.
+const MAX_BLOCKSIZE: u32 = 8192;
 
 /// Source tiles of the window by what the cutline makes of them. Planes are counted one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +73,8 @@ pub struct Plan {
     pub predictor: Predictor,
     /// How the output's bands lie.
     pub interleave: Interleave,
+    /// The output's tiles that are the source's own bytes.
+    pub passage: Passage,
     /// How the cutline came into the raster's CRS; `None` when it was given in that.
     pub operation: Option<Operation>,
     /// What was wrong with the cutline's polygons.
@@ -123,7 +130,7 @@ impl Plan {
             // Unassociated: the colours are not multiplied by it.
             colour.extra_samples.push(2);
         }
-        let blocksize = block(options.blocksize)?;
+        let blocksize = block(header, options)?;
         let levels = levels(window.size(), blocksize, options)?;
         let planes: Vec<u16> = if header.main.planes == 1 {
             vec![0]
@@ -147,6 +154,18 @@ impl Plan {
             .as_ref()
             .map(|image| needed(&image.grid, window, &mask, &[0], None))
             .unwrap_or_default();
+        let predictor = encoding::predictor(header, &encoding, options)?;
+        let terms = passage::Terms {
+            window,
+            mask: &mask,
+            bands: &bands,
+            output_bands: bands.len() + usize::from(coverage.is_some()) + usize::from(validity.add_alpha),
+            validity: &validity,
+            encoding: &encoding,
+            predictor,
+            levels: &levels,
+        };
+        let passage = Passage::of(header, &terms, options);
         Ok(Some(Self {
             window,
             transform: transform.shifted(f64::from(window.x0), f64::from(window.y0)),
@@ -159,9 +178,10 @@ impl Plan {
             mask_tiles,
             classes,
             levels,
-            predictor: encoding::predictor(header, &encoding, options)?,
+            predictor,
             encoding,
             interleave: options.interleave,
+            passage,
             operation: cutline.operation.clone(),
             repairs: cutline.repairs,
         }))
@@ -203,11 +223,18 @@ fn bands(header: &Header, options: &ClipOptions) -> Result<Vec<u16>> {
     options.bands.iter().map(band).collect()
 }
 
-/// Side of the output's tiles, checked.
-fn block(asked: u32) -> Result<u32> {
-    if asked == 0 || !asked.is_multiple_of(16) || asked > 8192 {
+/// Side of the output's tiles, checked. With the window on the source's tile grid it is the source's, where that can be.
+fn block(header: &Header, options: &ClipOptions) -> Result<u32> {
+    let tile = header.main.grid.tile;
+    let own = options.align_tiles && header.main.tiled && tile.width == tile.height;
+    let asked = match options.blocksize {
+        Some(asked) => asked,
+        None if own && tile.width.is_multiple_of(16) && tile.width <= MAX_BLOCKSIZE => tile.width,
+        None => DEFAULT_BLOCKSIZE,
+    };
+    if asked == 0 || !asked.is_multiple_of(16) || asked > MAX_BLOCKSIZE {
         return Err(Error::usage(format!(
-            "a block size of {asked} is asked for; it must be a multiple of 16 up to 8192 (TIFF 6.0 §15)"
+            "a block size of {asked} is asked for; it must be a multiple of 16 up to {MAX_BLOCKSIZE} (TIFF 6.0 §15)"
         )));
     }
     Ok(asked)

@@ -226,7 +226,7 @@ pub(super) struct WhatArgs {
     /// Add N pixels on each side of the window
     #[arg(long, value_name = "N", help_heading = "Pixels")]
     pad: Option<u32>,
-    /// Widen the window to the source's tile grid
+    /// Widen the window to the source's tile grid; tiles wholly in the cutline are copied as they are compressed
     #[arg(long, help_heading = "Pixels")]
     align_tiles: bool,
     /// Bands to keep, in this order: 4,3,2
@@ -241,7 +241,7 @@ pub(super) struct WhatArgs {
     /// When the cutline and the raster do not overlap [default: error, exit code 8]
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Pixels")]
     on_empty: Option<OnEmptyArg>,
-    /// Side of the output's tiles in pixels [default: 512]
+    /// Side of the output's tiles in pixels [default: 512; with --align-tiles the source's]
     #[arg(long, value_name = "N", help_heading = "Output")]
     blocksize: Option<u32>,
     /// Compression [default: deflate]; jpeg is lossy, webp is with --quality, lerc is with --max-error; source keeps the source's
@@ -271,9 +271,32 @@ pub(super) struct WhatArgs {
     /// Leave tiles without a pixel of the cutline out of the file
     #[arg(long, help_heading = "Output")]
     sparse: bool,
+    /// Memory to keep within, such as 96MiB: what is held ahead of need is cut to it [default: 128MiB]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Reading")]
+    max_memory: Option<u64>,
     /// Tiles decoded and encoded at a time [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Reading")]
     threads: Option<u16>,
+}
+
+/// A number of bytes: `500000000`, `96MiB`, `1.5 GB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let scale: f64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err("units are B, kB, MB, GB, KiB, MiB, GiB".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_not| "this is no number of bytes".to_owned())?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is not negative")]
+    Ok((number * scale).round() as u64)
 }
 
 impl WhatArgs {
@@ -297,7 +320,7 @@ impl WhatArgs {
                 MaskArg::Alpha => MaskStorage::Alpha,
                 MaskArg::Nodata => MaskStorage::NoData,
             }),
-            blocksize: self.blocksize.unwrap_or(default.blocksize),
+            blocksize: self.blocksize,
             compress: self.compress.map_or(default.compress, |compress| match compress {
                 CompressArg::Deflate => Compress::Deflate,
                 CompressArg::Zstd => Compress::Zstd,
@@ -333,6 +356,7 @@ impl WhatArgs {
                 OnEmptyArg::Write => OnEmpty::Write,
             }),
             threads: self.threads.map_or(default.threads, usize::from),
+            max_memory: self.max_memory.unwrap_or(default.max_memory),
             ..default
         })
     }

@@ -96,6 +96,7 @@ pub(super) fn json(cog: &Cog, destination: &str, report: &Report, opened: Durati
     tiles["sparse"] = report.fetched.sparse.into();
     tiles["written"] = report.tiles.0.into();
     tiles["empty"] = report.tiles.1.into();
+    tiles["copied"] = report.copied.tiles.into();
     let mut nodata = nodata(plan);
     nodata["valid_samples_that_hold_it"] = counts.hidden.into();
     let (planned, worked, published) = report.times;
@@ -136,6 +137,7 @@ fn pixels(report: &Report) -> Value {
         "window": window,
         "inside": counts.inside,
         "valid": counts.valid,
+        "not_looked_at": report.copied.pixels,
         "masked": window - counts.inside,
     })
 }
@@ -157,8 +159,12 @@ fn cutline(plan: &Plan) -> Value {
 /// The report of a clip, one line.
 pub(super) fn text(cog: &Cog, destination: &str, report: &Report) -> String {
     let (size, stats) = (report.plan.size(), cog.stats());
+    let unseen = match report.copied.pixels {
+        0 => String::new(),
+        pixels => format!(" and {pixels} copied unseen"),
+    };
     format!(
-        "{} -> {}: {size} pixels, {} in the cutline, {} valid; {} requests, {} bytes read; {} bytes written",
+        "{} -> {}: {size} pixels, {} in the cutline, {} valid{unseen}; {} requests, {} bytes read; {} bytes written",
         cog.uri(),
         redact(destination),
         report.counts.inside,
@@ -191,6 +197,9 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
             "nothing vouches for how the cutline came to the raster's datum: {}",
             operation.name
         ));
+    }
+    if let Some(obstacle) = report.plan.passage.obstacle() {
+        out.push(format!("--align-tiles: no tile could be copied as it is stored: {obstacle}"));
     }
     if report.counts.inside == 0 {
         out.push(
@@ -299,6 +308,7 @@ pub(super) fn plan_json(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
     let grids = |grid: &crate::grid::TileGrid| json!({ "width": grid.image.width, "height": grid.image.height, "tiles": grid.count() });
     let mut tiles = tile_classes(plan);
     tiles["to_fetch"] = requests.tiles().into();
+    tiles["copied"] = plan.passage.count().into();
     tiles["sparse"] = requests.sparse.into();
     let mut out = described(cog, plan);
     out["pixels"] = json!({
@@ -345,6 +355,11 @@ pub(super) fn plan_text(cog: &Cog, plan: &Plan, requests: &Requests) -> String {
             requests.tiles()
         ),
     );
+    if let Some(obstacle) = plan.passage.obstacle() {
+        line("copied", format!("no tile can be copied as it is stored: {obstacle}"));
+    } else if plan.passage.count() > 0 {
+        line("copied", format!("{} tiles of the output as they are stored", plan.passage.count()));
+    }
     line("fetch", format!("{} requests, {} bytes", requests.requests.len(), requests.bytes()));
     line("header", format!("{} requests, {} bytes (spent)", cog.stats().requests, cog.stats().bytes));
     let levels: Vec<String> = plan.levels.iter().map(|grid| grid.image.to_string()).collect();

@@ -2,79 +2,36 @@
 //! tiles are encoded on all cores, and the sink receives them row by row. Every stage waits for the next one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
-use futures::{Stream, StreamExt, stream};
-use tokio::sync::Semaphore;
+use bytes::Bytes;
+use futures::channel::mpsc;
+use futures::{Stream, StreamExt};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use super::Copied;
+use super::arrival::Arrival;
+use super::memory::Shares;
 use crate::compose::{Composer, Counts, MaskedTile, Piece};
-use crate::decode;
 use crate::encode::layout::{self, Level};
 use crate::encode::{Encoded, Encoder, overview};
 use crate::error::{Error, Result};
-use crate::fetch::{self, Requests, Which};
+use crate::fetch::Which;
 use crate::grid::{PixelRect, TileGrid, TileIndex};
-use crate::header::{Header, Image};
+use crate::header::Header;
 use crate::limits::{Limits, within};
 use crate::mask::TileClass;
 use crate::observe::{Event, Observer};
 use crate::options::{ClipOptions, Interleave, Resampling};
 use crate::plan::{Plan, SourceValidity};
 use crate::sink::Sink;
-use crate::source::Source;
-use crate::tile::{DecodedTile, EncodedTile};
+use crate::tile::DecodedTile;
 
 /// By how many bytes a tile may be longer than its samples: its leader and trailer, and what a compression takes that finds
 /// nothing to compress.
 const TILE_EXTRA: u64 = 4096;
-
-/// The source's tiles, decoded, in the order of the requests.
-pub(super) fn pieces<'a>(
-    source: &'a Source,
-    header: &'a Arc<Header>,
-    requests: &'a Requests,
-    options: &'a ClipOptions,
-    observer: &'a dyn Observer,
-) -> impl Stream<Item = Result<(Which, Piece)>> + 'a {
-    let groups = fetch::tiles(source, header, requests, (options.requests, options.read_ahead), observer);
-    let limits = Arc::new(options.limits.clone());
-    // What is being decoded at a time, in KiB: as much as one tile may take.
-    let most = u32::try_from(limits.tile_bytes >> 10).unwrap_or(u32::MAX).max(1);
-    let budget = Arc::new(Semaphore::new(most as usize));
-    groups
-        .flat_map(|group| match group {
-            Ok(tiles) => stream::iter(tiles.into_iter().map(Ok).collect::<Vec<_>>()),
-            Err(error) => stream::iter(vec![Err(error)]),
-        })
-        .map(move |tile| {
-            let (header, limits, budget) = (Arc::clone(header), Arc::clone(&limits), Arc::clone(&budget));
-            async move {
-                let (which, tile) = tile?;
-                let bytes = image_of(&header, which).map_or(0, |image| image.layout.bytes(tile.rows));
-                let share = u32::try_from(bytes >> 10).unwrap_or(most).clamp(1, most);
-                let Ok(held) = budget.acquire_many_owned(share).await else {
-                    return Err(Error::io("the clip was cancelled"));
-                };
-                joined(
-                    spawn_blocking(move || {
-                        let _held = held;
-                        decode_piece(&header, which, &tile, &limits)
-                    })
-                    .await,
-                )
-            }
-        })
-        .buffered(threads(options).saturating_add(1))
-}
-
-/// Tiles to work on at a time.
-pub(super) fn threads(options: &ClipOptions) -> usize {
-    match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    }
-}
 
 /// All that one run needs.
 pub(super) struct Job<'a> {
@@ -84,8 +41,9 @@ pub(super) struct Job<'a> {
     pub(super) composer: Arc<Composer>,
     pub(super) encoder: Arc<Encoder>,
     pub(super) observer: &'a dyn Observer,
-    /// Permits to compose and encode a tile, which several runs may share.
+    /// Permits to decode, or to compose and encode a tile: one for each thread, which several runs may share.
     pub(super) workers: Arc<Semaphore>,
+    pub(super) shares: Shares,
 }
 
 /// What a run made: the body is in the sink, this is the rest.
@@ -94,6 +52,7 @@ pub(super) struct Done {
     pub(super) counts: Counts,
     /// Output tiles, and how many of them are empty.
     pub(super) tiles: (u64, u64),
+    pub(super) copied: Copied,
 }
 
 /// An output tile that a job finished.
@@ -104,6 +63,7 @@ struct Finished {
     /// The tile at half the size, when there is a further overview.
     quarter: Option<MaskedTile>,
     counts: Counts,
+    copied: Copied,
 }
 
 /// An output tile that waits for source tiles.
@@ -112,6 +72,8 @@ struct Waiting {
     missing: usize,
     pieces: Vec<Piece>,
     masks: Vec<Piece>,
+    /// Its bytes, when they are the source's.
+    stored: Option<Bytes>,
 }
 
 /// An overview tile that waits for the tiles it is made of.
@@ -124,7 +86,7 @@ impl Job<'_> {
     /// Makes the output of `pieces`, the source's tiles in the order of the plan.
     pub(super) async fn run(
         &self,
-        pieces: impl Stream<Item = Result<(Which, Piece)>>,
+        arrivals: impl Stream<Item = Result<Arrival>>,
         sink: &mut Sink,
     ) -> Result<Done> {
         let mut state = State::new(self)?;
@@ -132,31 +94,47 @@ impl Job<'_> {
         let tile = self.composer.tile_bytes().saturating_add(TILE_EXTRA);
         let most: Vec<u64> = self.plan.levels.iter().map(|grid| grid.count().saturating_mul(tile)).collect();
         sink.expect(&most);
-        // Output tiles at work, each with its samples: two for each thread, and fewer when they are large.
-        let at_work = at_work(&self.composer, self.options);
-        futures::pin_mut!(pieces);
+        let at_work = self.shares.at_work;
+        let (outbox, mut handed) = Outbox::new();
+        let room = Arc::clone(&outbox.room);
+        let most_queued = tile.saturating_mul(at_work as u64);
+        // The sink takes what it is given while other tiles are fetched and encoded.
+        let handing = async {
+            while let Some((section, bytes)) = handed.next().await {
+                let len = bytes.len() as u64;
+                sink.append_to(section, bytes).await?;
+                room.made(len);
+            }
+            Ok::<(), Error>(())
+        };
+        futures::pin_mut!(arrivals, handing);
         let (mut jobs, mut exhausted) = (JoinSet::<Result<Finished>>::new(), false);
         loop {
             // Start what the last piece made possible, as far as there is room; only then take the next piece.
             while jobs.len() < at_work && state.start_next(self, &mut jobs) {}
+            let queued = outbox.room.queued();
             tokio::select! {
-                Some(done) = jobs.join_next(), if !jobs.is_empty() => {
+                handed = &mut handing => {
+                    handed?;
+                    return Err(Error::io("the sink was closed"));
+                }
+                () = outbox.room.waits(), if queued > most_queued => {}
+                Some(done) = jobs.join_next(), if !jobs.is_empty() && queued <= most_queued => {
                     let done = joined(done)?;
                     self.observer.event(&Event::Encoded { bytes: done.encoded.image_bytes() as u64 });
                     state.finish(self, done, &mut jobs)?;
-                    state.flush(sink).await?;
+                    state.flush(&outbox)?;
                 }
-                piece = pieces.next(), if !exhausted && state.arriving.is_none() && jobs.len() < at_work => match piece {
-                    Some(piece) => {
-                        let (which, piece) = piece?;
-                        state.arrive(which, piece, &self.options.limits)?;
-                    }
+                arrival = arrivals.next(), if !exhausted && state.arriving.is_none() && jobs.len() < at_work => match arrival {
+                    Some(arrival) => state.arrive(self, arrival?, &mut jobs)?,
                     None => exhausted = true,
                 },
                 else => break,
             }
         }
-        state.flush(sink).await?;
+        state.flush(&outbox)?;
+        drop(outbox);
+        handing.await?;
         state.close(self)
     }
 
@@ -167,13 +145,6 @@ impl Job<'_> {
             Resampling::Average
         })
     }
-}
-
-/// Output tiles that are composed and encoded at a time.
-pub(super) fn at_work(composer: &Composer, options: &ClipOptions) -> usize {
-    let most =
-        usize::try_from(options.limits.tile_bytes / composer.tile_bytes().max(1)).unwrap_or(usize::MAX);
-    most.clamp(1, threads(options).saturating_mul(2))
 }
 
 /// Runs CPU work when there is room for it.
@@ -192,34 +163,12 @@ fn spawn(
 }
 
 /// A task's result; its panic goes on here.
-fn joined<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
+pub(super) fn joined<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     match result {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(Error::io("the clip was cancelled").caused_by(error)),
     }
-}
-
-fn image_of(header: &Header, which: Which) -> Option<&Image> {
-    match which {
-        Which::Main => Some(&header.main),
-        Which::Mask => header.mask.as_ref(),
-    }
-}
-
-fn decode_piece(
-    header: &Header,
-    which: Which,
-    tile: &EncodedTile,
-    limits: &Limits,
-) -> Result<(Which, Piece)> {
-    let Some(image) = image_of(header, which) else {
-        return Err(Error::usage("a mask tile of an image without a mask"));
-    };
-    let rect = image.grid.rect(tile.index);
-    let decoded = decode::decode(tile, &image.layout, image.size(), limits)
-        .map_err(|e| e.at(format!("IFD {}", image.number)))?;
-    Ok((which, Piece { plane: tile.plane, rect, tile: decoded.map(Arc::new) }))
 }
 
 /// The tiles of a level on their way to the sink, row by row.
@@ -232,13 +181,55 @@ struct Run {
     level: Level,
 }
 
+/// What is on its way to the sink: the section and its next bytes.
+struct Outbox {
+    sender: mpsc::UnboundedSender<(usize, Bytes)>,
+    room: Arc<Room>,
+}
+
+/// Counts what the sink has not taken yet.
+#[derive(Default)]
+struct Room {
+    queued: AtomicU64,
+    taken: Notify,
+}
+
+impl Room {
+    fn queued(&self) -> u64 {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    fn made(&self, bytes: u64) {
+        self.queued.fetch_sub(bytes, Ordering::Relaxed);
+        self.taken.notify_one();
+    }
+
+    /// Until the sink has taken something.
+    async fn waits(&self) {
+        self.taken.notified().await;
+    }
+}
+
+impl Outbox {
+    fn new() -> (Self, mpsc::UnboundedReceiver<(usize, Bytes)>) {
+        let (sender, receiver) = mpsc::unbounded();
+        (Self { sender, room: Arc::default() }, receiver)
+    }
+
+    fn put(&self, section: usize, bytes: Bytes) {
+        self.room.queued.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        // A receiver that is gone has failed, and its error comes first.
+        drop(self.sender.unbounded_send((section, bytes)));
+    }
+}
+
 /// The bookkeeping of a run.
 struct State {
     levels: Vec<TileGrid>,
     /// Which tiles of each level hold a pixel of the cutline, row by row.
     occupied: Vec<Vec<bool>>,
     /// The source tile that came last, and the output tiles that have not seen it yet.
-    arriving: Option<(Which, Piece, Box<dyn Iterator<Item = TileIndex> + Send>)>,
+    arriving: Option<(Arrival, Box<dyn Iterator<Item = TileIndex> + Send>)>,
     /// Output tiles that lack some of their source tiles.
     waiting: HashMap<TileIndex, Waiting>,
     pending: Pending,
@@ -252,6 +243,7 @@ struct State {
     planes: usize,
     with_mask: bool,
     counts: Counts,
+    copied: Copied,
 }
 
 impl State {
@@ -285,22 +277,57 @@ impl State {
             planes: if plan.interleave == Interleave::Band { plan.output_bands() } else { 1 },
             with_mask: plan.validity.mask,
             counts: Counts::default(),
+            copied: Copied::default(),
         })
     }
 
     /// Takes in a source tile.
-    fn arrive(&mut self, which: Which, piece: Piece, limits: &Limits) -> Result<()> {
+    fn arrive(
+        &mut self,
+        job: &Job<'_>,
+        arrival: Arrival,
+        jobs: &mut JoinSet<Result<Finished>>,
+    ) -> Result<()> {
         let Some(full) = self.levels.first().copied() else { return Ok(()) };
-        self.pending.add(&piece, limits)?;
-        let outputs = outputs_of(full, piece.rect, self.window);
-        self.arriving = Some((which, piece, Box::new(outputs)));
+        let image = arrival.which.of(job.header);
+        let image = image.ok_or_else(|| Error::usage("a tile of an image that the file does not have"))?;
+        if let Some(piece) = &arrival.piece {
+            self.pending.add(piece, &job.options.limits)?;
+        }
+        if let Which::Overview(number) = arrival.which {
+            self.pass_overview(job, number, arrival, jobs);
+            return Ok(());
+        }
+        let outputs = outputs_of(full, image.grid.rect(arrival.index), self.window);
+        self.arriving = Some((arrival, Box::new(outputs)));
         Ok(())
+    }
+
+    /// Takes over a tile of an overview of the source.
+    fn pass_overview(
+        &self,
+        job: &Job<'_>,
+        number: usize,
+        arrival: Arrival,
+        jobs: &mut JoinSet<Result<Finished>>,
+    ) {
+        let target = job.plan.passage.target(Some(number), arrival.index);
+        let (Some((level, index)), Some(stored)) = (target, arrival.stored) else { return };
+        let (composer, encoder) = (Arc::clone(&job.composer), Arc::clone(&job.encoder));
+        let halve = self.halving(job, level, index);
+        spawn(jobs, &job.workers, move || {
+            let tile = arrival.piece.and_then(|piece| piece.tile);
+            let quarter = halve.and_then(|halve| Some(halve.of(&composer.padded(tile.as_deref()?))));
+            let encoded = encoder.copied(stored, None)?;
+            let copied = Copied { tiles: 1, pixels: 0 };
+            Ok(Finished { level, index, encoded, quarter, counts: Counts::default(), copied })
+        });
     }
 
     /// Hands the source tile that came last to the next output tile that needs it, and starts that one if it lacks nothing
     /// more. False when all have seen it.
     fn start_next(&mut self, job: &Job<'_>, jobs: &mut JoinSet<Result<Finished>>) -> bool {
-        let Some((which, piece, outputs)) = &mut self.arriving else { return false };
+        let Some((arrival, outputs)) = &mut self.arriving else { return false };
         let Some(index) = outputs.next() else {
             self.arriving = None;
             return false;
@@ -316,9 +343,13 @@ impl State {
                 + job.header.mask.as_ref().map_or(0, |mask| planned(&mask.grid, &job.plan.mask_tiles, rect)),
             ..Waiting::default()
         });
-        match which {
-            Which::Main => waiting.pieces.push(piece.clone()),
-            Which::Mask => waiting.masks.push(piece.clone()),
+        match arrival.which {
+            Which::Main => {
+                waiting.pieces.extend(arrival.piece.clone());
+                waiting.stored.clone_from(&arrival.stored);
+            }
+            Which::Mask => waiting.masks.extend(arrival.piece.clone()),
+            Which::Overview(_) => {}
         }
         waiting.missing -= 1;
         if waiting.missing > 0 {
@@ -326,20 +357,24 @@ impl State {
         }
         let Some(waiting) = self.waiting.remove(&index) else { return true };
         let (composer, encoder) = (Arc::clone(&job.composer), Arc::clone(&job.encoder));
-        let halve = self.halving(job, 0);
-        spawn(jobs, &job.workers, move || {
-            let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
-            drop(waiting);
-            let quarter = halve.map(|halve| halve.of(&tile));
-            Ok(Finished { level: 0, index, encoded: encoder.encode(tile)?, quarter, counts })
+        let halve = self.halving(job, 0, index);
+        spawn(jobs, &job.workers, move || match waiting.stored {
+            Some(stored) => passed(&composer, &encoder, index, halve, Waiting { stored: None, ..waiting }, stored),
+            None => {
+                let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
+                drop(waiting);
+                let quarter = halve.map(|halve| halve.of(&tile));
+                let (encoded, copied) = (encoder.encode(tile)?, Copied::default());
+                Ok(Finished { level: 0, index, encoded, quarter, counts, copied })
+            }
         });
         true
     }
 
-    /// How to make the quarter for the next level; `None` at the last one.
-    fn halving(&self, job: &Job<'_>, level: usize) -> Option<Halving> {
+    /// How to make the quarter of a tile for the next level; `None` at the last one, and where the tile above is copied.
+    fn halving(&self, job: &Job<'_>, level: usize, index: TileIndex) -> Option<Halving> {
         let grid = self.levels.get(level)?;
-        (level + 1 < self.levels.len()).then(|| Halving {
+        (level + 1 < self.levels.len() && job.plan.passage.is_halved(level, index)).then(|| Halving {
             size: grid.tile,
             bands: job.plan.output_bands(),
             // Also where it is not declared: nodata is never averaged into a valid pixel.
@@ -355,6 +390,7 @@ impl State {
     /// Takes in a finished tile; its quarter goes to the overview tile above.
     fn finish(&mut self, job: &Job<'_>, done: Finished, jobs: &mut JoinSet<Result<Finished>>) -> Result<()> {
         self.counts += done.counts;
+        self.copied += done.copied;
         let Some(&grid) = self.levels.get(done.level) else { return Ok(()) };
         let number = grid.number(done.index);
         if let Some(run) = self.runs.get_mut(done.level) {
@@ -374,25 +410,25 @@ impl State {
         if parent.missing == 0
             && let Some(parent) = self.parents.remove(&(level, index))
         {
-            let (encoder, halve) = (Arc::clone(&job.encoder), self.halving(job, level));
+            let (encoder, halve) = (Arc::clone(&job.encoder), self.halving(job, level, index));
             spawn(jobs, &job.workers, move || {
                 let quarter = halve.map(|halve| halve.of(&parent.tile));
-                let tile = encoder.encode(parent.tile)?;
-                Ok(Finished { level, index, encoded: tile, quarter, counts: Counts::default() })
+                let (encoded, counts) = (encoder.encode(parent.tile)?, Counts::default());
+                Ok(Finished { level, index, encoded, quarter, counts, copied: Copied::default() })
             });
         }
         Ok(())
     }
 
     /// Hands the sink all tiles whose turn it is, each level to a section of its own.
-    async fn flush(&mut self, sink: &mut Sink) -> Result<()> {
+    fn flush(&mut self, outbox: &Outbox) -> Result<()> {
         for (number, (run, flags)) in self.runs.iter_mut().zip(&self.occupied).enumerate() {
             while let Some(&occupied) = usize::try_from(run.next).ok().and_then(|n| flags.get(n)) {
                 if occupied {
                     let Some(tile) = run.ready.remove(&run.next) else { break };
-                    sink.append_to(number, run.level.add(&tile)?).await?;
+                    outbox.put(number, run.level.add(&tile)?);
                 } else if let Some(empty) = &self.empty {
-                    sink.append_to(number, run.level.add(empty)?).await?;
+                    outbox.put(number, run.level.add(empty)?);
                 } else {
                     run.level.skip(self.planes, self.with_mask);
                 }
@@ -414,8 +450,31 @@ impl State {
             head: layout::head(job.header, job.plan, &levels)?,
             counts: self.counts,
             tiles: (total, total - occupied as u64),
+            copied: self.copied,
         })
     }
+}
+
+/// A tile of the full resolution that is copied as it is stored. Its samples have come only when an overview needs them.
+fn passed(
+    composer: &Composer,
+    encoder: &Encoder,
+    index: TileIndex,
+    halve: Option<Halving>,
+    waiting: Waiting,
+    stored: Bytes,
+) -> Result<Finished> {
+    if let Some(halve) = halve {
+        let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
+        let quarter = Some(halve.of(&tile));
+        let encoded = encoder.copied(stored, tile.valid)?;
+        return Ok(Finished { level: 0, index, encoded, quarter, counts, copied: Copied { tiles: 1, pixels: 0 } });
+    }
+    let (valid, inside) = (composer.validity(index, &waiting.masks), composer.inside(index));
+    let known = valid.as_ref().map(|valid| valid.iter().map(|&valid| u64::from(valid)).sum());
+    let counts = Counts { inside, valid: known.unwrap_or(0), ..Counts::default() };
+    let copied = Copied { tiles: 1, pixels: if known.is_none() { inside } else { 0 } };
+    Ok(Finished { level: 0, index, encoded: encoder.copied(stored, valid)?, quarter: None, counts, copied })
 }
 
 /// How a tile is halved.

@@ -11,15 +11,16 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use futures::{FutureExt, Stream};
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Cog, Fetches, Report, assembly};
+use super::arrival::{Arrival, arrivals};
+use super::memory::{self, Shares};
+use super::{Cog, Fetches, Report};
 use crate::compose::Piece;
 use crate::error::{Error, Result};
 use crate::fetch::{self, Needed, Requests, Which};
 use crate::grid::TileIndex;
-use crate::header::Header;
 use crate::observe::{Event, Observer};
 use crate::options::ClipOptions;
-use crate::plan::Plan;
+use crate::plan::{Passage, Plan};
 use crate::sink::{Sink, SinkOptions};
 
 /// Tiles that an output may lag behind the others before these wait for it.
@@ -67,13 +68,21 @@ impl Cog {
         let start = Instant::now();
         distinct(&outputs)?;
         let sink = SinkOptions { spill: sink.spill.min(SPILL_BYTES), ..sink.clone() };
+        for output in &mut outputs {
+            // Tiles are decoded for all outputs that need them.
+            output.plan.passage = Passage::default();
+        }
+        let Some(first) = outputs.first() else {
+            return Ok(SplitReport { outputs: Vec::new(), fetched: Fetches::default(), time: start.elapsed() });
+        };
+        let shares = self.shares(&first.plan, options, &sink)?;
         let mut fetched = Fetches::default();
         let mut reports: Vec<Option<Report>> = outputs.iter().map(|_| None).collect();
         let mut wanted: Vec<usize> = (0..outputs.len()).collect();
         while !wanted.is_empty() {
             let needed = Needed::by(wanted.iter().filter_map(|&n| outputs.get(n)).map(|output| &output.plan));
             let requests =
-                fetch::requests(&self.source, &mut self.fetched, &self.header, &needed, &options.limits)
+                fetch::requests(&self.source, &mut self.fetched, &self.header, &needed, options.requests, &options.limits)
                     .await?;
             fetched.tiles += requests.tiles();
             fetched.requests += requests.requests.len() as u64;
@@ -84,7 +93,7 @@ impl Cog {
                 requests: requests.requests.len() as u64,
                 bytes: requests.bytes(),
             });
-            let pass = Pass { cog: self, outputs: &outputs, options, sink: &sink, observer };
+            let pass = Pass { cog: self, outputs: &outputs, options, shares, sink: &sink, observer };
             let again = pass.run(&wanted, &requests, &mut reports).await;
             let again = again.map_err(|error| {
                 let published = reports.iter().filter(|report| report.is_some()).count();
@@ -124,6 +133,7 @@ struct Pass<'a> {
     cog: &'a Cog,
     outputs: &'a [Output],
     options: &'a ClipOptions,
+    shares: Shares,
     sink: &'a SinkOptions,
     observer: &'a dyn Observer,
 }
@@ -154,7 +164,7 @@ impl Pass<'_> {
                 *missing.entry(number).or_default() += 1;
             }
         }
-        let workers = Arc::new(Semaphore::new(assembly::threads(self.options).saturating_mul(2)));
+        let workers = Arc::new(Semaphore::new(memory::threads(self.options)));
         let publishing = Semaphore::new(self.options.requests.max(1));
         let mut running = FuturesUnordered::new();
         let published = reports.iter().filter(|report| report.is_some()).count() as u64;
@@ -165,21 +175,23 @@ impl Pass<'_> {
             drop(sender);
             running.push(self.output(number, receiver, &workers, &publishing));
         }
-        let mut open: HashMap<usize, mpsc::Sender<(Which, Piece)>> = HashMap::new();
-        let pieces =
-            assembly::pieces(&self.cog.source, &self.cog.header, requests, self.options, self.observer);
-        futures::pin_mut!(pieces);
+        let mut open: HashMap<usize, mpsc::Sender<(Which, TileIndex, Piece)>> = HashMap::new();
+        let how = (self.options, self.shares);
+        let arrivals =
+            arrivals(&self.cog.source, &self.cog.header, requests, None, how, &workers, self.observer);
+        futures::pin_mut!(arrivals);
         loop {
             let next = tokio::select! {
-                next = pieces.next() => next,
+                next = arrivals.next() => next,
                 Some(outcome) = running.next(), if !running.is_empty() => {
                     done.take(outcome)?;
                     continue;
                 }
             };
-            let Some(piece) = next else { break };
-            let (which, piece) = piece.map_err(|error| error.at(self.cog.uri()))?;
-            let key = (which == Which::Mask, piece.plane, self.index_of(which, &piece)?);
+            let Some(arrival) = next else { break };
+            let Arrival { which, index, piece, .. } = arrival.map_err(|error| error.at(self.cog.uri()))?;
+            let Some(piece) = piece else { continue };
+            let key = (which == Which::Mask, piece.plane, index);
             for number in routes.remove(&key).unwrap_or_default() {
                 let sender = open.remove(&number).unwrap_or_else(|| {
                     let (sender, receiver) = mpsc::channel(LAG_TILES);
@@ -187,7 +199,7 @@ impl Pass<'_> {
                     sender
                 });
                 {
-                    let send = sender.send((which, piece.clone()));
+                    let send = sender.send((which, index, piece.clone()));
                     futures::pin_mut!(send);
                     loop {
                         tokio::select! {
@@ -212,20 +224,10 @@ impl Pass<'_> {
         Ok(done.again)
     }
 
-    fn index_of(&self, which: Which, piece: &Piece) -> Result<TileIndex> {
-        let header: &Header = &self.cog.header;
-        let grid = match which {
-            Which::Main => Some(&header.main.grid),
-            Which::Mask => header.mask.as_ref().map(|mask| &mask.grid),
-        };
-        grid.map(|grid| grid.at(piece.rect.x0, piece.rect.y0))
-            .ok_or_else(|| Error::usage("a mask tile of an image without a mask"))
-    }
-
     async fn output(
         &self,
         number: usize,
-        pieces: mpsc::Receiver<(Which, Piece)>,
+        pieces: mpsc::Receiver<(Which, TileIndex, Piece)>,
         workers: &Arc<Semaphore>,
         publishing: &Semaphore,
     ) -> Outcome {
@@ -239,7 +241,7 @@ impl Pass<'_> {
     async fn make(
         &self,
         output: &Output,
-        pieces: impl Stream<Item = Result<(Which, Piece)>>,
+        arrivals: impl Stream<Item = Result<Arrival>>,
         workers: &Arc<Semaphore>,
         publishing: &Semaphore,
     ) -> Result<Result<Report, u64>> {
@@ -250,8 +252,8 @@ impl Pass<'_> {
             let _permit = publishing.acquire().await.map_err(cancelled)?;
             Sink::create(&output.destination, self.sink).await?
         };
-        let job = self.cog.job(plan, self.options, self.observer, Some(workers))?;
-        let done = match job.run(pieces, &mut out).await {
+        let job = self.cog.job(plan, (self.options, self.shares), self.observer, workers)?;
+        let done = match job.run(arrivals, &mut out).await {
             Ok(done) => done,
             Err(error) => {
                 return Err(out.abandon(error).await);
@@ -270,6 +272,7 @@ impl Pass<'_> {
             counts: done.counts,
             fetched: Fetches::default(),
             tiles: done.tiles,
+            copied: done.copied,
             published,
             times,
             nodata_taken: 0,
@@ -303,8 +306,14 @@ impl Done<'_> {
     }
 }
 
-fn stream_of(receiver: mpsc::Receiver<(Which, Piece)>) -> impl Stream<Item = Result<(Which, Piece)>> {
+fn stream_of(
+    receiver: mpsc::Receiver<(Which, TileIndex, Piece)>,
+) -> impl Stream<Item = Result<Arrival>> {
     futures::stream::unfold(receiver, |mut receiver| {
-        async move { receiver.recv().await.map(|piece| (Ok(piece), receiver)) }.boxed()
+        async move {
+            let (which, index, piece) = receiver.recv().await?;
+            Some((Ok(Arrival { which, index, piece: Some(piece), stored: None }), receiver))
+        }
+        .boxed()
     })
 }

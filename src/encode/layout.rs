@@ -38,7 +38,7 @@ impl Level {
     /// # Errors
     /// [`crate::ErrorKind::Limit`] for a tile of 4 GiB or more.
     pub fn add(&mut self, tile: &Encoded) -> Result<Bytes> {
-        let room = tile.image_bytes() + tile.mask.as_ref().map_or(0, Vec::len);
+        let room = tile.image_bytes() + tile.mask.as_ref().map_or(0, Bytes::len);
         let mut out = Vec::with_capacity(room + 8 * (tile.image.len() + 1));
         self.image.resize(tile.image.len().max(self.image.len()), Vec::new());
         let planes = tile.image.iter().zip(&mut self.image);

@@ -150,6 +150,16 @@ pub fn predictor(header: &Header, encoding: &Encoding, options: &ClipOptions) ->
             header.bits
         ))),
         Some(predictor) => Ok(predictor),
+        // What is stored alike can be copied.
+        None if options.align_tiles
+            && header.main.layout.compression == encoding.compression
+            && matches!(
+                header.main.layout.predictor,
+                Predictor::None | Predictor::Horizontal | Predictor::FloatingPoint
+            ) =>
+        {
+            Ok(header.main.layout.predictor)
+        }
         None if header.is_classes() || packed || complex => Ok(Predictor::None),
         None if float => Ok(Predictor::FloatingPoint),
         None => Ok(Predictor::Horizontal),

@@ -172,7 +172,7 @@ async fn check(case: &Case<'_>, folder: &Path) -> Result<(), String> {
     assert!(matches!(case.options, "-" | "all-touched"), "{}", case.options);
     let rule = if case.options == "-" { Rule::Centre } else { Rule::AllTouched };
     // Small blocks, so that windows of a few dozen pixels have many tiles and overviews.
-    let options = ClipOptions { rule, blocksize: 16, ..ClipOptions::default() };
+    let options = ClipOptions { rule, blocksize: Some(16), ..ClipOptions::default() };
     let uri = testdata().join(case.source);
     let out = folder.join(format!("{}.tif", case.data));
     let mut cog = Cog::open(uri.to_str().unwrap(), &StoreOptions::default(), &limits)

@@ -125,7 +125,7 @@ fn samples(file: &[u8]) -> (u32, tiff::decoder::DecodingResult) {
 async fn window(cog: &mut Cog, bounds: Bounds) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.tif");
-    let options = ClipOptions { blocksize: 16, ..ClipOptions::default() };
+    let options = ClipOptions { blocksize: Some(16), ..ClipOptions::default() };
     let plan = cog.plan(&Cutline::from_bounds(bounds, None).unwrap(), &options).unwrap().unwrap();
     cog.clip(plan, out.to_str().unwrap(), &options, &SinkOptions::default(), &Silent).await.unwrap();
     std::fs::read(out).unwrap()

@@ -169,7 +169,7 @@ async fn the_same_bytes_whatever_the_number_of_threads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample/scene.tif");
     let mut outputs = Vec::new();
     for threads in [1, 2, 7] {
-        let options = ClipOptions { threads, blocksize: 64, ..ClipOptions::default() };
+        let options = ClipOptions { threads, blocksize: Some(64), ..ClipOptions::default() };
         let mut cog =
             Cog::open(path.to_str().unwrap(), &cogclip::StoreOptions::default(), &Limits::default())
                 .await
