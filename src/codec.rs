@@ -13,6 +13,10 @@ mod image_tests;
 #[cfg(feature = "jpeg")]
 mod jpeg;
 #[cfg(feature = "jpeg")]
+mod jpeg_huffman;
+#[cfg(feature = "jpeg")]
+mod jpeg_idct;
+#[cfg(feature = "jpeg")]
 mod jpeg_planes;
 #[cfg(feature = "jpeg")]
 mod jpeg_scan;
