@@ -74,47 +74,59 @@ pub(super) fn inverse_dct(block: &Block, quantisers: &[u16; 64], out: &mut [u8],
 
 /// Of `N` x `N` frequencies, 4 or 8; the others are zero.
 fn bounded<const N: usize>(block: &[i16; 64], quantisers: &[u16; 64], out: &mut [u8], stride: usize) {
-    let mut frequencies = [[0_i16; 8]; N];
-    for (row, (block, quantisers)) in
-        frequencies.iter_mut().zip(block.as_chunks::<8>().0.iter().zip(quantisers.as_chunks::<8>().0))
-    {
+    let mut frequencies = [[0_i16; 8]; 8];
+    let (block, quantisers) = (block.as_chunks::<8>().0, quantisers.as_chunks::<8>().0);
+    for (row, (block, quantisers)) in frequencies.iter_mut().zip(block.iter().zip(quantisers)).take(N) {
         for ((value, &coefficient), &quantiser) in row.iter_mut().zip(block).zip(quantisers) {
             *value = coefficient.wrapping_mul(quantiser as i16);
         }
     }
-    let mut work = [[0_i16; 8]; 8];
+    let columns = dimension::<N, 11, 0>(&frequencies);
+    let rows = dimension::<N, 18, 128>(&transposed(&columns));
+    let samples = transposed(&rows.map(|row| row.map(|sample| sample.clamp(0, 255) as u8)));
+    for (samples, row) in samples.iter().zip(out.chunks_mut(stride)) {
+        row[..8].copy_from_slice(samples);
+    }
+}
+
+/// Eight transforms side by side, of the first `N` frequencies, divided by 2^`SHIFT` and raised by `MEAN`.
+#[inline]
+fn dimension<const N: usize, const SHIFT: u32, const MEAN: i32>(
+    frequencies: &[[i16; 8]; 8],
+) -> [[i16; 8]; 8] {
+    let mut out = [[0; 8]; 8];
+    for lane in 0..8 {
+        let (mut even, mut odd) = ([(1 << (SHIFT - 1)) + (MEAN << SHIFT); 4], [0; 4]);
+        for k in 0..N / 2 {
+            for at in 0..4 {
+                even[at] += i32::from(frequencies[2 * k][lane]) * i32::from(EVEN[k][at]);
+                odd[at] += i32::from(frequencies[2 * k + 1][lane]) * i32::from(ODD[k][at]);
+            }
+        }
+        for at in 0..4 {
+            // Nothing is clamped, but processors have an instruction for this.
+            let narrow = |sum: i32| (sum >> SHIFT).clamp(-32768, 32767) as i16;
+            out[at][lane] = narrow(even[at] + odd[at]);
+            out[7 - at][lane] = narrow(even[at] - odd[at]);
+        }
+    }
+    out
+}
+
+#[inline]
+fn transposed<T: Copy + Default>(block: &[[T; 8]; 8]) -> [[T; 8]; 8] {
+    let mut out = [[T::default(); 8]; 8];
     for x in 0..8 {
-        let (mut even, mut odd) = ([0_i32; 4], [0_i32; 4]);
-        for k in 0..N / 2 {
-            for y in 0..4 {
-                even[y] += i32::from(frequencies[2 * k][x]) * i32::from(EVEN[k][y]);
-                odd[y] += i32::from(frequencies[2 * k + 1][x]) * i32::from(ODD[k][y]);
-            }
-        }
-        for y in 0..4 {
-            work[y][x] = ((even[y] + odd[y] + (1 << 10)) >> 11) as i16;
-            work[7 - y][x] = ((even[y] - odd[y] + (1 << 10)) >> 11) as i16;
+        for y in 0..8 {
+            out[x][y] = block[y][x];
         }
     }
-    for (work, row) in work.iter().zip(out.chunks_mut(stride)) {
-        let (mut even, mut odd) = ([(1 << 17) + (128 << 18); 4], [0_i32; 4]);
-        for k in 0..N / 2 {
-            for x in 0..4 {
-                even[x] += i32::from(work[2 * k]) * i32::from(EVEN[k][x]);
-                odd[x] += i32::from(work[2 * k + 1]) * i32::from(ODD[k][x]);
-            }
-        }
-        let mut samples = [0_i32; 8];
-        for x in 0..4 {
-            samples[x] = (even[x] + odd[x]) >> 18;
-            samples[7 - x] = (even[x] - odd[x]) >> 18;
-        }
-        row[..8].copy_from_slice(&samples.map(|sample| sample.clamp(0, 255) as u8));
-    }
+    out
 }
 
 /// Of whatever numbers, which wrap as libjpeg's do.
 #[cold]
+#[inline(never)]
 fn any(block: &[i16; 64], quantisers: &[u16; 64], out: &mut [u8], stride: usize) {
     let mut work = [W(0_i32); 64];
     for (work, (&coefficient, &quantiser)) in work.iter_mut().zip(block.iter().zip(quantisers)) {
