@@ -26,42 +26,35 @@ impl From<Fault> for Error {
 /// Bits that are looked up at once.
 const LOOKUP: u32 = 10;
 
-/// What the next bits begin with: a code, and, if there is room for it, the number behind it as well.
+/// A code that the next bits begin with, and what its symbol says of the number behind it.
 #[derive(Clone, Copy)]
 pub(super) struct Entry(u32);
 
 impl Entry {
     const NONE: Self = Self(0);
 
-    /// `size` is that of the number, when `value` holds it.
-    fn new(len: u32, symbol: u8, value: Option<i32>) -> Self {
-        let total = if value.is_some() { len.wrapping_add(u32::from(symbol & 15)) } else { 0 };
-        Self(len | total << 5 | u32::from(symbol) << 10 | value.unwrap_or(0).cast_unsigned() << 22)
+    fn new(len: u32, symbol: u8) -> Self {
+        Self(len | len.wrapping_add(u32::from(symbol & 15)) << 5 | u32::from(symbol) << 10)
     }
 
-    /// Bits of the code; 0 for codes that are too long to be here.
+    /// Bits of the code, 1 to 16.
     fn len(self) -> u32 {
         self.0 & 31
     }
 
-    /// Bits of the code and of its number; 0 when the number is not here, or is none.
-    pub(super) fn total(self) -> u32 {
+    /// Bits of the code and of the number, 1 to 31.
+    fn total(self) -> u32 {
         self.0 >> 5 & 31
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "these 8 bits are meant")]
-    fn symbol(self) -> u8 {
-        (self.0 >> 10) as u8
+    /// Bits of the number, 0 to 15.
+    pub(super) fn size(self) -> u32 {
+        self.0 >> 10 & 15
     }
 
     /// Zeros before the number.
     pub(super) fn run(self) -> u32 {
-        self.0 >> 14 & 15
-    }
-
-    /// The number, -511 to 511.
-    pub(super) fn value(self) -> i32 {
-        self.0.cast_signed() >> 22
+        self.0 >> 14
     }
 }
 
@@ -114,34 +107,19 @@ impl Huffman {
         let Some(free) = LOOKUP.checked_sub(len) else { return };
         let at = (code << free) as usize;
         let Some(entries) = self.lookup.get_mut(at..at.saturating_add(1 << free)) else { return };
-        let size = u32::from(symbol & 15);
-        match free.checked_sub(size).filter(|_| size > 0) {
-            None => entries.fill(Entry::new(len, symbol, None)),
-            Some(rest) => {
-                for (bits, entries) in (0_i32..).zip(entries.chunks_exact_mut(1 << rest)) {
-                    entries.fill(Entry::new(len, symbol, Some(extend(bits, size))));
-                }
-            }
-        }
+        entries.fill(Entry::new(len, symbol));
     }
 
-    #[inline]
-    fn longer(&self, next: u32) -> Option<(u32, u8)> {
+    /// The code that 16 bits begin with, if it is too long to be looked up.
+    #[inline(never)]
+    fn longer(&self, next: u32) -> Option<Entry> {
         let above = (LOOKUP as usize).saturating_add(1);
         let (len, &(_, base)) =
             (0_u32..).zip(&self.limits).skip(above).find(|&(_, &(limit, _))| next < limit)?;
         let code = i32::try_from(next >> 16_u32.saturating_sub(len)).unwrap_or(0);
         let index = usize::try_from(code.wrapping_add(base)).ok();
-        Some((len, index.and_then(|at| self.symbols.get(at)).copied()?))
+        index.and_then(|at| self.symbols.get(at)).map(|&symbol| Entry::new(len, symbol))
     }
-}
-
-/// T.81 §F.2.2.1, EXTEND: `size` bits, 1 to 15, as a number.
-#[inline]
-fn extend(bits: i32, size: u32) -> i32 {
-    let half = 1_i32 << size.wrapping_sub(1);
-    let negative = i32::from(bits < half);
-    bits.wrapping_sub((half.wrapping_mul(2).wrapping_sub(1)).wrapping_mul(negative))
 }
 
 /// The bits of a scan, with stuffed zeros taken out; ends at any marker.
@@ -220,61 +198,50 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// `count` bits, 1 to 16, of which it is known that they have been filled in if they are there.
-    #[inline]
-    fn take(&mut self, count: u32) -> Result<i32, Fault> {
-        let value = self.buffer >> 64_u32.wrapping_sub(count);
-        self.skip(count)?;
-        #[expect(clippy::cast_possible_truncation, reason = "16 bits at most")]
-        Ok(value as i32)
-    }
-
     /// `count` bits, 0 to 16.
     pub(super) fn read(&mut self, count: u32) -> Result<i32, Fault> {
         if count == 0 {
             return Ok(0);
         }
         self.refill();
-        self.take(count)
+        let value = self.buffer >> 64_u32.wrapping_sub(count);
+        self.skip(count)?;
+        Ok(i32::try_from(value).unwrap_or(0))
     }
 
-    /// What the next bits begin with.
-    #[inline]
-    pub(super) fn look(&mut self, table: &Huffman) -> Entry {
+    /// The code that the next bits begin with. It and its number are all there unless the data end.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as `refill`")]
+    pub(super) fn look(&mut self, table: &Huffman) -> Result<Entry, Fault> {
         self.refill();
         let next = (self.buffer >> 64_u32.wrapping_sub(LOOKUP)) as usize;
-        table.lookup.get(next).copied().unwrap_or(Entry::NONE)
+        match table.lookup.get(next) {
+            Some(&entry) if entry.0 != 0 => Ok(entry),
+            _ => match table.longer(u32::try_from(self.buffer >> 48).unwrap_or(0)) {
+                Some(entry) => Ok(entry),
+                None if self.len < 16 => Err(Fault::Ended),
+                None => Err(Fault::NoCode),
+            },
+        }
     }
 
-    /// The symbol of the code that begins with `entry`, which [`Bits::look`] gave. Its number may follow by
-    /// [`Bits::number`], without another look.
+    /// Passes the code that [`Bits::look`] gave.
     #[inline]
-    pub(super) fn symbol_of(&mut self, entry: Entry, table: &Huffman) -> Result<u8, Fault> {
-        if entry.len() > 0 {
-            self.skip(entry.len())?;
-            return Ok(entry.symbol());
-        }
-        let next = u32::try_from(self.buffer >> 48).unwrap_or(0);
-        match table.longer(next) {
-            Some((len, symbol)) => self.skip(len).map(|()| symbol),
-            None if self.len < 16 => Err(Fault::Ended),
-            None => Err(Fault::NoCode),
-        }
+    pub(super) fn pass(&mut self, entry: Entry) -> Result<(), Fault> {
+        self.skip(entry.len())
     }
 
-    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Fault> {
-        let entry = self.look(table);
-        self.symbol_of(entry, table)
-    }
-
-    /// The number of `size` bits, 0 to 15, behind a symbol (T.81 §F.2.2.1, RECEIVE and EXTEND).
+    /// Passes the code that [`Bits::look`] gave, and the number behind it (T.81 §F.2.2.1, RECEIVE and EXTEND), -32767 to
+    /// 32767.
     #[inline]
-    pub(super) fn number(&mut self, size: u32) -> Result<i32, Fault> {
-        match size {
-            0 => Ok(0),
-            1..=15 => Ok(extend(self.take(size)?, size)),
-            _ => Err(Fault::NoCode),
-        }
+    #[expect(clippy::cast_possible_truncation, reason = "15 bits and a sign")]
+    pub(super) fn number(&mut self, entry: Entry) -> Result<i32, Fault> {
+        let (size, bits) = (entry.size(), self.buffer << entry.len());
+        self.skip(entry.total())?;
+        // Without bits: zero. Two shifts, as there is none by 64.
+        let value = (bits >> 1 >> 63_u32.wrapping_sub(size)) as i32;
+        let negative = !(bits.cast_signed() >> 63) as i32;
+        Ok(value.wrapping_sub(negative & (1_i32 << size).wrapping_sub(1)))
     }
 
     /// Passes a restart marker, which must be number `expected` of 8.

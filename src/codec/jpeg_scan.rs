@@ -173,14 +173,11 @@ fn put(block: &mut [i16; 64], k: usize, value: i32) -> Result<()> {
 
 #[inline]
 fn difference(bits: &mut Bits<'_>, dc: &Huffman, prediction: &mut i32) -> Result<i32, Fault> {
-    let entry = bits.look(dc);
-    let change = if entry.total() > 0 && entry.run() == 0 {
-        bits.skip(entry.total())?;
-        entry.value()
-    } else {
-        let size = bits.symbol_of(entry, dc)?;
-        bits.number(u32::from(size))?
-    };
+    let entry = bits.look(dc)?;
+    if entry.run() > 0 {
+        return Err(Fault::NoCode);
+    }
+    let change = bits.number(entry)?;
     let value = prediction.wrapping_add(change);
     if !(-32768..=32767).contains(&value) {
         return Err(Fault::Mean);
@@ -211,24 +208,17 @@ fn sequential(
     let mut magnitude = u64::from(mean.unsigned_abs()).wrapping_mul(u64::from(*quantiser));
     let mut k = 1_usize;
     while k < 64 {
-        let entry = ahead.look(ac);
-        let value = if entry.total() > 0 {
-            ahead.skip(entry.total())?;
-            k = k.wrapping_add(entry.run() as usize);
-            entry.value()
-        } else {
-            let symbol = ahead.symbol_of(entry, ac)?;
-            let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-            if size == 0 {
-                if run < 15 {
-                    break;
-                }
-                k = k.wrapping_add(16);
-                continue;
+        let entry = ahead.look(ac)?;
+        if entry.size() == 0 {
+            ahead.pass(entry)?;
+            if entry.run() < 15 {
+                break;
             }
-            k = k.wrapping_add(run);
-            ahead.number(size)?
-        };
+            k = k.wrapping_add(16);
+            continue;
+        }
+        k = k.wrapping_add(entry.run() as usize);
+        let value = ahead.number(entry)?;
         let &at = ZIGZAG.get(k).ok_or(Fault::NoCode)?;
         let at = usize::from(at & 63);
         if let (Some(slot), Some(&quantiser)) = (block.coefficients.get_mut(at), quantisers.get(at)) {
@@ -276,17 +266,20 @@ fn progressive_ac(
     let ac = table(ac)?;
     let (mut k, last) = scan.band;
     while k <= last {
-        let symbol = bits.symbol(ac)?;
-        let (run, size) = (symbol >> 4, u32::from(symbol & 15));
-        match (run, size) {
-            (15, 0) => k = k.saturating_add(16),
-            (_, 0) => {
+        let entry = bits.look(ac)?;
+        match (entry.run(), entry.size()) {
+            (15, 0) => {
+                bits.pass(entry)?;
+                k = k.saturating_add(16);
+            }
+            (run, 0) => {
+                bits.pass(entry)?;
                 *end_of_band = band_run(bits, run)?.saturating_sub(1);
                 return Ok(());
             }
-            _ => {
-                k = k.saturating_add(usize::from(run));
-                let value = bits.number(size)?;
+            (run, _) => {
+                k = k.saturating_add(run as usize);
+                let value = bits.number(entry)?;
                 if k > last {
                     return Err(Fault::NoCode.into());
                 }
@@ -299,8 +292,8 @@ fn progressive_ac(
 }
 
 /// How many blocks, from this one on, have no new coefficients.
-fn band_run(bits: &mut Bits<'_>, size: u8) -> Result<u32> {
-    let extra = bits.read(u32::from(size))?;
+fn band_run(bits: &mut Bits<'_>, size: u32) -> Result<u32> {
+    let extra = bits.read(size)?;
     Ok((1_u32 << size).saturating_add(u32::try_from(extra).unwrap_or(0)))
 }
 
@@ -316,8 +309,9 @@ fn refine_ac(
     if *end_of_band == 0 {
         let ac = table(ac)?;
         while k <= last {
-            let symbol = bits.symbol(ac)?;
-            let (mut run, size) = (symbol >> 4, symbol & 15);
+            let entry = bits.look(ac)?;
+            bits.pass(entry)?;
+            let (mut run, size) = (entry.run(), entry.size());
             let mut new = 0;
             match size {
                 0 if run < 15 => {
