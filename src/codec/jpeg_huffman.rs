@@ -34,27 +34,28 @@ impl Entry {
     const NONE: Self = Self(0);
 
     fn new(len: u32, symbol: u8) -> Self {
-        Self(len | len.wrapping_add(u32::from(symbol & 15)) << 5 | u32::from(symbol) << 10)
+        let size = u32::from(symbol & 15);
+        Self(len.wrapping_add(size) | len << 6 | size << 12 | u32::from(symbol >> 4) << 16)
+    }
+
+    /// Bits of the code and of the number, 1 to 31. First, because a shift by the whole entry is one by these bits.
+    fn total(self) -> u32 {
+        self.0 & 63
     }
 
     /// Bits of the code, 1 to 16.
     fn len(self) -> u32 {
-        self.0 & 31
-    }
-
-    /// Bits of the code and of the number, 1 to 31.
-    fn total(self) -> u32 {
-        self.0 >> 5 & 31
+        self.0 >> 6 & 31
     }
 
     /// Bits of the number, 0 to 15.
     pub(super) fn size(self) -> u32 {
-        self.0 >> 10 & 15
+        self.0 >> 12 & 15
     }
 
     /// Zeros before the number.
     pub(super) fn run(self) -> u32 {
-        self.0 >> 14
+        self.0 >> 16
     }
 }
 
@@ -133,6 +134,28 @@ pub(super) struct Bits<'a> {
     len: u32,
 }
 
+/// Fills in bits by bytes, for where stuffed zeros or markers are. Without a reference to [`Bits`], which would then not
+/// be kept in registers.
+#[inline(never)]
+fn by_bytes(data: &[u8], mut at: usize, mut buffer: u64, mut len: u32) -> (usize, u64, u32) {
+    while len <= 56 {
+        let byte = match data.get(at..) {
+            Some([0xff, 0, ..]) => {
+                at = at.saturating_add(2);
+                0xff
+            }
+            Some([0xff, ..] | []) | None => break,
+            Some([byte, ..]) => {
+                at = at.saturating_add(1);
+                *byte
+            }
+        };
+        buffer |= u64::from(byte) << 56_u32.saturating_sub(len);
+        len = len.saturating_add(8);
+    }
+    (at, buffer, len)
+}
+
 impl<'a> Bits<'a> {
     pub(super) fn new(data: &'a [u8], at: usize) -> Self {
         Self { data, at, buffer: 0, len: 0 }
@@ -166,35 +189,14 @@ impl<'a> Bits<'a> {
                 return;
             }
         }
-        *self = self.refilled();
-    }
-
-    /// By bytes, for where stuffed zeros or markers are.
-    #[inline(never)]
-    fn refilled(mut self) -> Self {
-        while self.len <= 56 {
-            let byte = match self.data.get(self.at..) {
-                Some([0xff, 0, ..]) => {
-                    self.at = self.at.saturating_add(2);
-                    0xff
-                }
-                Some([0xff, ..] | []) | None => break,
-                Some([byte, ..]) => {
-                    self.at = self.at.saturating_add(1);
-                    *byte
-                }
-            };
-            self.buffer |= u64::from(byte) << 56_u32.saturating_sub(self.len);
-            self.len = self.len.saturating_add(8);
-        }
-        self
+        (self.at, self.buffer, self.len) = by_bytes(self.data, self.at, self.buffer, self.len);
     }
 
     /// Passes bits, 0 to 32.
     #[inline]
     pub(super) fn skip(&mut self, count: u32) -> Result<(), Fault> {
         self.len = self.len.checked_sub(count).ok_or(Fault::Ended)?;
-        self.buffer <<= count;
+        self.buffer = self.buffer.wrapping_shl(count);
         Ok(())
     }
 

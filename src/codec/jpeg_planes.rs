@@ -246,11 +246,12 @@ fn rgb(luma: &[u8; LANES], blue: &[u8; LANES], red: &[u8; LANES]) -> [u8; LANES 
     let mut bands = [[0_u8; LANES]; 3];
     for at in 0..LANES {
         let (y, cb, cr) = (i16::from(luma[at]), i16::from(blue[at]) - 128, i16::from(red[at]) - 128);
-        let times = |a: i16, b: i16| i32::from(a) * i32::from(b);
-        let part = |sum: i32| ((sum + (1 << 15)) >> 16) as i16;
-        bands[0][at] = (y + cr + part(times(cr, 26_345))).clamp(0, 255) as u8;
-        bands[1][at] = (y - cr + part(times(cb, -22_554) + times(cr, 18_734))).clamp(0, 255) as u8;
-        bands[2][at] = (y + 2 * cb + part(times(cb, -14_942))).clamp(0, 255) as u8;
+        // (c x + 2^15) / 2^16, rounded down, by way of the upper half of 2 c x: an instruction of its own.
+        let part = |x: i16, c: i16| ((i32::from(2 * x) * i32::from(c) >> 16) as i16 + 1) >> 1;
+        let both = i32::from(cb) * -22_554 + i32::from(cr) * 18_734;
+        bands[0][at] = (y + cr + part(cr, 26_345)).clamp(0, 255) as u8;
+        bands[1][at] = (y - cr + ((both + (1 << 15)) >> 16) as i16).clamp(0, 255) as u8;
+        bands[2][at] = (y + 2 * cb + part(cb, -14_942)).clamp(0, 255) as u8;
     }
     let mut out = [0; LANES * 3];
     for (at, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {

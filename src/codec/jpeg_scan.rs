@@ -171,7 +171,8 @@ fn put(block: &mut [i16; 64], k: usize, value: i32) -> Result<()> {
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `Bits::refill`")]
 fn difference(bits: &mut Bits<'_>, dc: &Huffman, prediction: &mut i32) -> Result<i32, Fault> {
     let entry = bits.look(dc)?;
     if entry.run() > 0 {
@@ -222,7 +223,9 @@ fn sequential(
         let &at = ZIGZAG.get(k).ok_or(Fault::NoCode)?;
         let at = usize::from(at & 63);
         if let (Some(slot), Some(&quantiser)) = (block.coefficients.get_mut(at), quantisers.get(at)) {
-            *slot = to_i16(value);
+            #[expect(clippy::cast_possible_truncation, reason = "15 bits and a sign")]
+            let stored = value as i16;
+            *slot = stored;
             magnitude =
                 magnitude.wrapping_add(u64::from(value.unsigned_abs()).wrapping_mul(u64::from(quantiser)));
         }
