@@ -20,6 +20,8 @@ mod jpeg_idct;
 mod jpeg_planes;
 #[cfg(feature = "jpeg")]
 mod jpeg_scan;
+#[cfg(all(test, feature = "jpeg"))]
+mod jpeg_tests;
 #[cfg(feature = "jxl")]
 mod jxl;
 #[cfg(feature = "lerc")]

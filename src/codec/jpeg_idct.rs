@@ -167,3 +167,90 @@ fn transform(d: [W<i32>; 8]) -> [W<i32>; 8] {
     ];
     std::array::from_fn(|at| if at < 4 { even[at] + odd[at] } else { even[7 - at] - odd[7 - at] })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::jpeg::ZIGZAG;
+    use super::*;
+
+    /// xorshift64.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, end: u64) -> i64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % end).cast_signed()
+        }
+    }
+
+    /// A block of coefficients by their place in reading order, with what is known of it.
+    fn block(coefficients: [i16; 64], quantisers: &[u16; 64]) -> Block {
+        let mut block = Block::new(coefficients, quantisers);
+        let last = ZIGZAG.iter().rposition(|&at| coefficients[usize::from(at)] != 0);
+        block.end = last.map_or(1, |last| last + 1);
+        block
+    }
+
+    #[test]
+    fn every_way_gives_what_libjpegs_flow_graph_does() {
+        let mut random = Random(5);
+        let mut seen = [0; 4];
+        for _ in 0..30_000 {
+            let quantisers: [u16; 64] = std::array::from_fn(|_| random.below(40) as u16 + 1);
+            let mut coefficients = [0; 64];
+            let (count, zone) = (random.below(40), random.below(64) + 1);
+            // All of what is allowed in one coefficient at times.
+            let most = if count < 2 { MOST } else { 1 + 2 * MOST / count as u64 };
+            for _ in 0..count {
+                let at = usize::from(ZIGZAG[random.below(zone as u64) as usize]);
+                let value = random.below(2 * most + 1) - most.cast_signed();
+                coefficients[at] = (value / i64::from(quantisers[at])) as i16;
+            }
+            let block = block(coefficients, &quantisers);
+            let way = match block.magnitude {
+                magnitude if magnitude > MOST => 3,
+                _ if block.end <= 1 => 0,
+                _ if block.end <= CORNER => 1,
+                _ => 2,
+            };
+            seen[way] += 1;
+            let (mut out, mut expected) = ([9; 80], [9; 80]);
+            inverse_dct(&block, &quantisers, &mut out, 10);
+            any(&coefficients, &quantisers, &mut expected, 10);
+            assert!(out == expected, "{coefficients:?} {quantisers:?}");
+        }
+        assert!(seen.iter().all(|&count| count > 1000), "{seen:?}");
+    }
+
+    #[test]
+    fn numbers_of_any_size_only_wrap() {
+        for (coefficient, quantiser) in [(i16::MIN, u16::MAX), (i16::MAX, u16::MAX), (-1, u16::MAX)] {
+            let quantisers = [quantiser; 64];
+            inverse_dct(&block([coefficient; 64], &quantisers), &quantisers, &mut [0; 64], 8);
+        }
+    }
+
+    #[test]
+    fn samples_are_those_of_the_formula_within_one() {
+        // T.81 §A.3.3. What libjpeg rounds between the dimensions is an eighth of a sample at most, times 8.
+        let mut random = Random(6);
+        for _ in 0..300 {
+            let coefficients: [i16; 64] = std::array::from_fn(|_| (random.below(121) - 60) as i16);
+            let mut out = [0; 64];
+            inverse_dct(&block(coefficients, &[1; 64]), &[1; 64], &mut out, 8);
+            for (at, &sample) in out.iter().enumerate() {
+                let basis = |x: usize, u: usize| {
+                    let scale = if u == 0 { f64::sqrt(0.125) } else { 0.5 };
+                    scale * f64::cos((2 * x + 1) as f64 * u as f64 * std::f64::consts::PI / 16.0)
+                };
+                let sum: f64 = (0..64)
+                    .map(|k| f64::from(coefficients[k]) * basis(at % 8, k % 8) * basis(at / 8, k / 8))
+                    .sum();
+                let exact = (sum + 128.0).clamp(0.0, 255.0);
+                assert!((f64::from(sample) - exact).abs() < 1.0, "{sample} {exact}");
+            }
+        }
+    }
+}

@@ -259,3 +259,50 @@ fn rgb(luma: &[u8; LANES], blue: &[u8; LANES], red: &[u8; LANES]) -> [u8; LANES 
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_those_of_libjpegs_tables_for_every_chroma() {
+        // jdcolor.c of libjpeg 6b: tables of the terms, in 16 bits of fraction, the half in the terms of red's chroma.
+        let fix = |x: f64| (x * 65536.0 + 0.5) as i32;
+        let half = 1 << 15;
+        let red_term = |cr: i32| (fix(1.402) * cr + half) >> 16;
+        let blue_term = |cb: i32| (fix(1.772) * cb + half) >> 16;
+        let green_term = |cb: i32, cr: i32| (-fix(0.34414) * cb + (-fix(0.71414) * cr + half)) >> 16;
+        let mut out = vec![0; 256 * 3];
+        let red: Vec<u8> = (0..=255).collect();
+        for luma in (0..=255_u8).step_by(15) {
+            for blue in 0..=255_u8 {
+                rgb_of_ycbcr(&[luma; 256], &[blue; 256], &red, &mut out);
+                let (y, cb) = (i32::from(luma), i32::from(blue) - 128);
+                for (cr, pixel) in (-128..).zip(out.as_chunks::<3>().0) {
+                    let expected = [y + red_term(cr), y + green_term(cb, cr), y + blue_term(cb)];
+                    assert_eq!(*pixel, expected.map(|sample| sample.clamp(0, 255) as u8), "{y} {cb} {cr}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_any_width_are_painted_to_their_ends() {
+        for width in 1..50 {
+            let (y, b, r) = (vec![100; width], vec![90; width], vec![200; width]);
+            let mut out = vec![0; width * 3];
+            rgb_of_ycbcr(&y, &b, &r, &mut out);
+            assert!(out.as_chunks::<3>().0.iter().all(|&pixel| pixel == [201, 62, 33]), "{width}: {out:?}");
+        }
+    }
+
+    #[test]
+    fn every_second_sample_leans_to_its_other_neighbour() {
+        // By hand: (3a + b + 2) / 4 and (3b + a + 1) / 4; of samples times 4, + 7 and + 8, / 16.
+        let mut out = [0; 6];
+        widen(&[10, 20, 31], &mut out);
+        assert_eq!(out, [10, 13, 17, 23, 28, 31]);
+        widen_tall(&[40, 80, 125], &mut out);
+        assert_eq!(out, [10, 12, 18, 23, 28, 31]);
+    }
+}
