@@ -14,7 +14,7 @@ use std::num::Wrapping as W;
 /// A block's coefficients as stored, by frequency in reading order, and what is known of them.
 pub(super) struct Block {
     pub(super) coefficients: [i16; 64],
-    /// One beyond the last that may not be zero, in zigzag order.
+    /// One beyond the last that may not be zero, in zigzag order; or [`CORNER`] if it lies in the corner.
     pub(super) end: usize,
     /// The sum of what they stand for, regardless of signs.
     pub(super) magnitude: u64,
@@ -23,10 +23,27 @@ pub(super) struct Block {
 impl Block {
     /// Looks for what is known of coefficients.
     pub(super) fn new(coefficients: [i16; 64], quantisers: &[u16; 64]) -> Self {
-        let sizes = coefficients.iter().zip(quantisers);
-        let magnitude =
-            sizes.map(|(value, &quantiser)| u64::from(value.unsigned_abs()) * u64::from(quantiser)).sum();
-        Self { coefficients, end: 64, magnitude }
+        // In 32 bits, so that it is quick: no sum overflows whose parts are all below 2^13.
+        let (mut sum, mut bits) = (0_u32, 0);
+        for (value, &quantiser) in coefficients.iter().zip(quantisers) {
+            let part = u32::from(value.unsigned_abs()) * u32::from(quantiser);
+            (sum, bits) = (sum.wrapping_add(part), bits | part);
+        }
+        let (mut others, mut outside) = (0, 0);
+        for (y, row) in coefficients.as_chunks::<8>().0.iter().enumerate() {
+            let [mean, a, b, c, right @ ..] = row;
+            let right = right.iter().fold(0, |all, value| all | value);
+            others |= a | b | c | right | if y > 0 { *mean } else { 0 };
+            outside |= right | if y > 3 { mean | a | b | c } else { 0 };
+        }
+        let end = if others == 0 {
+            1
+        } else if outside == 0 {
+            CORNER
+        } else {
+            64
+        };
+        Self { coefficients, end, magnitude: if bits < 1 << 13 { u64::from(sum) } else { u64::MAX } }
     }
 }
 
@@ -219,6 +236,8 @@ mod tests {
             let (mut out, mut expected) = ([9; 80], [9; 80]);
             inverse_dct(&block, &quantisers, &mut out, 10);
             any(&coefficients, &quantisers, &mut expected, 10);
+            assert!(out == expected, "{coefficients:?} {quantisers:?}");
+            inverse_dct(&Block::new(coefficients, &quantisers), &quantisers, &mut out, 10);
             assert!(out == expected, "{coefficients:?} {quantisers:?}");
         }
         assert!(seen.iter().all(|&count| count > 1000), "{seen:?}");

@@ -224,7 +224,7 @@ fn rgb_of_ycbcr(luma: &[u8], blue: &[u8], red: &[u8], out: &mut [u8]) {
     let bands = || [luma, blue, red].map(|band| band.as_chunks::<LANES>().0.iter());
     let [ys, bs, rs] = bands();
     for (out, ((y, b), r)) in groups.iter_mut().zip(ys.zip(bs).zip(rs)) {
-        *out = rgb(y, b, r);
+        rgb(y, b, r, out);
     }
     if !rest.is_empty() {
         let start = groups.len() * LANES;
@@ -235,29 +235,28 @@ fn rgb_of_ycbcr(luma: &[u8], blue: &[u8], red: &[u8], out: &mut [u8]) {
             }
             lanes
         });
-        let len = rest.len();
-        rest.copy_from_slice(&rgb(&y, &b, &r)[..len]);
+        let mut pixels = [0; LANES * 3];
+        rgb(&y, &b, &r, &mut pixels);
+        rest.copy_from_slice(&pixels[..rest.len()]);
     }
 }
 
 #[inline]
-fn rgb(luma: &[u8; LANES], blue: &[u8; LANES], red: &[u8; LANES]) -> [u8; LANES * 3] {
+fn rgb(luma: &[u8; LANES], blue: &[u8; LANES], red: &[u8; LANES], out: &mut [u8; LANES * 3]) {
     // The whole parts of 1.402 and so on are taken out, so that factors have 16 bits.
     let mut bands = [[0_u8; LANES]; 3];
     for at in 0..LANES {
         let (y, cb, cr) = (i16::from(luma[at]), i16::from(blue[at]) - 128, i16::from(red[at]) - 128);
         // (c x + 2^15) / 2^16, rounded down, by way of the upper half of 2 c x: an instruction of its own.
-        let part = |x: i16, c: i16| ((i32::from(2 * x) * i32::from(c) >> 16) as i16 + 1) >> 1;
+        let part = |x: i16, c: i16| (((i32::from(2 * x) * i32::from(c)) >> 16) as i16 + 1) >> 1;
         let both = i32::from(cb) * -22_554 + i32::from(cr) * 18_734;
         bands[0][at] = (y + cr + part(cr, 26_345)).clamp(0, 255) as u8;
         bands[1][at] = (y - cr + ((both + (1 << 15)) >> 16) as i16).clamp(0, 255) as u8;
         bands[2][at] = (y + 2 * cb + part(cb, -14_942)).clamp(0, 255) as u8;
     }
-    let mut out = [0; LANES * 3];
     for (at, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-        *pixel = bands.map(|band| band[at]);
+        *pixel = [bands[0][at], bands[1][at], bands[2][at]];
     }
-    out
 }
 
 #[cfg(test)]
