@@ -20,7 +20,7 @@ mod jpeg_idct;
 mod jpeg_planes;
 #[cfg(feature = "jpeg")]
 mod jpeg_scan;
-#[cfg(all(test, feature = "jpeg"))]
+#[cfg(test)]
 mod jpeg_tests;
 #[cfg(feature = "jxl")]
 mod jxl;

@@ -129,7 +129,8 @@ pub(super) fn decompress(
 
 /// The pixels of a frame whose coefficients came in several scans.
 fn paint(frame: &Frame, target: Target<'_>) -> Result<()> {
-    let mut canvas = Canvas::new(frame, target.shape, target.ycbcr, false, target.out)?;
+    let Target { shape, ycbcr, out } = target;
+    let mut canvas = Canvas::new(frame, shape, ycbcr, false, out)?;
     for y in 0..frame.mcus.2 {
         for (index, component) in frame.components.iter().enumerate() {
             let quantisers = component.quantisers()?;

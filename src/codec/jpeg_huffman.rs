@@ -216,7 +216,7 @@ impl<'a> Bits<'a> {
     #[expect(clippy::inline_always, reason = "as `refill`")]
     pub(super) fn look(&mut self, table: &Huffman) -> Result<Entry, Fault> {
         self.refill();
-        let next = (self.buffer >> 64_u32.wrapping_sub(LOOKUP)) as usize;
+        let next = usize::try_from(self.buffer >> 64_u32.wrapping_sub(LOOKUP)).unwrap_or(0);
         match table.lookup.get(next) {
             Some(&entry) if entry.0 != 0 => Ok(entry),
             _ => match table.longer(u32::try_from(self.buffer >> 48).unwrap_or(0)) {

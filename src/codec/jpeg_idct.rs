@@ -95,7 +95,7 @@ fn bounded<const N: usize>(block: &[i16; 64], quantisers: &[u16; 64], out: &mut 
     let (block, quantisers) = (block.as_chunks::<8>().0, quantisers.as_chunks::<8>().0);
     for (row, (block, quantisers)) in frequencies.iter_mut().zip(block.iter().zip(quantisers)).take(N) {
         for ((value, &coefficient), &quantiser) in row.iter_mut().zip(block).zip(quantisers) {
-            *value = coefficient.wrapping_mul(quantiser as i16);
+            *value = coefficient.wrapping_mul(quantiser.cast_signed());
         }
     }
     let columns = dimension::<N, 11, 0>(&frequencies);
@@ -262,7 +262,8 @@ mod tests {
             for (at, &sample) in out.iter().enumerate() {
                 let basis = |x: usize, u: usize| {
                     let scale = if u == 0 { f64::sqrt(0.125) } else { 0.5 };
-                    scale * f64::cos((2 * x + 1) as f64 * u as f64 * std::f64::consts::PI / 16.0)
+                    let sixteenths = u32::try_from((2 * x + 1) * u % 32).map_or(0.0, f64::from);
+                    scale * f64::cos(sixteenths * std::f64::consts::PI / 16.0)
                 };
                 let sum: f64 = (0..64)
                     .map(|k| f64::from(coefficients[k]) * basis(at % 8, k % 8) * basis(at / 8, k / 8))

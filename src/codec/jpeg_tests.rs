@@ -1,5 +1,6 @@
 //! JPEG against libjpeg-turbo where streams may take other ways than most do, by scripts/make-jpeg-fixtures.py; and
 //! against damage in every place.
+#![cfg(feature = "jpeg")]
 #![allow(clippy::arithmetic_side_effects, reason = "these inputs are our own")]
 
 use super::jpeg::decompress;
