@@ -13,9 +13,15 @@ mod image_tests;
 #[cfg(feature = "jpeg")]
 mod jpeg;
 #[cfg(feature = "jpeg")]
+mod jpeg_huffman;
+#[cfg(feature = "jpeg")]
+mod jpeg_idct;
+#[cfg(feature = "jpeg")]
 mod jpeg_planes;
 #[cfg(feature = "jpeg")]
 mod jpeg_scan;
+#[cfg(test)]
+mod jpeg_tests;
 #[cfg(feature = "jxl")]
 mod jxl;
 #[cfg(feature = "lerc")]

@@ -1,5 +1,6 @@
 //! JPEG in TIFF (compression 7; TIFF Technical Note 2): the stream's segments, and the way back through
-//! jpeg-encoder. `jpeg_scan` decodes the scans, `jpeg_planes` makes samples of their coefficients.
+//! jpeg-encoder. `jpeg_huffman` reads codes, `jpeg_scan` makes coefficients of them, `jpeg_idct` samples of these, and
+//! `jpeg_planes` pixels.
 //!
 //! The decoder is our own because none was found that is exact and strict. zune-jpeg 0.5.15 is up to 24 off
 //! libjpeg where chroma is upsampled across rows of MCUs (4:2:0, 4:4:0), and takes some truncated streams even in its
@@ -8,8 +9,10 @@
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 
-use super::jpeg_planes::{Plane, to_rgb};
-use super::jpeg_scan::{self, Bits, Huffman, Scan};
+use super::jpeg_huffman::{Bits, Huffman};
+use super::jpeg_idct::Block;
+use super::jpeg_planes::Canvas;
+use super::jpeg_scan::{self, Scan};
 use crate::error::{Error, Result};
 
 /// Where in a block the coefficients of a stream go (T.81 figure A.6).
@@ -31,13 +34,16 @@ pub(super) struct Component {
     /// Blocks of one MCU, across and down.
     pub(super) sampling: (usize, usize),
     quantiser: usize,
+    /// The table as it stood before the component's first scan.
+    quantisers: Option<[u16; 64]>,
     /// Blocks that hold samples of the image.
     pub(super) blocks: (usize, usize),
     /// Blocks in a row of `coefficients`, padding to whole MCUs included.
     pub(super) stride: usize,
     /// Rows of blocks that are kept.
     pub(super) rows: usize,
-    pub(super) coefficients: Vec<[i16; 64]>,
+    /// None where blocks are painted as they come.
+    coefficients: Vec<[i16; 64]>,
     seen: bool,
 }
 
@@ -48,16 +54,22 @@ impl Component {
         }
         self.coefficients.get_mut(row.checked_mul(self.stride)?.checked_add(column)?)
     }
+
+    pub(super) fn quantisers(&self) -> Result<&[u16; 64]> {
+        self.quantisers.as_ref().ok_or_else(|| Error::format("a JPEG component has no quantisation table"))
+    }
 }
 
-struct Frame {
+pub(super) struct Frame {
     progressive: bool,
-    height: usize,
+    pub(super) height: usize,
     /// Across, down, and how many of the latter are kept.
     mcus: (usize, usize, usize),
     /// The largest sampling factors.
-    most: (usize, usize),
-    components: Vec<Component>,
+    pub(super) most: (usize, usize),
+    pub(super) components: Vec<Component>,
+    /// Whether the pixels have been written.
+    painted: bool,
 }
 
 #[derive(Default)]
@@ -70,10 +82,17 @@ struct Tables {
 
 /// What the caller knows of the image.
 #[derive(Clone, Copy)]
-struct Shape {
-    width: usize,
+pub(super) struct Shape {
+    pub(super) width: usize,
     rows: usize,
-    samples_per_pixel: usize,
+    pub(super) samples_per_pixel: usize,
+}
+
+/// Where the pixels go.
+struct Target<'a> {
+    shape: Shape,
+    ycbcr: bool,
+    out: &'a mut [u8],
 }
 
 /// Fills `out` with pixels. `tables` is the tag JPEGTables. With `ycbcr` the result is RGB; else the components come
@@ -99,49 +118,38 @@ pub(super) fn decompress(
     let mut state = Tables::default();
     if let Some(tables) = tables {
         let frame = parse(tables, &mut state, None).map_err(|error| error.at("JPEGTables"))?;
-        debug_assert!(frame.is_none(), "a frame is refused without a shape");
+        debug_assert!(frame.is_none(), "a frame is refused without a target");
         state.restart_interval = 0;
     }
-    let frame = parse(data, &mut state, Some(shape))?
+    let mut target = Target { shape, ycbcr, out };
+    let frame = parse(data, &mut state, Some(&mut target))?
         .ok_or_else(|| Error::format("the JPEG data hold tables but no image"))?;
-    if !ycbcr && !frame.components.iter().all(|component| component.sampling == frame.most) {
-        // Colours at half the resolution are YCbCr whatever the directory says; libtiff refuses them too.
-        return Err(Error::unsupported(
-            "the JPEG data have subsampled components, but PhotometricInterpretation is not YCbCr",
-        ));
-    }
-    let mut planes = Vec::with_capacity(frame.components.len());
-    for component in &frame.components {
-        let quantisers = state.quantisers.get(component.quantiser).and_then(Option::as_ref);
-        let quantisers =
-            quantisers.ok_or_else(|| Error::format("a JPEG component has no quantisation table"))?;
-        let (h, v) = component.sampling;
-        let real = |size: usize, own: usize, most: usize| size.saturating_mul(own).div_ceil(most.max(1));
-        let size = (real(width, h, frame.most.0), real(frame.height, v, frame.most.1));
-        let factors = (frame.most.0.checked_div(h).unwrap_or(1), frame.most.1.checked_div(v).unwrap_or(1));
-        planes.push((Plane::new(component, quantisers, size), factors));
-    }
-    let (mut line, mut wide) = (vec![0; width], Vec::new());
-    for (y, row) in out.chunks_exact_mut(stride).enumerate() {
-        for (band, (plane, factors)) in planes.iter().enumerate() {
-            plane.upsample(*factors, y, &mut wide, &mut line);
-            for (pixel, &sample) in row.chunks_exact_mut(samples_per_pixel).zip(&line) {
-                if let Some(slot) = pixel.get_mut(band) {
-                    *slot = sample;
+    if frame.painted { Ok(()) } else { paint(&frame, target) }
+}
+
+/// The pixels of a frame whose coefficients came in several scans.
+fn paint(frame: &Frame, target: Target<'_>) -> Result<()> {
+    let Target { shape, ycbcr, out } = target;
+    let mut canvas = Canvas::new(frame, shape, ycbcr, false, out)?;
+    for y in 0..frame.mcus.2 {
+        for (index, component) in frame.components.iter().enumerate() {
+            let quantisers = component.quantisers()?;
+            let (stride, v) = (component.stride, component.sampling.1);
+            let blocks = component.coefficients.chunks_exact(stride.max(1));
+            for (row, blocks) in blocks.skip(y.saturating_mul(v)).take(v).enumerate() {
+                for (column, &coefficients) in blocks.iter().enumerate() {
+                    let block = Block::new(coefficients, quantisers);
+                    canvas.put(index, (column, row), &block, quantisers);
                 }
             }
         }
-        if ycbcr {
-            for pixel in row.as_chunks_mut::<3>().0 {
-                *pixel = to_rgb(*pixel);
-            }
-        }
+        canvas.advance(y.saturating_add(1) == frame.mcus.2);
     }
     Ok(())
 }
 
-/// Reads segments up to EOI, or up to the end of the image's data. Without a shape, tables only.
-fn parse(data: &[u8], tables: &mut Tables, shape: Option<Shape>) -> Result<Option<Frame>> {
+/// Reads segments up to EOI, or up to the end of the image's data. Without a target, tables only.
+fn parse(data: &[u8], tables: &mut Tables, mut target: Option<&mut Target<'_>>) -> Result<Option<Frame>> {
     if !data.starts_with(&[0xff, 0xd8]) {
         return Err(Error::format("the JPEG data do not begin with SOI"));
     }
@@ -156,7 +164,7 @@ fn parse(data: &[u8], tables: &mut Tables, shape: Option<Shape>) -> Result<Optio
             }
             Some([0xff, marker, ..]) => *marker,
             // No EOI: harmless behind mere tables.
-            Some([]) | None if shape.is_none() => return Ok(None),
+            Some([]) | None if target.is_none() => return Ok(None),
             Some([_, _, ..]) => return Err(Error::format(format!("no JPEG marker is at byte {at}"))),
             _ => return Err(Error::format(format!("the JPEG data end at byte {at}, before the image does"))),
         };
@@ -177,20 +185,20 @@ fn parse(data: &[u8], tables: &mut Tables, shape: Option<Shape>) -> Result<Optio
             )));
         };
         at = end;
-        match (marker, shape) {
+        match (marker, target.as_deref_mut()) {
             (0xdb, _) => read_quantisers(segment, tables)?,
             (0xc4, _) => read_huffman(segment, tables)?,
             (0xdd, _) => match segment {
                 [high, low] => tables.restart_interval = usize::from(u16::from_be_bytes([*high, *low])),
                 _ => return Err(Error::format("a JPEG restart interval has 2 bytes")),
             },
-            (0xc0..=0xc2, Some(shape)) => {
+            (0xc0..=0xc2, Some(target)) => {
                 if frame.is_some() {
                     return Err(Error::format("the JPEG data hold two frames"));
                 }
-                frame = Some(read_frame(segment, marker == 0xc2, shape)?);
+                frame = Some(read_frame(segment, marker == 0xc2, target.shape)?);
             }
-            (0xda, Some(_)) => {
+            (0xda, Some(target)) => {
                 let frame =
                     frame.as_mut().ok_or_else(|| Error::format("a JPEG scan stands before its frame"))?;
                 scans = scans.saturating_add(1);
@@ -198,7 +206,7 @@ fn parse(data: &[u8], tables: &mut Tables, shape: Option<Shape>) -> Result<Optio
                     return Err(Error::limit(format!("the JPEG data hold more than {MAX_SCANS} scans")));
                 }
                 let mut bits = Bits::new(data, at);
-                read_scan(segment, frame, tables, &mut bits)?;
+                read_scan(segment, frame, tables, target, &mut bits)?;
                 if !frame.progressive && frame.components.iter().all(|component| component.seen) {
                     break;
                 }
@@ -331,14 +339,22 @@ fn read_frame(segment: &[u8], progressive: bool, shape: Shape) -> Result<Frame> 
             blocks: (size(width, h, most.0), size(height, v, most.1)),
             stride,
             rows,
-            coefficients: vec![[0; 64]; stride.saturating_mul(rows)],
+            quantisers: None,
+            coefficients: Vec::new(),
             seen: false,
         })
     });
-    Ok(Frame { progressive, height, mcus, most, components: components.collect::<Result<_>>()? })
+    let components = components.collect::<Result<_>>()?;
+    Ok(Frame { progressive, height, mcus, most, components, painted: false })
 }
 
-fn read_scan(segment: &[u8], frame: &mut Frame, tables: &Tables, bits: &mut Bits<'_>) -> Result<()> {
+fn read_scan(
+    segment: &[u8],
+    frame: &mut Frame,
+    tables: &Tables,
+    target: &mut Target<'_>,
+    bits: &mut Bits<'_>,
+) -> Result<()> {
     let wrong = || Error::format("a JPEG scan's header is short, or names what its frame does not have");
     let (&count, rest) = segment.split_first().ok_or_else(wrong)?;
     let (parts, rest) = rest.split_at_checked(usize::from(count).saturating_mul(2)).ok_or_else(wrong)?;
@@ -367,12 +383,17 @@ fn read_scan(segment: &[u8], frame: &mut Frame, tables: &Tables, bits: &mut Bits
             return Err(Error::format("a JPEG component comes twice"));
         }
         component.seen = true;
+        if component.quantisers.is_none() {
+            component.quantisers = tables.quantisers.get(component.quantiser).copied().flatten();
+        }
         chosen.push((
             index,
             tables.dc.get(usize::from(selectors >> 4)).and_then(Option::as_ref),
             tables.ac.get(usize::from(selectors & 15)).and_then(Option::as_ref),
         ));
     }
+    let whole = !frame.progressive && chosen.len() == frame.components.len();
+    let single = chosen.len() == 1;
     let scan = Scan {
         progressive: frame.progressive,
         parts: chosen,
@@ -382,6 +403,15 @@ fn read_scan(segment: &[u8], frame: &mut Frame, tables: &Tables, bits: &mut Bits
         mcus: (frame.mcus.0, frame.mcus.1),
         kept: frame.mcus.2,
     };
+    if whole {
+        let mut canvas = Canvas::new(frame, target.shape, target.ycbcr, single, target.out)?;
+        jpeg_scan::paint(&scan, &frame.components, bits, &mut canvas)?;
+        frame.painted = true;
+        return Ok(());
+    }
+    for component in &mut frame.components {
+        component.coefficients.resize(component.stride.saturating_mul(component.rows), [0; 64]);
+    }
     jpeg_scan::decode(&scan, &mut frame.components, bits)
 }
 

@@ -1,174 +1,11 @@
-//! The entropy-coded part of JPEG (ITU-T T.81 §F, §G): scans to coefficients. Strict: a code that does not exist, a
-//! bit that is not there and a restart marker out of order are errors, where libjpeg guesses with a warning.
+//! The scans of JPEG (ITU-T T.81 §F, §G): from bits to coefficients, and, where a scan holds all of an image, on to its
+//! pixels.
 
 use super::jpeg::{Component, ZIGZAG};
+use super::jpeg_huffman::{Bits, Fault, Huffman};
+use super::jpeg_idct::Block;
+use super::jpeg_planes::Canvas;
 use crate::error::{Error, Result};
-
-/// A Huffman table, ready to be looked up.
-#[derive(Clone)]
-pub(super) struct Huffman {
-    /// By the next 9 bits: length and symbol of the code that they start with; length 0 for longer ones.
-    short: [(u8, u8); 512],
-    /// By length: one beyond the last code, as the first 16 bits; where its codes' symbols start, less the first code.
-    limits: [(u32, i32); 17],
-    symbols: Vec<u8>,
-}
-
-impl Huffman {
-    /// From the numbers of codes of 1 to 16 bits, and the symbols in the order of their codes.
-    pub(super) fn new(counts: [u8; 16], symbols: &[u8]) -> Result<Self> {
-        let mut table = Self { short: [(0, 0); 512], limits: [(0, 0); 17], symbols: symbols.to_vec() };
-        let (mut code, mut index) = (0_u32, 0_usize);
-        for (len, &count) in (1_u8..).zip(&counts) {
-            let first = code;
-            if let Some((_, base)) = table.limits.get_mut(usize::from(len)) {
-                *base = i32::try_from(index).unwrap_or(0).wrapping_sub(i32::try_from(first).unwrap_or(0));
-            }
-            for _ in 0..count {
-                let &symbol =
-                    symbols.get(index).ok_or_else(|| Error::format("a JPEG Huffman table is short"))?;
-                if code >> len != 0 {
-                    return Err(Error::format(format!(
-                        "a JPEG Huffman table has too many codes of {len} bits"
-                    )));
-                }
-                if len <= 9 {
-                    let at = usize::try_from(code << (9_u8.saturating_sub(len))).unwrap_or(0);
-                    let end = at.saturating_add(1 << 9_u8.saturating_sub(len));
-                    if let Some(entries) = table.short.get_mut(at..end) {
-                        entries.fill((len, symbol));
-                    }
-                }
-                code = code.saturating_add(1);
-                index = index.saturating_add(1);
-            }
-            if let Some((limit, _)) = table.limits.get_mut(usize::from(len)) {
-                *limit = code << 16_u8.saturating_sub(len);
-            }
-            code <<= 1;
-        }
-        Ok(table)
-    }
-}
-
-/// The bits of a scan, with stuffed zeros taken out; ends at any marker.
-pub(super) struct Bits<'a> {
-    data: &'a [u8],
-    /// Behind the last byte taken.
-    at: usize,
-    /// Left-aligned.
-    buffer: u64,
-    len: u32,
-}
-
-fn ended() -> Error {
-    Error::format("the JPEG data end, or a marker stands, where more of the image should be")
-}
-
-fn no_code() -> Error {
-    Error::format(
-        "the JPEG data hold a code that is not in their Huffman table, or more coefficients than a block has",
-    )
-}
-
-impl<'a> Bits<'a> {
-    pub(super) fn new(data: &'a [u8], at: usize) -> Self {
-        Self { data, at, buffer: 0, len: 0 }
-    }
-
-    /// Where the marker is that ends the scan.
-    pub(super) fn position(&self) -> usize {
-        self.at
-    }
-
-    fn fill(&mut self) {
-        while self.len <= 56 {
-            let byte = match self.data.get(self.at..) {
-                Some([0xff, 0, ..]) => {
-                    self.at = self.at.saturating_add(2);
-                    0xff
-                }
-                Some([0xff, ..] | []) | None => return,
-                Some([byte, ..]) => {
-                    self.at = self.at.saturating_add(1);
-                    *byte
-                }
-            };
-            self.buffer |= u64::from(byte) << 56_u32.saturating_sub(self.len);
-            self.len = self.len.saturating_add(8);
-        }
-    }
-
-    fn skip(&mut self, count: u32) -> Result<()> {
-        self.len = self.len.checked_sub(count).ok_or_else(ended)?;
-        self.buffer <<= count;
-        Ok(())
-    }
-
-    /// `count` bits, 0 to 16.
-    fn read(&mut self, count: u32) -> Result<i32> {
-        if count == 0 {
-            return Ok(0);
-        }
-        if self.len < count {
-            self.fill();
-        }
-        let value = self.buffer >> 64_u32.saturating_sub(count);
-        self.skip(count)?;
-        Ok(i32::try_from(value).unwrap_or(0))
-    }
-
-    /// T.81 §F.2.2.1, RECEIVE and EXTEND.
-    fn signed(&mut self, count: u32) -> Result<i32> {
-        if count > 15 {
-            return Err(no_code());
-        }
-        let value = self.read(count)?;
-        let half = (1_i32 << count) >> 1;
-        Ok(if value < half { value.saturating_sub((1_i32 << count).saturating_sub(1)) } else { value })
-    }
-
-    fn symbol(&mut self, table: &Huffman) -> Result<u8> {
-        if self.len < 16 {
-            self.fill();
-        }
-        let next = u32::try_from(self.buffer >> 48).unwrap_or(0);
-        if let Some(&(len @ 1.., symbol)) = table.short.get(usize::try_from(next >> 7).unwrap_or(0)) {
-            self.skip(u32::from(len))?;
-            return Ok(symbol);
-        }
-        for (len, &(limit, base)) in (0_u32..).zip(&table.limits).skip(10) {
-            if next < limit {
-                let code = i32::try_from(next >> 16_u32.saturating_sub(len)).unwrap_or(0);
-                self.skip(len)?;
-                let index = usize::try_from(code.wrapping_add(base)).ok();
-                return index.and_then(|at| table.symbols.get(at)).copied().ok_or_else(no_code);
-            }
-        }
-        Err(if self.len < 16 { ended() } else { no_code() })
-    }
-
-    /// Passes a restart marker, which must be number `expected` of 8.
-    fn restart(&mut self, expected: u8) -> Result<()> {
-        // Only padding may be left.
-        if self.len >= 8 {
-            return Err(Error::format("the JPEG data have no restart marker where one should be"));
-        }
-        (self.buffer, self.len) = (0, 0);
-        while let Some([0xff, 0xff, ..]) = self.data.get(self.at..) {
-            self.at = self.at.saturating_add(1);
-        }
-        match self.data.get(self.at..) {
-            Some([0xff, marker, ..]) if *marker == 0xd0 | expected => {
-                self.at = self.at.saturating_add(2);
-                Ok(())
-            }
-            _ => Err(Error::format(
-                "the JPEG data have no restart marker, or a wrong one, where one should be",
-            )),
-        }
-    }
-}
 
 /// What a scan's header says (T.81 §B.2.3), with its tables.
 pub(super) struct Scan<'a> {
@@ -192,37 +29,65 @@ struct State {
     end_of_band: u32,
 }
 
-/// Decodes a scan into the components' coefficients.
-pub(super) fn decode(scan: &Scan<'_>, components: &mut [Component], bits: &mut Bits<'_>) -> Result<()> {
-    let mut state = State { predictions: [0; 4], end_of_band: 0 };
-    // A scan of one component has MCUs of one block, and no padding blocks.
+const START: State = State { predictions: [0; 4], end_of_band: 0 };
+
+/// How far it is to the next restart marker.
+struct Restarts {
+    interval: usize,
+    left: usize,
+    number: u8,
+}
+
+impl Restarts {
+    fn new(interval: usize) -> Self {
+        Self { interval, left: interval, number: 0 }
+    }
+
+    /// To be called before every MCU.
+    #[inline]
+    fn pass(&mut self, bits: &mut Bits<'_>, state: &mut State) -> Result<()> {
+        if self.interval == 0 {
+            return Ok(());
+        }
+        if self.left == 0 {
+            bits.restart(self.number)?;
+            *state = START;
+            (self.left, self.number) = (self.interval, self.number.wrapping_add(1) & 7);
+        }
+        self.left = self.left.saturating_sub(1);
+        Ok(())
+    }
+}
+
+/// MCUs of a scan, across and down. A scan of one component has MCUs of one block, and no padding blocks.
+fn mcus(scan: &Scan<'_>, components: &[Component]) -> (usize, usize) {
     let single = match scan.parts.as_slice() {
         [(index, _, _)] => components.get(*index).map(|c| (c.blocks.0, c.blocks.1.min(c.rows))),
         _ => None,
     };
-    let (across, down) = single.unwrap_or((scan.mcus.0, scan.mcus.1.min(scan.kept)));
-    let mut restart = (scan.restart_interval, 0_u8);
+    single.unwrap_or((scan.mcus.0, scan.mcus.1.min(scan.kept)))
+}
+
+/// Decodes a scan into the components' coefficients.
+pub(super) fn decode(scan: &Scan<'_>, components: &mut [Component], bits: &mut Bits<'_>) -> Result<()> {
+    let (mut state, mut restarts) = (START, Restarts::new(scan.restart_interval));
+    let (across, down) = mcus(scan, components);
     for y in 0..down {
         for x in 0..across {
-            if scan.restart_interval > 0 {
-                if restart.0 == 0 {
-                    bits.restart(restart.1)?;
-                    state = State { predictions: [0; 4], end_of_band: 0 };
-                    restart = (scan.restart_interval, (restart.1.wrapping_add(1)) & 7);
-                }
-                restart.0 = restart.0.saturating_sub(1);
-            }
+            restarts.pass(bits, &mut state)?;
             for &(index, dc, ac) in &scan.parts {
-                let component = components.get_mut(index).ok_or_else(no_code)?;
-                let (h, v) = if single.is_some() { (1, 1) } else { component.sampling };
+                let component = components.get_mut(index).ok_or(Fault::NoCode)?;
+                let (h, v) = if scan.parts.len() == 1 { (1, 1) } else { component.sampling };
                 for by in 0..v {
                     for bx in 0..h {
                         let (column, row) =
                             (x.saturating_mul(h).saturating_add(bx), y.saturating_mul(v).saturating_add(by));
-                        let block = component.block(column, row).ok_or_else(no_code)?;
-                        let prediction = state.predictions.get_mut(index).ok_or_else(no_code)?;
+                        let block = component.block(column, row).ok_or(Fault::NoCode)?;
+                        let prediction = state.predictions.get_mut(index).ok_or(Fault::NoCode)?;
                         if !scan.progressive {
-                            sequential(bits, (dc, ac), prediction, block)?;
+                            let mut whole = EMPTY;
+                            sequential(bits, table(dc)?, table(ac)?, prediction, &[1; 64], &mut whole)?;
+                            *block = whole.coefficients;
                         } else if scan.band.0 == 0 {
                             progressive_dc(bits, scan, dc, prediction, block)?;
                         } else if scan.approximation.0 == 0 {
@@ -238,6 +103,58 @@ pub(super) fn decode(scan: &Scan<'_>, components: &mut [Component], bits: &mut B
     Ok(())
 }
 
+/// One component in every MCU of a scan.
+struct Part<'a> {
+    index: usize,
+    dc: &'a Huffman,
+    ac: &'a Huffman,
+    quantisers: &'a [u16; 64],
+    /// Blocks across and down.
+    blocks: (usize, usize),
+}
+
+/// Decodes a sequential scan of all components, and paints their pixels as they come: what is decoded is still in the
+/// processor's cache when it is looked at again.
+pub(super) fn paint(
+    scan: &Scan<'_>,
+    components: &[Component],
+    bits: &mut Bits<'_>,
+    canvas: &mut Canvas<'_>,
+) -> Result<()> {
+    let (mut state, mut restarts) = (START, Restarts::new(scan.restart_interval));
+    let (across, down) = mcus(scan, components);
+    let mut parts = Vec::with_capacity(scan.parts.len());
+    for &(index, dc, ac) in &scan.parts {
+        let component = components.get(index).ok_or(Fault::NoCode)?;
+        parts.push(Part {
+            index,
+            dc: table(dc)?,
+            ac: table(ac)?,
+            quantisers: component.quantisers()?,
+            blocks: if scan.parts.len() == 1 { (1, 1) } else { component.sampling },
+        });
+    }
+    let mut block = EMPTY;
+    for y in 0..down {
+        for x in 0..across {
+            restarts.pass(bits, &mut state)?;
+            for part in &parts {
+                let prediction = state.predictions.get_mut(part.index).ok_or(Fault::NoCode)?;
+                let (h, v) = part.blocks;
+                for by in 0..v {
+                    for bx in 0..h {
+                        sequential(bits, part.dc, part.ac, prediction, part.quantisers, &mut block)?;
+                        let column = x.wrapping_mul(h).wrapping_add(bx);
+                        canvas.put(part.index, (column, by), &block, part.quantisers);
+                    }
+                }
+            }
+        }
+        canvas.advance(y.saturating_add(1) == down);
+    }
+    Ok(())
+}
+
 type Table<'a> = Option<&'a Huffman>;
 
 fn table(table: Table<'_>) -> Result<&Huffman> {
@@ -249,46 +166,74 @@ fn to_i16(value: i32) -> i16 {
 }
 
 fn put(block: &mut [i16; 64], k: usize, value: i32) -> Result<()> {
-    let slot = ZIGZAG.get(k).and_then(|&at| block.get_mut(usize::from(at))).ok_or_else(no_code)?;
+    let slot = ZIGZAG.get(k).and_then(|&at| block.get_mut(usize::from(at))).ok_or(Fault::NoCode)?;
     *slot = to_i16(value);
     Ok(())
 }
 
-fn difference(bits: &mut Bits<'_>, dc: Table<'_>, prediction: &mut i32) -> Result<i32> {
-    let size = bits.symbol(table(dc)?)?;
-    let value = prediction.saturating_add(bits.signed(u32::from(size))?);
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `Bits::refill`")]
+fn difference(bits: &mut Bits<'_>, dc: &Huffman, prediction: &mut i32) -> Result<i32, Fault> {
+    let entry = bits.look(dc)?;
+    if entry.run() > 0 {
+        return Err(Fault::NoCode);
+    }
+    let change = bits.number(entry)?;
+    let value = prediction.wrapping_add(change);
     if !(-32768..=32767).contains(&value) {
-        return Err(Error::format("the JPEG data hold a mean that no image can have"));
+        return Err(Fault::Mean);
     }
     *prediction = value;
     Ok(value)
 }
 
+const EMPTY: Block = Block { coefficients: [0; 64], end: 0, magnitude: 0 };
+
+/// All coefficients of one block (T.81 §F.2.2).
+#[inline]
 fn sequential(
     bits: &mut Bits<'_>,
-    (dc, ac): (Table<'_>, Table<'_>),
+    dc: &Huffman,
+    ac: &Huffman,
     prediction: &mut i32,
-    block: &mut [i16; 64],
-) -> Result<()> {
-    let mean = difference(bits, dc, prediction)?;
-    put(block, 0, mean)?;
-    let ac = table(ac)?;
+    quantisers: &[u16; 64],
+    block: &mut Block,
+) -> Result<(), Fault> {
+    // A copy is kept in registers.
+    let mut ahead = *bits;
+    let mean = difference(&mut ahead, dc, prediction)?;
+    block.coefficients = [0; 64];
+    let [first, ..] = &mut block.coefficients;
+    *first = to_i16(mean);
+    let [quantiser, ..] = quantisers;
+    let mut magnitude = u64::from(mean.unsigned_abs()).wrapping_mul(u64::from(*quantiser));
     let mut k = 1_usize;
     while k < 64 {
-        let symbol = bits.symbol(ac)?;
-        let (run, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-        match (run, size) {
-            (15, 0) => k = k.saturating_add(16),
-            (_, 0) => break,
-            _ => {
-                k = k.saturating_add(run);
-                let value = bits.signed(size)?;
-                put(block, k, value)?;
-                k = k.saturating_add(1);
+        let entry = ahead.look(ac)?;
+        if entry.size() == 0 {
+            ahead.pass(entry)?;
+            if entry.run() < 15 {
+                break;
             }
+            k = k.wrapping_add(16);
+            continue;
         }
+        k = k.wrapping_add(entry.run() as usize);
+        let value = ahead.number(entry)?;
+        let &at = ZIGZAG.get(k).ok_or(Fault::NoCode)?;
+        let at = usize::from(at & 63);
+        if let (Some(slot), Some(&quantiser)) = (block.coefficients.get_mut(at), quantisers.get(at)) {
+            #[expect(clippy::cast_possible_truncation, reason = "15 bits and a sign")]
+            let stored = value as i16;
+            *slot = stored;
+            magnitude =
+                magnitude.wrapping_add(u64::from(value.unsigned_abs()).wrapping_mul(u64::from(quantiser)));
+        }
+        k = k.wrapping_add(1);
     }
-    if k > 64 { Err(no_code()) } else { Ok(()) }
+    *bits = ahead;
+    (block.end, block.magnitude) = (k, magnitude);
+    if k > 64 { Err(Fault::NoCode) } else { Ok(()) }
 }
 
 fn progressive_dc(
@@ -300,7 +245,7 @@ fn progressive_dc(
 ) -> Result<()> {
     let shift = scan.approximation.1;
     if scan.approximation.0 == 0 {
-        let value = difference(bits, dc, prediction)?;
+        let value = difference(bits, table(dc)?, prediction)?;
         put(block, 0, value << shift)
     } else {
         if bits.read(1)? == 1 {
@@ -324,31 +269,34 @@ fn progressive_ac(
     let ac = table(ac)?;
     let (mut k, last) = scan.band;
     while k <= last {
-        let symbol = bits.symbol(ac)?;
-        let (run, size) = (symbol >> 4, u32::from(symbol & 15));
-        match (run, size) {
-            (15, 0) => k = k.saturating_add(16),
-            (_, 0) => {
+        let entry = bits.look(ac)?;
+        match (entry.run(), entry.size()) {
+            (15, 0) => {
+                bits.pass(entry)?;
+                k = k.saturating_add(16);
+            }
+            (run, 0) => {
+                bits.pass(entry)?;
                 *end_of_band = band_run(bits, run)?.saturating_sub(1);
                 return Ok(());
             }
-            _ => {
-                k = k.saturating_add(usize::from(run));
-                let value = bits.signed(size)?;
+            (run, _) => {
+                k = k.saturating_add(run as usize);
+                let value = bits.number(entry)?;
                 if k > last {
-                    return Err(no_code());
+                    return Err(Fault::NoCode.into());
                 }
                 put(block, k, value << scan.approximation.1)?;
                 k = k.saturating_add(1);
             }
         }
     }
-    if k > last.saturating_add(1) { Err(no_code()) } else { Ok(()) }
+    if k > last.saturating_add(1) { Err(Fault::NoCode.into()) } else { Ok(()) }
 }
 
 /// How many blocks, from this one on, have no new coefficients.
-fn band_run(bits: &mut Bits<'_>, size: u8) -> Result<u32> {
-    let extra = bits.read(u32::from(size))?;
+fn band_run(bits: &mut Bits<'_>, size: u32) -> Result<u32> {
+    let extra = bits.read(size)?;
     Ok((1_u32 << size).saturating_add(u32::try_from(extra).unwrap_or(0)))
 }
 
@@ -364,8 +312,9 @@ fn refine_ac(
     if *end_of_band == 0 {
         let ac = table(ac)?;
         while k <= last {
-            let symbol = bits.symbol(ac)?;
-            let (mut run, size) = (symbol >> 4, symbol & 15);
+            let entry = bits.look(ac)?;
+            bits.pass(entry)?;
+            let (mut run, size) = (entry.run(), entry.size());
             let mut new = 0;
             match size {
                 0 if run < 15 => {
@@ -374,12 +323,12 @@ fn refine_ac(
                 }
                 0 => {}
                 1 => new = if bits.read(1)? == 1 { bit } else { bit.saturating_neg() },
-                _ => return Err(no_code()),
+                _ => return Err(Fault::NoCode.into()),
             }
             // Passes `run` zeros, and refines what is not zero on the way.
             loop {
                 if k > last {
-                    return if new == 0 && run == 0 { Ok(()) } else { Err(no_code()) };
+                    return if new == 0 && run == 0 { Ok(()) } else { Err(Fault::NoCode.into()) };
                 }
                 let slot = slot(block, k)?;
                 if *slot != 0 {
@@ -410,8 +359,8 @@ fn refine_ac(
     Ok(())
 }
 
-fn slot(block: &mut [i16; 64], k: usize) -> Result<&mut i16> {
-    ZIGZAG.get(k).and_then(|&at| block.get_mut(usize::from(at))).ok_or_else(no_code)
+fn slot(block: &mut [i16; 64], k: usize) -> Result<&mut i16, Fault> {
+    ZIGZAG.get(k).and_then(|&at| block.get_mut(usize::from(at))).ok_or(Fault::NoCode)
 }
 
 fn refine(bits: &mut Bits<'_>, slot: &mut i16, bit: i32) -> Result<()> {
