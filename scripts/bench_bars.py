@@ -1,0 +1,181 @@
+"""What scripts/bench measured: medians, the bars they are held to, and the table of the README."""
+
+import statistics
+from dataclasses import dataclass
+
+from bench_corpus import POLYGONS, SCENES
+from bench_growth import AREAS, VERTICES, last_step
+
+OURS, WITH_OVERVIEWS, TUNED = "cogclip", "cogclip with overviews", "gdalwarp tuned"
+SAME_CODEC, ALIGNED = "cogclip, the source's codec", "cogclip, the source's tiles"
+PEERS = ("gdalwarp", TUNED, "rasterio", "rasterio tuned")
+UNITS = {"wall": "s", "cpu": "s of CPU", "peak": "MiB", "bytes": "bytes", "requests": "requests"}
+# rasterio's wheels decode JPEG with another transform than libjpeg-turbo, whose bits cogclip has: by up to 22 levels.
+JPEG_LEVELS = 24
+# Both place the vertices with PROJ's formulas and call a centre by the same rule; cogclip also bends long edges as the map does.
+MOST_DIFFERING = 1e-4
+
+
+@dataclass(frozen=True)
+class Bar:
+    """At most `most`: of the measure itself, or times that of the best peer, of `against`, or of the minimum."""
+
+    measure: str
+    most: float
+    times: str = ""
+    # Wall times beside peers whose work is the size of the scene say nothing of a small one.
+    only_full: bool = False
+
+
+BARS = {
+    "field": [Bar("wall", 0.5, TUNED), Bar("peak", 40), Bar("requests", 3)],
+    "watershed": [Bar("wall", 0.35, "best", True), Bar("cpu", 1.0, "best"), Bar("peak", 128), Bar("bytes", 1.05, "minimum")],
+    "fields100": [Bar("wall", 0.12, "best", True), Bar("bytes", 1.1, "minimum"), Bar("peak", 150)],
+    "country": [Bar("wall", 0.35, "best", True), Bar("cpu", 0.8, "best"), Bar("peak", 200)],
+}
+ALIGNED_CPU, GROWTH, PEAK_GROWTH = 0.15, 1.3, 1.2
+
+
+def bars_of(case, has_libdeflate):
+    scene, polygon = case.split(":")
+    for bar in BARS[polygon]:
+        if bar.measure == "wall" and case == "s2:fields100":
+            bar = Bar("wall", 0.15, "best", True)
+        if bar.measure == "wall" and case == "landsat:country" and not has_libdeflate:
+            bar = Bar("wall", 0.45, "best", True)
+        yield bar
+
+
+class Medians:
+    """The medians of the runs that a tool made of a case, all of which succeeded."""
+
+    def __init__(self, runs):
+        groups = {}
+        for run in runs:
+            groups.setdefault((run["case"], run["tool"]), []).append(run)
+        self.failed = [key for key, group in groups.items() if not all(run["ok"] for run in group)]
+        self.of = {key: {measure: statistics.median(run[measure] for run in group) for measure in UNITS}
+                   for key, group in groups.items() if key not in self.failed}  # fmt: skip
+        self.cases = list(dict.fromkeys(case for case, _ in groups))
+
+    def get(self, case, tool):
+        return self.of.get((case, tool))
+
+    def best(self, case, measure):
+        """The peer that took least of a measure, and how much: (None, None) without peers."""
+        found = [(self.of[case, peer][measure], peer) for peer in PEERS if (case, peer) in self.of]
+        return min(found)[::-1] if found else (None, None)
+
+
+def judge(results):
+    """One (verdict, sentence) a bar: "pass", "FAIL", or "----" where there is nothing to judge."""
+    medians = Medians(results["runs"])
+    verdicts = []
+
+    def say(is_met, text):
+        verdicts.append(("----" if is_met is None else "pass" if is_met else "FAIL", text))
+
+    for case, tool in medians.failed:
+        # A peer that cannot do it is no failure of ours; it is left out of the comparison.
+        error = next(run["error"] for run in results["runs"] if (run["case"], run["tool"]) == (case, tool) and not run["ok"])
+        say(None if tool in PEERS else False, f"{case}: {tool} failed: {error}")
+    for case in medians.cases:
+        ours = medians.get(case, OURS)
+        if ours and case in results["minimum"]:
+            for bar in bars_of(case, results["libdeflate"]):
+                judge_bar(results, medians, case, ours, bar, say)
+    for case, (wrong, all_pixels, against) in results["differing"].items():
+        if wrong is None:
+            say(False, f"{case}: not the grid of {against}")
+        else:
+            say(wrong <= MOST_DIFFERING * all_pixels,
+                f"{case}: {wrong} of {all_pixels} pixels differ from {against}'s, at most {MOST_DIFFERING:.0e} of them")  # fmt: skip
+    judge_aligned(results, medians, say)
+    judge_growth(medians, say)
+    for scene, digests in results["digests"].items():
+        unlike = [name for name, digest in digests.items() if digest != next(iter(digests.values()))]
+        say(not unlike and None not in digests.values(), f"{scene}: same bytes with {', '.join(digests)}; other: {', '.join(unlike) or 'none'}")
+    return verdicts
+
+
+def judge_bar(results, medians, case, ours, bar, say):
+    value, unit = ours[bar.measure], UNITS[bar.measure]
+    if not bar.times:
+        return say(value <= bar.most, f"{case}: {value:.0f} {unit}, at most {bar.most:g}")
+    if bar.times == "minimum":
+        against, least = "the minimum", results["minimum"][case]
+    elif bar.times != "best" and medians.get(case, bar.times):
+        against, least = bar.times, medians.get(case, bar.times)[bar.measure]
+    else:
+        against, least = medians.best(case, bar.measure)
+    text = f"{case}: {bar.measure} {value:.{0 if bar.times == 'minimum' else 3}f} {unit}"
+    if least is None:
+        return say(None, f"{text}, and no peer beside it")
+    text += f", {value / least:.2f} times {against}, at most {bar.most:g}"
+    if bar.only_full and not results["full"][case.split(":")[0]]:
+        return say(None, f"{text}: not judged, as the scene is not full size")
+    return say(value <= bar.most * least, text)
+
+
+def judge_aligned(results, medians, say):
+    case = "landsat:country"
+    plain, aligned = medians.get(case, SAME_CODEC), medians.get(case, ALIGNED)
+    if plain and aligned:
+        ratio = aligned["cpu"] / plain["cpu"]
+        say(ratio <= ALIGNED_CPU, f"{case}: --align-tiles takes {ratio:.2f} times the CPU of the clip without it, at most {ALIGNED_CPU}")
+    if results["whole_tiles"]:
+        inside, equal = results["whole_tiles"]
+        say(equal == inside > 0, f"{case}: --align-tiles keeps {equal} of {inside} tiles that are wholly inside byte for byte")
+
+
+def judge_growth(medians, say):
+    for what, amounts in (("area", AREAS), ("vertices", VERTICES)):
+        steps = [(amount, medians.get(f"{what} {amount}", OURS)) for amount in amounts]
+        if not all(step for _, step in steps):
+            continue
+        for measure in ("wall", "cpu"):
+            grown = last_step([(amount, step[measure]) for amount, step in steps])
+            costs = ", ".join(f"{step[measure]:.3f}" for _, step in steps)
+            say(grown <= GROWTH, f"{what} {', '.join(map(str, amounts))}: {measure} {costs} s; "
+                f"the last step costs {grown:.2f} times the ones before, at most {GROWTH}")  # fmt: skip
+        peaks = [step["peak"] for _, step in steps]
+        shown = ", ".join(f"{peak:.0f}" for peak in peaks)
+        if what == "area":
+            grown = max(peaks) / min(peaks)
+            say(grown <= PEAK_GROWTH, f"area: peaks of {shown} MiB, {grown:.2f} times the least, at most {PEAK_GROWTH}")
+        else:
+            grown = last_step([(amount, step["peak"]) for amount, step in steps])
+            say(grown <= GROWTH, f"vertices: peaks of {shown} MiB; the last step costs {grown:.2f} times the ones before, at most {GROWTH}")
+
+
+def table(results):
+    """The README's table in Markdown: best peer, cogclip, and what the one is of the other."""
+    medians = Medians(results["runs"])
+    lines = ["| clip | fastest peer | wall, s | CPU, s | peak, MiB | fetched, MB | requests | overviews too, s |", "|---|---|---|---|---|---|---|---|"]
+    for case in [f"{scene}:{polygon}" for scene in SCENES for polygon in POLYGONS]:
+        ours = medians.get(case, OURS)
+        if not ours:
+            continue
+        cells = []
+        for measure, show in (("wall", "{:.2f}"), ("cpu", "{:.2f}"), ("peak", "{:.0f}"), ("bytes", "{:.1f}"), ("requests", "{:.0f}")):
+            unit = 1e6 if measure == "bytes" else 1
+            value, (_, least) = ours[measure], medians.best(case, measure)
+            cell = show.format(value / unit)
+            cells.append(cell if least is None else f"{show.format(least / unit)} → {cell} ({value / least:.2f}×)")
+        both = medians.get(case, WITH_OVERVIEWS)
+        fastest = medians.best(case, "wall")[0] or "none"
+        lines.append(f"| {case.replace(':', ' ')} | {fastest} | {' | '.join(cells)} | {f'{both['wall']:.2f}' if both else ''} |")
+    machine, versions = results["machine"], results["versions"]
+    scale = "" if all(results["full"].values()) else " Scenes smaller than full size: the ratios of the larger clips are not those of full ones."
+    return "\n".join([
+        *lines,
+        "",
+        f"Left of each arrow the best peer in that column, right of it cogclip; in brackets what it takes of the peer's. Medians of "
+        f"{results['reps']}, each a process of its own, taking turns, from a server on loopback with {results['first_byte_ms']:g} ms to the "
+        f"first byte and {results['mb_per_s']:g} MB/s a connection; all write deflate, without overviews but in the last column.{scale}",
+        "",
+        f"{results['date']}; {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']:.0f} GiB; "
+        + ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+        + (". GDAL's command line was not there." if not versions["gdalwarp"] else ".")
+        + " Bars, cases and how to run it: [docs/benchmarks.md](docs/benchmarks.md).",
+    ])  # fmt: skip
