@@ -77,8 +77,8 @@ def judge(results):
 
     for case, tool in medians.failed:
         # A peer that cannot do it is no failure of ours; it is left out of the comparison.
-        error = next(run["error"] for run in results["runs"] if (run["case"], run["tool"]) == (case, tool) and not run["ok"])
-        say(None if tool in PEERS else False, f"{case}: {tool} failed: {error}")
+        said = next(run["said"] for run in results["runs"] if (run["case"], run["tool"]) == (case, tool) and not run["ok"])
+        say(None if tool in PEERS else False, f"{case}: {tool} failed: {said}")
     for case in medians.cases:
         ours = medians.get(case, OURS)
         if ours and case in results["minimum"]:
