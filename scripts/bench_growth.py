@@ -6,7 +6,7 @@ import numpy as np
 from bench_corpus import star, write_polygons
 
 AREAS = (1, 4, 16, 64)
-VERTICES = (100, 1_000, 10_000, 100_000, 1_000_000)
+VERTICES = (100, 1_000, 10_000, 100_000, 300_000, 1_000_000)
 
 
 def make(folder, scene, size):
@@ -14,26 +14,23 @@ def make(folder, scene, size):
     middle = np.array([0.5, 0.5]) * size
     made = {"area": {}, "vertices": {}}
     for times in AREAS:
-        path = folder / f"growth-area-{times}-{size}.geojson"
-        if not path.exists():
-            ring = star(np.random.default_rng(11), middle, 0.045 * size * math.sqrt(times), 1000, 0.2, 7)
-            write_polygons(path, scene, [[ring]])
-        made["area"][times] = path
+        made["area"][times] = folder / f"growth-area-{times}.geojson"
+        ring = star(np.random.default_rng(11), middle, 0.045 * size * math.sqrt(times), 1000, 0.2, 7)
+        write_polygons(made["area"][times], scene, [[ring]])
     for count in VERTICES:
-        path = folder / f"growth-vertices-{count}-{size}.geojson"
-        if not path.exists():
-            # Five octaves, so that 100 vertices draw nearly the same outline as a million.
-            write_polygons(path, scene, [[star(np.random.default_rng(12), middle, 0.2 * size, count, 0.2, 5)]])
-        made["vertices"][count] = path
+        made["vertices"][count] = folder / f"growth-vertices-{count}.geojson"
+        # Five octaves, so that 100 vertices draw nearly the same outline as a million.
+        ring = star(np.random.default_rng(12), middle, 0.2 * size, count, 0.2, 5)
+        write_polygons(made["vertices"][count], scene, [[ring]])
     return made
 
 
-def last_step(medians):
+def last_step(costs):
     """What one unit more costs in the last step, as a multiple of what it cost on average up to there.
 
-    `medians` are pairs of (amount, cost), in order. The fixed cost cancels out, as only differences are taken:
+    `costs` are pairs of (amount, cost), in order. The fixed cost cancels out, as only differences are taken:
     ((c_n - c_m) / (x_n - x_m)) / ((c_m - c_1) / (x_m - x_1)), m the last but one. 1 is linear, less is better.
     """
-    (x1, c1), *_, (xm, cm), (xn, cn) = medians
+    (x1, c1), *_, (xm, cm), (xn, cn) = costs
     before = (cm - c1) / (xm - x1)
     return (cn - cm) / (xn - xm) / before if before > 0 else math.inf

@@ -54,20 +54,21 @@ def tile_hashes(raster):
         return digests, page.tilewidth, (page.compression, page.predictor)
 
 
-def whole_tiles_equal(raster, cutline, clip):
-    """Of the tiles wholly inside the polygons, how many there are and how many the clip holds byte for byte."""
+def kept_tiles(raster, cutline, clip):
+    """How many tiles hold a pixel of the polygons, how many are wholly inside, and how many of these the clip holds byte for byte."""
     theirs, tile, how = tile_hashes(raster)
     ours, our_tile, our_how = tile_hashes(clip)
     with rasterio.open(raster) as source, rasterio.open(clip) as out:
         col, row = (round(v) for v in ~source.transform * (out.transform.c, out.transform.f))
         down, across = -(-source.height // tile), -(-source.width // tile)
         kept = kept_pixels(source, read_shapes(cutline, source.crs), tile, down, across)
+    touched = int(np.count_nonzero(kept))
     inside = [tuple(place) for place in np.argwhere(kept == tile * tile).tolist()]
     if our_tile != tile or how != our_how or col % tile or row % tile:
-        return len(inside), 0
+        return touched, len(inside), 0
     shift = row // tile, col // tile
     equal = sum(theirs[place] == ours.get((place[0] - shift[0], place[1] - shift[1])) for place in inside)
-    return len(inside), equal
+    return touched, len(inside), equal
 
 
 def differing_pixels(ours, theirs, tolerance):
