@@ -12,7 +12,8 @@ PEERS = ("gdalwarp", TUNED, "rasterio", "rasterio tuned")
 UNITS = {"wall": "s", "cpu": "s of CPU", "peak": "MiB", "bytes": "bytes", "requests": "requests"}
 # rasterio's wheels decode JPEG with another transform than libjpeg-turbo, whose bits cogclip has: by up to 22 levels.
 JPEG_LEVELS = 24
-# Both place the vertices with PROJ's formulas and call a centre by the same rule; cogclip also bends long edges as the map does.
+# Both place the vertices with PROJ's formulas and call a centre by the same rule; cogclip also bends long edges as the
+# map does.
 # A field is too small for a share of its pixels to say anything, so a few may differ whatever their share.
 MOST_DIFFERING, FEW_DIFFERING = 1e-4, 5
 
@@ -30,7 +31,12 @@ class Bar:
 
 BARS = {
     "field": [Bar("wall", 0.5, TUNED), Bar("peak", 40), Bar("requests", 3)],
-    "watershed": [Bar("wall", 0.35, "best", True), Bar("cpu", 1.0, "best"), Bar("peak", 128), Bar("bytes", 1.05, "minimum")],
+    "watershed": [
+        Bar("wall", 0.35, "best", True),
+        Bar("cpu", 1.0, "best"),
+        Bar("peak", 128),
+        Bar("bytes", 1.05, "minimum"),
+    ],
     "fields100": [Bar("wall", 0.12, "best", True), Bar("bytes", 1.1, "minimum"), Bar("peak", 150)],
     "country": [Bar("wall", 0.35, "best", True), Bar("cpu", 0.8, "best"), Bar("peak", 200)],
 }
@@ -55,8 +61,11 @@ class Summary:
         for run in runs:
             groups.setdefault((run["case"], run["tool"]), []).append(run)
         self.failed = [key for key, group in groups.items() if not all(run["ok"] for run in group)]
-        self.of = {key: {measure: of(run[measure] for run in group) for measure in UNITS}
-                   for key, group in groups.items() if key not in self.failed}  # fmt: skip
+        self.of = {
+            key: {measure: of(run[measure] for run in group) for measure in UNITS}
+            for key, group in groups.items()
+            if key not in self.failed
+        }
         self.cases = list(dict.fromkeys(case for case, _ in groups))
 
     def get(self, case, tool):
@@ -78,7 +87,9 @@ def judge(results):
 
     for case, tool in medians.failed:
         # A peer that cannot do it is no failure of ours; it is left out of the comparison.
-        said = next(run["said"] for run in results["runs"] if (run["case"], run["tool"]) == (case, tool) and not run["ok"])
+        said = next(
+            run["said"] for run in results["runs"] if (run["case"], run["tool"]) == (case, tool) and not run["ok"]
+        )
         say(None if tool in PEERS else False, f"{case}: {tool} failed: {said}")
     for case in medians.cases:
         ours = medians.get(case, OURS)
@@ -95,7 +106,11 @@ def judge(results):
     judge_growth(results["runs"], say)
     for scene, digests in results["digests"].items():
         unlike = [name for name, digest in digests.items() if digest is None or digest != next(iter(digests.values()))]
-        say(not unlike, f"{scene}: same bytes with {', '.join(digests)}" + (f", but not with {', '.join(unlike)}" if unlike else ""))
+        say(
+            not unlike,
+            f"{scene}: same bytes with {', '.join(digests)}"
+            + (f", but not with {', '.join(unlike)}" if unlike else ""),
+        )
     return verdicts
 
 
@@ -125,11 +140,17 @@ def judge_aligned(results, medians, say):
     if not (plain and aligned and results["kept_tiles"]):
         return
     touched, inside, equal = results["kept_tiles"]
-    say(equal == inside > 0, f"{case}: --align-tiles keeps {equal} of {inside} tiles that are wholly inside byte for byte")
+    say(
+        equal == inside > 0,
+        f"{case}: --align-tiles keeps {equal} of {inside} tiles that are wholly inside byte for byte",
+    )
     ratio = aligned["cpu"] / plain["cpu"]
     per_kept = (ratio - (touched - inside) / touched) * touched / max(inside, 1)
-    say(per_kept <= ALIGNED_CPU, f"{case}: --align-tiles takes {ratio:.2f} times the CPU of the clip without it; {touched - inside} of "
-        f"{touched} tiles are on the outline, so a kept one costs {per_kept:.2f} times one made anew, at most {ALIGNED_CPU}")  # fmt: skip
+    say(
+        per_kept <= ALIGNED_CPU,
+        f"{case}: --align-tiles takes {ratio:.2f} times the CPU of the clip without it; {touched - inside} of "
+        f"{touched} tiles are on the outline: a kept one costs {per_kept:.2f} times one made anew, at most {ALIGNED_CPU}",
+    )
 
 
 def judge_growth(runs, say):
@@ -142,8 +163,11 @@ def judge_growth(runs, say):
         for measure in ("wall", "cpu"):
             grown = last_step([(amount, step[measure]) for amount, step in steps])
             costs = ", ".join(f"{step[measure]:.3f}" for _, step in steps)
-            say(grown <= GROWTH, f"{what} {', '.join(map(str, amounts))}: {measure} {costs} s; "
-                f"one more costs {grown:.2f} times in the last step what it cost before, at most {GROWTH}")  # fmt: skip
+            say(
+                grown <= GROWTH,
+                f"{what} {', '.join(map(str, amounts))}: {measure} {costs} s; "
+                f"one more costs {grown:.2f} times in the last step what it cost before, at most {GROWTH}",
+            )
         peaks = [step["peak"] for _, step in steps]
         shown = f"{what}: peaks of {', '.join(f'{peak:.0f}' for peak in peaks)} MiB"
         if what == "area":
@@ -157,31 +181,55 @@ def judge_growth(runs, say):
 def table(results):
     """The README's table in Markdown: best peer, cogclip, and what the one is of the other."""
     medians = Summary(results["runs"])
-    lines = ["| clip | fastest peer | wall, s | CPU, s | peak, MiB | fetched, MB | requests | overviews too, s |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| clip | fastest peer | wall, s | CPU, s | peak, MiB | fetched, MB | requests | overviews too, s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for case in [f"{scene}:{polygon}" for scene in SCENES for polygon in POLYGONS]:
         ours = medians.get(case, OURS)
         if not ours:
             continue
         cells = []
-        for measure, show in (("wall", "{:.2f}"), ("cpu", "{:.2f}"), ("peak", "{:.0f}"), ("bytes", "{:.1f}"), ("requests", "{:.0f}")):
+        for measure, show in (
+            ("wall", "{:.2f}"),
+            ("cpu", "{:.2f}"),
+            ("peak", "{:.0f}"),
+            ("bytes", "{:.1f}"),
+            ("requests", "{:.0f}"),
+        ):
             unit = 1e6 if measure == "bytes" else 1
             value, (_, least) = ours[measure], medians.best(case, measure)
             cell = show.format(value / unit)
             cells.append(cell if least is None else f"{show.format(least / unit)} → {cell} ({value / least:.2f}×)")
         both = medians.get(case, WITH_OVERVIEWS)
         fastest = medians.best(case, "wall")[0] or "none"
-        lines.append(f"| {case.replace(':', ' ')} | {fastest} | {' | '.join(cells)} | {f'{both['wall']:.2f}' if both else ''} |")
+        lines.append(
+            f"| {case.replace(':', ' ')} | {fastest} | {' | '.join(cells)} | {f'{both['wall']:.2f}' if both else ''} |"
+        )
+    return "\n".join([*lines, "", how_measured(results), "", machine_and_versions(results)])
+
+
+def how_measured(results):
+    reps = results["reps"]
+    text = (
+        "Left of each arrow is the best peer in that column, right of it cogclip, in brackets what it takes of the "
+        f"peer's: {f'medians of {reps} runs' if reps > 1 else 'one run each'}, every one a fresh process, the tools in "
+        f"turns, from a server on loopback with {results['first_byte_ms']:g} ms to the first byte and "
+        f"{results['mb_per_s']:g} MB/s a connection; all write deflate, without overviews but in the last column."
+    )
+    if not all(results["full"].values()):
+        text += (
+            " The scenes are smaller than full size, so the ratios of the larger clips are not those of full scenes."
+        )
+    return text
+
+
+def machine_and_versions(results):
     machine, versions = results["machine"], results["versions"]
-    scale = "" if all(results["full"].values()) else " Scenes smaller than full size: the ratios of the larger clips are not those of full ones."
-    return "\n".join([
-        *lines,
-        "",
-        f"Left of each arrow the best peer in that column, right of it cogclip; in brackets what it takes of the peer's. Medians of "
-        f"{results['reps']}, each a process of its own, taking turns, from a server on loopback with {results['first_byte_ms']:g} ms to the "
-        f"first byte and {results['mb_per_s']:g} MB/s a connection; all write deflate, without overviews but in the last column.{scale}",
-        "",
-        f"{results['date']}; {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']:.0f} GiB; "
-        + ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-        + (". GDAL's command line was not there." if not versions["gdalwarp"] else ".")
-        + " Bars, cases and how to run it: [docs/benchmarks.md](docs/benchmarks.md).",
-    ])  # fmt: skip
+    text = f"{results['date']}; {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']:.0f} GiB; "
+    text += ", ".join(f"{name} {version}" for name, version in versions.items() if version) + "."
+    if not versions["gdalwarp"]:
+        text += " GDAL's command line was not there, so rasterio is the only peer."
+    if machine["load"] > machine["cores"] / 2:
+        text += f" The machine had other work (load {machine['load']:.1f}): its wall times are worth little."
+    return text + " Cases, bars and how to run it: [docs/benchmarks.md](docs/benchmarks.md)."

@@ -44,19 +44,44 @@ class Scene:
 
 
 SCENES = {
-    "s2": Scene(10980, 1, "uint16", "EPSG:32633", (399960, 5400000), 10, 0,
-                dict(compress="deflate", predictor="yes", blocksize=1024)),
-    "dem": Scene(20000, 1, "float32", "EPSG:4326", (6, 50), 1 / 3600, -32767,
-                 dict(compress="zstd", predictor="yes", blocksize=512)),
-    "aerial": Scene(16384, 3, "uint8", "EPSG:25832", (570000, 5930000), 0.25, None,
-                    dict(compress="jpeg", quality=85, blocksize=512)),
-    "landsat": Scene(8000, 4, "uint16", "EPSG:32610", (480000, 4600000), 30, 0,
-                     dict(compress="deflate", predictor="yes", blocksize=512)),
-}  # fmt: skip
+    "s2": Scene(
+        10980,
+        1,
+        "uint16",
+        "EPSG:32633",
+        (399960, 5400000),
+        10,
+        0,
+        dict(compress="deflate", predictor="yes", blocksize=1024),
+    ),
+    "dem": Scene(
+        20000,
+        1,
+        "float32",
+        "EPSG:4326",
+        (6, 50),
+        1 / 3600,
+        -32767,
+        dict(compress="zstd", predictor="yes", blocksize=512),
+    ),
+    "aerial": Scene(
+        16384, 3, "uint8", "EPSG:25832", (570000, 5930000), 0.25, None, dict(compress="jpeg", quality=85, blocksize=512)
+    ),
+    "landsat": Scene(
+        8000,
+        4,
+        "uint16",
+        "EPSG:32610",
+        (480000, 4600000),
+        30,
+        0,
+        dict(compress="deflate", predictor="yes", blocksize=512),
+    ),
+}
 
 
 class Ground:
-    """What lies in a scene, row by row: relief that does not repeat, fields of one brightness, texture, sensor noise."""
+    """What lies in a scene, by rows: relief that does not repeat, fields of one brightness, texture, sensor noise."""
 
     def __init__(self, random, size):
         self.size = size
@@ -99,12 +124,20 @@ class Ground:
             value = 1400 + 420 * broad + 500 * fields + 150 * texture + 14 * self.repeated(self.static, rows)
             return np.clip(np.rint(value), 1, 15000)[None].astype("u2")
         if name == "aerial":
-            bands = [105 + 12 * broad + bright * fields + 16 * texture + 2 * self.repeated(self.static, rows, 97 * bright)
-                     for bright in (22, 30, 18)]
+            bands = [
+                105 + 12 * broad + bright * fields + 16 * texture + 2 * self.repeated(self.static, rows, 97 * bright)
+                for bright in (22, 30, 18)
+            ]
             return np.clip(bands, 0, 255).astype("u1")
-        bands = [8500 + 900 * band + 1300 * broad + bright * fields + 300 * texture
-                 + 35 * self.repeated(self.static, rows, 97 * (band + 1))
-                 for band, bright in enumerate((350, 500, 600, 1500))]  # fmt: skip
+        bands = [
+            8500
+            + 900 * band
+            + 1300 * broad
+            + bright * fields
+            + 300 * texture
+            + 35 * self.repeated(self.static, rows, 97 * (band + 1))
+            for band, bright in enumerate((350, 500, 600, 1500))
+        ]
         y, x = rows[:, None] - self.size / 2, np.arange(self.size)[None] - self.size / 2
         swath = (np.abs(x + 0.2 * y) < 0.47 * self.size) & (np.abs(y - 0.2 * x) < 0.47 * self.size)
         return np.where(swath, np.clip(np.rint(bands), 1, 65000), 0).astype("u2")
@@ -123,14 +156,35 @@ def write_scene(path, name, size, random):
     scene = SCENES[name]
     ground = Ground(random, size)
     raw, whole = path.with_suffix(".raw"), path.with_suffix(".part")
-    with rasterio.open(raw, "w", driver="GTiff", width=size, height=size, count=scene.bands, dtype=scene.dtype, crs=scene.crs,
-                       nodata=scene.nodata, transform=from_origin(*scene.origin, scene.pixel, scene.pixel), tiled=True,
-                       interleave="pixel", photometric="rgb" if scene.bands == 3 else "minisblack", bigtiff="if_safer") as out:
+    with rasterio.open(
+        raw,
+        "w",
+        driver="GTiff",
+        width=size,
+        height=size,
+        count=scene.bands,
+        dtype=scene.dtype,
+        crs=scene.crs,
+        nodata=scene.nodata,
+        transform=from_origin(*scene.origin, scene.pixel, scene.pixel),
+        tiled=True,
+        interleave="pixel",
+        photometric="rgb" if scene.bands == 3 else "minisblack",
+        bigtiff="if_safer",
+    ) as out:
         for start in range(0, size, PERIOD // 2):
             rows = np.arange(start, min(start + PERIOD // 2, size))
             out.write(ground.pixels(name, rows), window=Window(0, start, size, len(rows)))
-    rasterio.shutil.copy(raw, whole, driver="COG", overviews="auto", resampling="average", bigtiff="if_safer",
-                         num_threads="all_cpus", **scene.options)
+    rasterio.shutil.copy(
+        raw,
+        whole,
+        driver="COG",
+        overviews="auto",
+        resampling="average",
+        bigtiff="if_safer",
+        num_threads="all_cpus",
+        **scene.options,
+    )
     raw.unlink()
     whole.rename(path)
 
@@ -138,8 +192,10 @@ def write_scene(path, name, size, random):
 def star(random, middle, radius, vertices, rough, waves=9):
     """A ring around `middle`; its radius swings by at most `rough`, in `waves` octaves of ever smaller waves."""
     angle = np.linspace(0, 2 * math.pi, vertices, endpoint=False)
-    swing = sum(math.sin(random.uniform(0.2, 1.5)) / 2**octave * np.cos(2**octave * angle + random.uniform(0, 2 * math.pi))
-                for octave in range(waves))
+    swing = sum(
+        math.sin(random.uniform(0.2, 1.5)) / 2**octave * np.cos(2**octave * angle + random.uniform(0, 2 * math.pi))
+        for octave in range(waves)
+    )
     ring = np.column_stack((np.cos(angle), np.sin(angle))) * (1 + rough * swing / np.abs(swing).max())[:, None]
     return np.vstack((ring, ring[:1])) * radius + middle
 
@@ -166,7 +222,12 @@ def polygons(kind, size, random):
     if kind == "watershed":
         radius = 1500 * min(1, size / 8000)
         holes = [middle + 0.35 * radius * np.array([math.cos(at), math.sin(at)]) for at in (0.3, 2.4, 4.5)]
-        return [[star(random, middle, radius, 1700, 0.35), *(star(random, at, 0.13 * radius, 100, 0.2)[::-1] for at in holes)]]
+        return [
+            [
+                star(random, middle, radius, 1700, 0.35),
+                *(star(random, at, 0.13 * radius, 100, 0.2)[::-1] for at in holes),
+            ]
+        ]
     if kind == "country":
         ring = star(random, 0, 1, 10_000, 0.1, 12)
         ring = ring * math.sqrt(0.6 / area(ring)) + 0.5
@@ -177,9 +238,14 @@ def polygons(kind, size, random):
 
 def write_polygons(path, scene, shapes):
     """A FeatureCollection in longitude and latitude of polygons in pixels."""
-    features = [{"type": "Feature", "properties": {"id": number},
-                 "geometry": {"type": "Polygon", "coordinates": [scene.to_lon_lat(ring) for ring in rings]}}
-                for number, rings in enumerate(shapes)]  # fmt: skip
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"id": number},
+            "geometry": {"type": "Polygon", "coordinates": [scene.to_lon_lat(ring) for ring in rings]},
+        }
+        for number, rings in enumerate(shapes)
+    ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
 
 
@@ -198,4 +264,6 @@ def make(folder, scale, names, say):
         for kind in POLYGONS:
             cutline = folder / f"{name}__{kind}.geojson"
             if not cutline.exists():
-                write_polygons(cutline, scene, polygons(kind, size, np.random.default_rng((7, number, POLYGONS.index(kind)))))
+                write_polygons(
+                    cutline, scene, polygons(kind, size, np.random.default_rng((7, number, POLYGONS.index(kind))))
+                )

@@ -1,4 +1,4 @@
-"""The fewest bytes that a clip can fetch, and which tiles a clip could keep as they are: what rasterio and tifffile say."""
+"""The fewest bytes that a clip can fetch, and which tiles it could keep as they are, by rasterio and tifffile."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ def read_shapes(cutline, crs):
 
 
 def kept_pixels(source, shapes, tile, tiles_down, tiles_across):
-    """How many pixels of each tile the polygons hold by GDAL's centre rule, whatever lies beyond the raster left out."""
+    """How many pixels of each tile the polygons hold by GDAL's centre rule; those beyond the raster do not count."""
     kept = np.zeros((tiles_down, tiles_across), int)
     for row in range(tiles_down):
         height = min(tile, source.height - row * tile)
@@ -33,7 +33,9 @@ def minimum_bytes(raster, cutline):
     with rasterio.open(raster) as source, tifffile.TiffFile(raster) as tiff:
         page = tiff.pages.first
         down, across = -(-source.height // page.tilelength), -(-source.width // page.tilewidth)
-        assert page.tilewidth == page.tilelength and page.planarconfig == 1 and len(page.dataoffsets) == down * across, raster
+        assert (
+            page.tilewidth == page.tilelength and page.planarconfig == 1 and len(page.dataoffsets) == down * across
+        ), raster
         first_tile = min(offset for each in tiff.pages for offset in each.dataoffsets if offset)
         ends = [tag.valueoffset + tag.valuebytecount for tag in page.tags]
         header = max(end for end in ends if end <= first_tile)
@@ -48,14 +50,14 @@ def tile_hashes(raster):
         page = tiff.pages.first
         across = -(-page.imagewidth // page.tilewidth)
         digests = {}
-        for index, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts)):
+        for index, (offset, length) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
             file.seek(offset)
             digests[divmod(index, across)] = hashlib.sha256(file.read(length)).digest() if length else None
         return digests, page.tilewidth, (page.compression, page.predictor)
 
 
 def kept_tiles(raster, cutline, clip):
-    """How many tiles hold a pixel of the polygons, how many are wholly inside, and how many of these the clip holds byte for byte."""
+    """How many tiles hold a pixel of the polygons, are wholly inside, and of these are the same bytes in the clip."""
     theirs, tile, how = tile_hashes(raster)
     ours, our_tile, our_how = tile_hashes(clip)
     with rasterio.open(raster) as source, rasterio.open(clip) as out:
@@ -74,7 +76,11 @@ def kept_tiles(raster, cutline, clip):
 def differing_pixels(ours, theirs, tolerance):
     """Pixels of which any band differs by more than `tolerance` (NaN is NaN), and pixels in all; None: another grid."""
     with rasterio.open(ours) as a, rasterio.open(theirs) as b:
-        if a.shape != b.shape or a.count != b.count or not a.transform.almost_equals(b.transform, 1e-9 * max(map(abs, a.transform))):
+        if (
+            a.shape != b.shape
+            or a.count != b.count
+            or not a.transform.almost_equals(b.transform, 1e-9 * max(map(abs, a.transform)))
+        ):
             return None, a.width * a.height
         wrong = 0
         for start in range(0, a.height, 1024):

@@ -4,7 +4,7 @@
     scripts/bench_peer.py URL CUTLINE OUT
 
 CUTLINE is GeoJSON in longitude and latitude. OUT is a tiled GeoTIFF in deflate, without overviews. Nothing is imported
-that the clip does not need, so that the start costs what it must and no more. GDAL's settings come from the environment.
+that the clip does not need, so that the start costs no more than it must. GDAL's settings come from the environment.
 """
 
 import json

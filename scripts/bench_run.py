@@ -3,8 +3,8 @@
 
     scripts/bench_run.py SECONDS FILE COMMAND...
 
-{"code", "wall", "cpu", "peak"}: the exit code, seconds from start to end, seconds of CPU (user and system), and the peak of
-resident memory in MiB. What the command says goes to FILE. After SECONDS it is killed.
+{"code", "wall", "cpu", "peak"}: the exit code, seconds from start to end, seconds of CPU (user and system), and the
+peak of resident memory in MiB. What the command says goes to FILE. After SECONDS it is killed.
 
 A process of its own, because Linux hands a parent's peak down through fork and exec: a child of a Python that has
 imported numpy would never seem to take less than that. This one takes about 10 MiB, and no command measured takes less.
@@ -34,12 +34,16 @@ def main():
         os.kill(child, signal.SIGKILL)
         raise
     wall = time.perf_counter() - start
-    print(json.dumps({
-        "code": os.waitstatus_to_exitcode(status),
-        "wall": wall,
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "peak": usage.ru_maxrss / 1024,
-    }))
+    print(
+        json.dumps(
+            {
+                "code": os.waitstatus_to_exitcode(status),
+                "wall": wall,
+                "cpu": usage.ru_utime + usage.ru_stime,
+                "peak": usage.ru_maxrss / 1024,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

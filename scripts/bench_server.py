@@ -3,10 +3,10 @@
 
     scripts/bench_server.py FOLDER [--first-byte-ms 30] [--mb-per-s 50]
 
-Serves the files of FOLDER with GET and HEAD, single ranges (RFC 9110 §14.1.2), ETags and If-Match, over connections that
-stay open. An answer begins --first-byte-ms after its request; its body comes at --mb-per-s (10^6 bytes) a connection.
-Prints its port. Every line on standard input is answered by one line of JSON, {"requests", "bytes"}, counted since the
-line before; bytes are those of bodies. Ends with standard input, and so with the program that started it.
+Serves the files of FOLDER with GET and HEAD, single ranges (RFC 9110 §14.1.2), ETags and If-Match, over connections
+that stay open. An answer begins --first-byte-ms after its request; its body comes at --mb-per-s (10^6 bytes) a
+connection. Prints its port. Every line on standard input is answered by one line of JSON, {"requests", "bytes"},
+counted since the line before; bytes are those of bodies. Ends with standard input, and so with what started it.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class Connection(socketserver.StreamRequestHandler):
         if len(words) != 3:
             return False
         headers = {}
-        while (line := self.rfile.readline().strip()):
+        while line := self.rfile.readline().strip():
             name, _, value = line.decode("latin1").partition(":")
             headers[name.lower()] = value.strip()
         self.server.counts.add(requests=1)
