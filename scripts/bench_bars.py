@@ -149,7 +149,7 @@ def judge_aligned(results, medians, say):
     say(
         per_kept <= ALIGNED_CPU,
         f"{case}: --align-tiles takes {ratio:.2f} times the CPU of the clip without it; {touched - inside} of "
-        f"{touched} tiles are on the outline: a kept one costs {per_kept:.2f} times one made anew, at most {ALIGNED_CPU}",
+        f"{touched} tiles are on the outline: a kept one costs {per_kept:.2f} times another, at most {ALIGNED_CPU}",
     )
 
 

@@ -4,7 +4,8 @@
     scripts/bench_run.py SECONDS FILE COMMAND...
 
 {"code", "wall", "cpu", "peak"}: the exit code, seconds from start to end, seconds of CPU (user and system), and the
-peak of resident memory in MiB. What the command says goes to FILE. After SECONDS it is killed.
+peak of resident memory in MiB. What the command says goes to FILE. After SECONDS it is killed,
+and when this is ended.
 
 A process of its own, because Linux hands a parent's peak down through fork and exec: a child of a Python that has
 imported numpy would never seem to take less than that. This one takes about 10 MiB, and no command measured takes less.
@@ -26,7 +27,8 @@ def main():
     ]
     start = time.perf_counter()
     child = os.posix_spawnp(command[0], command, os.environ, file_actions=to_file)
-    signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+    for reason in (signal.SIGALRM, signal.SIGTERM):
+        signal.signal(reason, lambda *_: os.kill(child, signal.SIGKILL))
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         _, status, usage = os.wait4(child, 0)
