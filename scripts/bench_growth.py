@@ -20,7 +20,8 @@ def make(folder, scene, size):
     for count in VERTICES:
         made["vertices"][count] = folder / f"growth-vertices-{count}.geojson"
         # Five octaves, so that 100 vertices draw nearly the same outline as a million.
-        ring = star(np.random.default_rng(12), middle, 0.2 * size, count, 0.2, 5)
+        # Small on any scene, so that the vertices are not lost in what the pixels cost.
+        ring = star(np.random.default_rng(12), middle, min(600, 0.4 * size), count, 0.2, 5)
         write_polygons(made["vertices"][count], scene, [[ring]])
     return made
 
