@@ -1,6 +1,7 @@
 """What scripts/bench measured: medians, the bars they are held to, and the table of the README."""
 
 import statistics
+import textwrap
 from dataclasses import dataclass
 
 from bench_corpus import POLYGONS, SCENES
@@ -207,7 +208,11 @@ def table(results):
         lines.append(
             f"| {case.replace(':', ' ')} | {fastest} | {' | '.join(cells)} | {f'{both['wall']:.2f}' if both else ''} |"
         )
-    return "\n".join([*lines, "", how_measured(results), "", machine_and_versions(results)])
+    said = [
+        textwrap.fill(text, 120, break_on_hyphens=False)
+        for text in (how_measured(results), machine_and_versions(results))
+    ]
+    return "\n".join([*lines, "", said[0], "", said[1]])
 
 
 def how_measured(results):
