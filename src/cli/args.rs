@@ -412,6 +412,9 @@ pub(super) struct WriteArgs {
     /// Replace DST if it exists
     #[arg(long, help_heading = "Output")]
     overwrite: bool,
+    /// Have S3 copy long runs of tiles that stay as they are itself, rather than read and write them; not with --verify
+    #[arg(long, conflicts_with = "verify")]
+    server_side_copy: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -452,6 +455,7 @@ impl ClipCommand {
             store: self.store.writing(&self.write.dst_pairs),
             metadata: self.write.metadata.clone(),
             verify: self.write.verify,
+            server_side_copy: self.write.server_side_copy,
             ..SinkOptions::default()
         }
     }
