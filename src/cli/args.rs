@@ -513,6 +513,20 @@ mod tests {
     }
 
     #[test]
+    fn copies_within_the_store_are_asked_for() {
+        let parse = |more: &[&str]| {
+            let words = ["cogclip", "clip", "s3://b/in", "s3://b/out", "--bbox", "0,0,1,1"];
+            Args::try_parse_from(words.iter().chain(more))
+        };
+        let asked = |more: &[&str]| {
+            let Command::Clip(command) = parse(more).unwrap().command else { panic!("it is a clip") };
+            command.sink_options().server_side_copy
+        };
+        assert!(asked(&["--server-side-copy"]) && !asked(&[]) && !asked(&["--verify"]));
+        assert!(parse(&["--server-side-copy", "--verify"]).is_err());
+    }
+
+    #[test]
     fn durations() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));

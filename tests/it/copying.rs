@@ -176,7 +176,8 @@ async fn copies_are_parts_between_others() {
         (0, Own(20)),
     ];
     let got = written("s3://b/out", &options(&server), &source, &[], &pieces).await;
-    whole(&server, "parts", got, 5400);
+    let published = whole(&server, "parts", got, 5400);
+    assert_eq!((published.requests, published.retries), (6, 0));
     let expected = ["1: 1008", "2: 1000", "3: 600..4000", "4: 9000..11000", "5: 1000", "6: 30"];
     assert_eq!(parts(&server), expected);
 }
