@@ -4,14 +4,19 @@
 //! with the call that publishes both. The body comes in sections, one for each level of the image, all of them growing at the
 //! same time; in the object the last section stands first, after the head, and section 0 last.
 
+#[cfg(feature = "cloud")]
+mod chunks;
 mod file;
 #[cfg(feature = "cloud")]
 mod lanes;
 #[cfg(feature = "cloud")]
 mod object;
 mod probe;
+#[cfg(feature = "cloud")]
+mod upload;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -19,12 +24,16 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result};
+use crate::source::Source;
 use crate::store::StoreOptions;
 use crate::store::location::{Location, redact};
 pub use probe::{Finding, probe};
 
 /// The media type of every output (OGC 21-026 §B: image/tiff with the parameters application and profile).
 pub const CONTENT_TYPE: &str = "image/tiff; application=geotiff; profile=cloud-optimized";
+
+/// Bytes that are read at a time: of what is published, to compare it, and of what cannot be copied.
+const READ: u64 = 8 << 20;
 
 /// How a destination is written.
 #[derive(Clone, Debug)]
@@ -45,6 +54,8 @@ pub struct SinkOptions {
     pub metadata: Vec<(String, String)>,
     /// Whether what was published is read back and compared with what was sent.
     pub verify: bool,
+    /// Whether whole runs of tiles that are kept as they are may be copied within the store, without passing through here.
+    pub server_side_copy: bool,
 }
 
 impl Default for SinkOptions {
@@ -57,6 +68,7 @@ impl Default for SinkOptions {
             uploads: 3,
             metadata: Vec::new(),
             verify: false,
+            server_side_copy: false,
         }
     }
 }
@@ -66,18 +78,20 @@ impl Default for SinkOptions {
 pub struct Published {
     /// Bytes, head and body.
     pub size: u64,
+    /// Bytes of these that the store copied itself.
+    pub copied: u64,
     /// The object's entity tag as the store gave it; `None` for a local file.
     pub etag: Option<String>,
     /// SHA-256 of the whole, in lower-case hexadecimal; `None` for a multipart upload, whose head comes last, while a
     /// hash wants it first, unless it was read back.
     pub sha256: Option<String>,
-    /// Requests that carried data to the store, retries included; 0 for a local file.
+    /// Requests that carried data to the store, had it copied there or read it back, retries included; 0 for a local file.
     pub requests: u64,
     /// Requests that repeated an earlier one.
     pub retries: u64,
     /// Whether it was read back and found equal to what was sent.
     pub verified: bool,
-    /// What a user should know: what could not be removed.
+    /// What a user should know: what could not be removed, or was read because the store does not copy it.
     pub remarks: Vec<String>,
 }
 
@@ -178,10 +192,55 @@ impl Sink {
         }
     }
 
+    /// Least length in bytes of a range of `source` from which on [`Self::append_copy`] is worth its while; `None` when the store cannot
+    /// copy from it: the option is off, or what is published is to be verified; the two are not of one store that copies ranges (S3,
+    /// spoken to alike on both sides); no version of the source is pinned yet, or by no strong ETag; or the store has refused it.
+    #[must_use]
+    pub fn copies_from(&self, source: &Source) -> Option<u64> {
+        match &self.backend {
+            Backend::File(_) => {
+                let _ = source;
+                None
+            }
+            #[cfg(feature = "cloud")]
+            Backend::Object(object) => object.copies_from(source),
+        }
+    }
+
+    /// Takes bytes `range` of `source`, half-open and counted from its first byte, as the next of a section: by a copy inside the
+    /// store where that is possible, else by reading them. Their order is that of the calls, [`Self::append_to`] included. Returns once
+    /// there is room for more.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Changed`] when the source is no longer the version that its first answer pinned, which
+    /// [`Self::publish`] may be the first to find; [`crate::ErrorKind::Format`] when the range ends beyond its end; else as
+    /// [`Self::append_to`] and [`Source::read`].
+    pub async fn append_copy(&mut self, section: usize, source: &Source, range: Range<u64>) -> Result<()> {
+        let Range { mut start, end } = range;
+        while start < end {
+            let len = match &mut self.backend {
+                Backend::File(_) => READ.min(end - start),
+                #[cfg(feature = "cloud")]
+                Backend::Object(object) => match object.copy(section, source, start..end).await? {
+                    object::Step::Copied(len) => {
+                        start += len;
+                        continue;
+                    }
+                    object::Step::Read(len) => len,
+                },
+            };
+            let bytes = source.read(start..start + len).await?;
+            start += len;
+            self.append_to(section, bytes).await?;
+        }
+        Ok(())
+    }
+
     /// Makes `head`, followed by the body, visible as one whole object, or not at all.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Exists`] when an object has come to exist and may not be replaced;
+    /// [`crate::ErrorKind::Changed`] when what was copied from is no longer what it was;
     /// [`crate::ErrorKind::Io`] when it could not be written, after all retries. What was put aside is removed.
     pub async fn publish(self, head: Bytes) -> Result<Published> {
         let Some(_publishing) = Publishing::begin() else {

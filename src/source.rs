@@ -181,6 +181,22 @@ impl Source {
         }
     }
 
+    /// Whether `other` is this very source, or a clone of it.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// The object, and the ETag and the bytes of the version that is pinned; `None` for what is no object, or before the first answer,
+    /// or where the tag tells no versions apart: a weak one is no condition (RFC 9110 §13.1.1).
+    #[cfg(feature = "cloud")]
+    pub(crate) fn version(&self) -> Option<(&Object, &str, u64)> {
+        let Backend::Remote(object) = &self.inner.backend else { return None };
+        let SourceMeta { size, etag, .. } = self.inner.pinned.get()?;
+        let etag = etag.as_deref().filter(|etag| !etag.starts_with("W/"))?;
+        Some((object, etag, *size))
+    }
+
     /// What reading has cost so far, all clones together.
     #[must_use]
     pub fn stats(&self) -> SourceStats {

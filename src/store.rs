@@ -40,6 +40,11 @@ mod compose_tests;
 #[cfg(feature = "cloud")]
 pub mod connections;
 #[cfg(feature = "cloud")]
+pub(crate) mod copy;
+#[cfg(test)]
+#[cfg(feature = "cloud")]
+mod copy_tests;
+#[cfg(feature = "cloud")]
 mod credential;
 #[cfg(feature = "cloud")]
 mod dialect;

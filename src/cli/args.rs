@@ -436,6 +436,9 @@ pub(super) struct WriteArgs {
     /// Replace DST if it exists
     #[arg(long, help_heading = "Output")]
     overwrite: bool,
+    /// Have S3 copy long runs of tiles that stay as they are itself, rather than read and write them; not with --verify
+    #[arg(long, conflicts_with = "verify")]
+    server_side_copy: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -476,6 +479,7 @@ impl ClipCommand {
             store: self.store.writing(&self.write.dst_pairs),
             metadata: self.write.metadata.clone(),
             verify: self.write.verify,
+            server_side_copy: self.write.server_side_copy,
             ..SinkOptions::default()
         }
     }
@@ -530,6 +534,20 @@ mod tests {
     #[test]
     fn definitions_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn copies_within_the_store_are_asked_for() {
+        let parse = |more: &[&str]| {
+            let words = ["cogclip", "clip", "s3://b/in", "s3://b/out", "--bbox", "0,0,1,1"];
+            Args::try_parse_from(words.iter().chain(more))
+        };
+        let asked = |more: &[&str]| {
+            let Command::Clip(command) = parse(more).unwrap().command else { panic!("it is a clip") };
+            command.sink_options().server_side_copy
+        };
+        assert!(asked(&["--server-side-copy"]) && !asked(&[]) && !asked(&["--verify"]));
+        assert!(parse(&["--server-side-copy", "--verify"]).is_err());
     }
 
     #[test]

@@ -132,6 +132,7 @@ impl FileSink {
         whole.publish(&self.target, self.overwrite)?;
         Ok(Published {
             size,
+            copied: 0,
             etag: None,
             sha256: Some(hex(&sha256)),
             requests: 0,

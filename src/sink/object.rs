@@ -6,26 +6,28 @@
 //!
 //! Memory: for each section with a lane the part that is held back and the one that is filling, and `uploads` on their way.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 
+use super::chunks::Chunks;
 use super::lanes::{Lanes, MAX_PARTS};
-use super::{CONTENT_TYPE, Published, SinkOptions, hex};
-use crate::error::{Error, ErrorKind, Result};
-use crate::store::cleaning::Cleaning;
+use super::upload::{Target, Upload, hash};
+use super::{Published, READ, SinkOptions, hex};
+use crate::error::{Error, Result};
+use crate::source::Source;
+use crate::store::copy::Origin;
 use crate::store::location::Location;
-use crate::store::object::{Begun, Object, Part, Put, Stored};
+use crate::store::object::{Begun, Object, Stored};
 use crate::store::retry::random;
 use crate::store::tally::Tally;
 
-/// Bytes that are read at a time when an object is read back.
-const READ_BACK: u64 = 8 << 20;
+/// Bytes of one copy by the store, unless the parts have grown larger: as many as a slow store copies before a connection that is
+/// silent is taken for broken.
+const COPY: u64 = 128 << 20;
 
 /// An object to be.
 pub(crate) struct ObjectSink {
@@ -35,6 +37,25 @@ pub(crate) struct ObjectSink {
     sections: Vec<Section>,
     upload: Option<Upload>,
     size: u64,
+    /// Bytes that the store copies itself.
+    copied: u64,
+    /// What it was asked to copy from.
+    origins: Vec<Asked>,
+}
+
+/// A source that the store was asked to copy from.
+struct Asked {
+    source: Source,
+    /// Why it does not.
+    refusal: Option<Error>,
+}
+
+/// What is to become next of a range that may be copied.
+pub(crate) enum Step {
+    /// So many bytes of it, from its start, are taken care of.
+    Copied(u64),
+    /// So many must be read, and appended.
+    Read(u64),
 }
 
 /// A section on its way.
@@ -46,82 +67,6 @@ struct Section {
     filling: Chunks,
     /// Parts that were sent.
     sent: u32,
-}
-
-#[derive(Clone)]
-struct Target {
-    object: Object,
-    shown: Arc<str>,
-    create: bool,
-    metadata: Arc<[(String, String)]>,
-    /// What tells this write from any other.
-    marker: Arc<str>,
-    tally: Arc<Tally>,
-}
-
-/// Bytes that came in pieces and are cut at will, without being copied.
-#[derive(Default)]
-struct Chunks {
-    chunks: VecDeque<Bytes>,
-    len: u64,
-}
-
-impl Chunks {
-    fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.len += bytes.len() as u64;
-            self.chunks.push_back(bytes);
-        }
-    }
-
-    /// The first `len` bytes, or all.
-    fn take(&mut self, len: u64) -> Vec<Bytes> {
-        let mut taken = Vec::new();
-        let mut missing = len;
-        while missing > 0
-            && let Some(mut chunk) = self.chunks.pop_front()
-        {
-            let cut = usize::try_from(missing).unwrap_or(usize::MAX).min(chunk.len());
-            let first = chunk.split_to(cut);
-            missing -= cut as u64;
-            self.len -= cut as u64;
-            taken.push(first);
-            if !chunk.is_empty() {
-                self.chunks.push_front(chunk);
-            }
-        }
-        taken
-    }
-}
-
-impl Target {
-    fn put(&self) -> Put<'_> {
-        Put {
-            create: self.create,
-            content_type: CONTENT_TYPE,
-            metadata: &self.metadata,
-            marker: &self.marker,
-        }
-    }
-
-    async fn refuse_existing(&self) -> Result<()> {
-        if !self.create {
-            return Ok(());
-        }
-        match self.object.head().await {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => Err(exists(&self.shown)),
-            // Whoever may write need not be allowed to look, and S3 answers 403 for an object that does not exist when listing
-            // is not allowed; the condition at the end decides.
-            Err(error) if error.is_absent() => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// What is said when the destination exists.
-fn exists(shown: &str) -> Error {
-    Error::exists(format!("{shown} exists; allow overwriting, or choose another name"))
 }
 
 impl ObjectSink {
@@ -143,6 +88,8 @@ impl ObjectSink {
             sections: Vec::new(),
             upload: None,
             size: 0,
+            copied: 0,
+            origins: Vec::new(),
         })
     }
 
@@ -185,11 +132,80 @@ impl ObjectSink {
                 None => self.upload.insert(Upload::begin(&self.target, self.options.verify).await?),
             };
             // Before the next part goes, an earlier one may have to end.
-            while upload.running.len() >= self.options.uploads.max(1) {
-                upload.join_one().await?;
-            }
+            upload.room(self.options.uploads).await?;
             upload.send(part, payload);
         }
+    }
+
+    pub(crate) fn copies_from(&self, source: &Source) -> Option<u64> {
+        self.origin(source, 0..0)?;
+        // Of less, on the average the larger part would be read, to fill the part before it.
+        Some(self.options.part_size.saturating_mul(2))
+    }
+
+    /// What the store is to copy; `None` when it cannot, or may not.
+    fn origin(&self, source: &Source, range: Range<u64>) -> Option<Origin> {
+        let refused = |asked: &Asked| asked.refusal.is_some() && asked.source.is(source);
+        // What was not sent from here has no SHA-256 to compare with.
+        if !self.options.server_side_copy || self.options.verify || self.origins.iter().any(refused) {
+            return None;
+        }
+        let (object, etag, size) = source.version()?;
+        let can = self.target.object.can_copy(object) && range.end <= size;
+        can.then(|| Origin { object: object.clone(), etag: etag.to_owned(), range })
+    }
+
+    /// Has the store copy the start of `range`, which is not empty, if it is its turn.
+    ///
+    /// Every part has at least the bytes that its number is planned to have, so that copies do not use up the numbers, and no part is
+    /// smaller than stores take: the start of the range is read until the part before is whole, and so is what is left at its end.
+    pub(crate) async fn copy(&mut self, number: usize, source: &Source, range: Range<u64>) -> Result<Step> {
+        let left = range.end.saturating_sub(range.start);
+        let read = |len: u64| Ok(Step::Read(len.clamp(1, READ)));
+        if self.sections.len() <= number {
+            self.sections.resize_with(number + 1, Section::default);
+        }
+        let (Some(section), Some(_)) = (self.sections.get(number), self.origin(source, range.clone())) else {
+            return read(left);
+        };
+        let Some((part, size)) = self.lanes.next(number, section.sent) else { return read(left) };
+        let (held, filling) = (section.held.len, section.filling.len);
+        let missing = match self.lanes.held().saturating_sub(held) {
+            0 if filling == 0 => 0,
+            0 => size.saturating_sub(filling),
+            room => room,
+        };
+        if left < missing.saturating_add(size) {
+            return read(left);
+        }
+        if missing > 0 {
+            return read(missing);
+        }
+        let len = piece(left, size);
+        let Some(origin) = self.origin(source, range.start..range.start.saturating_add(len)) else {
+            return read(left);
+        };
+        let upload = match &mut self.upload {
+            Some(upload) => upload,
+            None => self.upload.insert(Upload::begin(&self.target, self.options.verify).await?),
+        };
+        if self.origins.iter().any(|asked| asked.source.is(source)) {
+            upload.copy(part, origin).await?;
+        } else {
+            // Not all stores can: the first copy from a source shows it, while there is nothing yet that could not be read instead.
+            let refusal = upload.try_copy(part, origin).await?;
+            let refused = refusal.is_some();
+            self.origins.push(Asked { source: source.clone(), refusal });
+            if refused {
+                return read(left);
+            }
+        }
+        if let Some(section) = self.sections.get_mut(number) {
+            section.sent += 1;
+        }
+        self.size += len;
+        self.copied += len;
+        Ok(Step::Copied(len))
     }
 
     pub(crate) async fn publish(mut self, head: Bytes) -> Result<Published> {
@@ -237,6 +253,13 @@ impl ObjectSink {
         if pending.iter().any(|chunk| !chunk.is_empty()) {
             upload.send(last + 1, pending);
         }
+        if self.copied > 0 {
+            upload.copied().await?;
+            // Not all stores look at the tag of what they copy. It is the version of the beginning if it still has its tag.
+            for asked in self.origins.iter().filter(|asked| asked.refusal.is_none()) {
+                asked.source.read(0..1).await?;
+            }
+        }
         upload.complete(self.lanes.has_gaps(), size).await
     }
 
@@ -267,14 +290,23 @@ impl ObjectSink {
                 });
             }
         }
+        let refused = self.origins.iter().filter_map(|asked| {
+            let uri = asked.source.uri();
+            asked
+                .refusal
+                .as_ref()
+                .map(|error| format!("{uri} was read, since the store does not copy it ({error})"))
+        });
+        let remarks = stored.notes.into_iter().chain(refused).collect();
         Ok(Published {
             size,
+            copied: self.copied,
             etag: stored.etag,
             sha256: sha256.map(|hash| hex(&hash)),
             requests: self.target.tally.requests.load(Ordering::Relaxed),
             retries: self.target.tally.retries.load(Ordering::Relaxed),
             verified: self.options.verify,
-            remarks: stored.notes,
+            remarks,
         })
     }
 
@@ -288,6 +320,13 @@ impl ObjectSink {
             None => error,
         }
     }
+}
+
+/// How many of `left` bytes are copied at once, where a part is to have at least `size` of them, which are no more than `left`: all, or
+/// pieces that are about equal.
+fn piece(left: u64, size: u64) -> u64 {
+    let pieces = left.div_ceil(COPY.max(size)).max(1);
+    left.div_ceil(pieces).max(size).min(left)
 }
 
 /// An error, with what stays of the upload.
@@ -304,14 +343,6 @@ fn abandoned(error: Error, aborted: Result<()>, begun: &Begun) -> Error {
     }
 }
 
-/// SHA-256 of pieces, away from the async threads.
-async fn hash(chunks: Vec<Bytes>) -> Result<[u8; 32]> {
-    let hashed = tokio::task::spawn_blocking(move || {
-        chunks.iter().fold(Sha256::new(), Sha256::chain_update).finalize().into()
-    });
-    hashed.await.map_err(|cause| Error::io("hashing was interrupted").caused_by(cause))
-}
-
 /// Reads the published object, compares it piece by piece with what was sent, and returns the SHA-256 of the whole; `None`
 /// when they differ.
 async fn read_back(target: &Target, stored: &Stored, pieces: &[(u64, [u8; 32])]) -> Result<Option<[u8; 32]>> {
@@ -321,7 +352,7 @@ async fn read_back(target: &Target, stored: &Stored, pieces: &[(u64, [u8; 32])])
     for (len, sent) in pieces {
         let (end, mut piece) = (at + len, Sha256::new());
         while at < end {
-            let answer = target.object.get(at..end.min(at + READ_BACK), Some(&pinned)).await?;
+            let answer = target.object.get(at..end.min(at + READ), Some(&pinned)).await?;
             let replaced =
                 stored.etag.is_some() && answer.meta.etag.is_some() && answer.meta.etag != stored.etag;
             if replaced || answer.meta.size != size {
@@ -347,137 +378,26 @@ async fn read_back(target: &Target, stored: &Stored, pieces: &[(u64, [u8; 32])])
     Ok(Some(whole.finalize().into()))
 }
 
-/// What a part was, and for comparing it later its SHA-256.
-type Sent = (Part, Option<[u8; 32]>);
-
-/// A multipart upload that has begun. Aborted when dropped.
-struct Upload {
-    target: Target,
-    begun: Arc<Begun>,
-    running: JoinSet<Result<Sent>>,
-    parts: BTreeMap<u32, Part>,
-    /// Bytes and SHA-256 of the parts, when the object is to be read back.
-    pieces: BTreeMap<u32, (u64, [u8; 32])>,
-    verify: bool,
-    done: bool,
-}
-
-impl Upload {
-    /// Begins an upload, in a task of its own: a caller that goes away meanwhile must not leave behind an upload whose id nobody
-    /// has heard.
-    async fn begin(target: &Target, verify: bool) -> Result<Self> {
-        let (sender, receiver) = oneshot::channel();
-        let (target, cleaning) = (target.clone(), Cleaning::begin());
-        tokio::spawn(async move {
-            let begun = target.object.begin(&target.put()).await.map(|begun| Self {
-                target: target.clone(),
-                begun: Arc::new(begun),
-                running: JoinSet::new(),
-                parts: BTreeMap::new(),
-                pieces: BTreeMap::new(),
-                verify,
-                done: false,
-            });
-            // What nobody receives is dropped, and with it aborted.
-            drop(sender.send(begun));
-            drop(cleaning);
-        });
-        receiver.await.map_err(|cause| Error::io("an upload was interrupted").caused_by(cause))?
-    }
-
-    /// Starts to upload a part.
-    fn send(&mut self, number: u32, payload: Vec<Bytes>) {
-        let (object, begun, verify) = (self.target.object.clone(), Arc::clone(&self.begun), self.verify);
-        self.running.spawn(async move {
-            let sha256 = if verify { Some(hash(payload.clone()).await?) } else { None };
-            Ok((object.part(&begun, number, payload).await?, sha256))
-        });
-    }
-
-    async fn join_one(&mut self) -> Result<()> {
-        match self.running.join_next().await {
-            None => Ok(()),
-            Some(Ok(sent)) => {
-                let (part, sha256) = sent?;
-                if let Some(sha256) = sha256 {
-                    self.pieces.insert(part.number, (part.size, sha256));
-                }
-                self.parts.insert(part.number, part);
-                Ok(())
-            }
-            Some(Err(cause)) => Err(Error::io("an upload was interrupted").caused_by(cause)),
-        }
-    }
-
-    async fn complete(&mut self, gaps: bool, size: u64) -> Result<Stored> {
-        while !self.running.is_empty() {
-            self.join_one().await?;
-        }
-        let parts: Vec<Part> = std::mem::take(&mut self.parts).into_values().collect();
-        if parts.iter().map(|part| part.size).sum::<u64>() != size {
-            return Err(Error::io(format!("{}: a part was lost", self.target.shown)));
-        }
-        let how = self.target.put();
-        let stored = self.target.object.complete(&self.begun, &parts, &how).await.map_err(|error| {
-            if gaps && error.kind() == ErrorKind::Io {
-                error.and(
-                    "if this store wants parts numbered without gaps, say --dst-option contiguous_parts=true, which takes \
-                     more memory",
-                )
-            } else {
-                error
-            }
-        })?;
-        self.done = true;
-        self.target.object.check(&stored, size, &self.target.marker).await?;
-        Ok(stored)
-    }
-
-    async fn abort(&mut self) -> Result<()> {
-        if self.done {
-            return Ok(());
-        }
-        self.done = true;
-        abort(&self.target, &self.begun, &mut self.running).await
-    }
-}
-
-/// No part may arrive after the upload is gone: S3 would keep it, and charge for it.
-async fn abort(target: &Target, begun: &Begun, running: &mut JoinSet<Result<Sent>>) -> Result<()> {
-    running.shutdown().await;
-    target.object.abort(begun).await
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if self.done {
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (target, begun) = (self.target.clone(), Arc::clone(&self.begun));
-        let mut running = std::mem::take(&mut self.running);
-        let cleaning = Cleaning::begin();
-        runtime.spawn(async move {
-            drop(abort(&target, &begun, &mut running).await);
-            drop(cleaning);
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn chunks_are_cut_anywhere() {
-        let mut chunks = Chunks::default();
-        for part in ["ab", "", "cde", "f"] {
-            chunks.push(Bytes::from_static(part.as_bytes()));
+    fn long_copies_are_cut_into_pieces() {
+        const MIB: u64 = 1 << 20;
+        // A part is never smaller than planned, and above COPY only where it is planned so.
+        for (left, size, expected) in [
+            (8 * MIB, 8 * MIB, 8 * MIB),
+            (128 * MIB, 8 * MIB, 128 * MIB),
+            (128 * MIB + 1, 8 * MIB, 64 * MIB + 1),
+            (300 * MIB, 8 * MIB, 100 * MIB),
+            (300 * MIB, 256 * MIB, 256 * MIB),
+            (300 * MIB, 300 * MIB, 300 * MIB),
+            (u64::MAX, 8 * MIB, 128 * MIB),
+        ] {
+            let first = piece(left, size);
+            assert!(first.abs_diff(expected) <= 1, "{left} {size}: {first}");
+            assert!(size <= first && first <= left && first <= size.max(COPY), "{left} {size}: {first}");
         }
-        assert_eq!(chunks.len, 6);
-        assert_eq!(chunks.take(3).concat(), b"abc");
-        assert_eq!(chunks.take(0).concat(), b"");
-        assert_eq!(chunks.take(9).concat(), b"def");
-        assert_eq!(chunks.len, 0);
     }
 }

@@ -4,18 +4,33 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use md5::{Digest, Md5};
 use reqwest::header::HeaderMap;
+use sha2::Sha256;
 use url::Url;
 
 use super::StoreOptions;
 use super::auth::{Auth, AwsAuth};
 use super::aws_chain::{Aws, service_url};
 use super::aws_config::nested;
-use super::endpoint::{Checksum, Endpoint, Settings, add_segment};
+use super::endpoint::{Checksum, Copying, Endpoint, Settings, add_segment};
 use super::exchange::add_header;
-use super::key_table::Of;
+use super::key_table::{KEYS, Of, Value};
 use super::keys::{Given, key32, payer, web_url};
 use super::location::Bucket;
 use crate::error::{Error, Result};
+
+/// Keys that say neither where S3 is nor who asks: they are of one side alone.
+const OF_ONE_SIDE: [&str; 10] = [
+    "aws_ca_bundle",
+    "aws_request_payer",
+    "aws_unsigned_payload",
+    "checksum",
+    "contiguous_parts",
+    "aws_conditional_put",
+    "aws_server_side_encryption",
+    "aws_sse_kms_key_id",
+    "aws_sse_bucket_key_enabled",
+    "aws_sse_customer_key_base64",
+];
 
 /// The endpoint of a bucket.
 ///
@@ -59,7 +74,32 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
             conditional_put: given.choice("aws_conditional_put")? != Some("disabled"),
             checksum,
         },
+        copying: Some(Copying { bucket: bucket.name.clone(), store: store(given, options), payer }),
     })
+}
+
+/// SHA-256 of everything that was said of where S3 is and of who asks: the keys, and the whole environment. What is said alike in
+/// two ways differs here, and costs no more than that nothing is copied within the store.
+fn store(given: Given<'_>, options: &StoreOptions) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    let names = KEYS.iter().filter(|key| key.of == Of::S3 && key.value != Value::Void);
+    for name in names.filter_map(|key| key.names.first()).filter(|name| !OF_ONE_SIDE.contains(name)) {
+        if let Some(value) = given.pair(name) {
+            add(name);
+            add(value);
+        }
+    }
+    // No key is empty: the lists cannot run into each other.
+    add("");
+    for (name, value) in &options.environment {
+        add(name);
+        add(value);
+    }
+    hash.finalize().into()
 }
 
 /// The bucket's URL.

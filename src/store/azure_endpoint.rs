@@ -149,6 +149,7 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
         base,
         auth: Auth::azure(AzureAuth::new(source, account, options)).into(),
         settings: Settings { put_headers: headers.clone(), read_headers: headers, ..Settings::plain() },
+        copying: None,
     })
 }
 

@@ -82,9 +82,13 @@ impl Object {
         }
         let Expected { etag, md5, crc32c, .. } = &stored.expected;
         let differs = match self.dialect() {
-            Dialect::S3 => meta.etag.as_deref().is_some_and(|now| self.is_other(now, etag, headers)),
+            Dialect::S3 => meta
+                .etag
+                .as_deref()
+                .zip(etag.as_deref())
+                .is_some_and(|(now, expected)| self.is_other(now, expected, headers)),
             Dialect::Google => {
-                gcs::crc32c(headers).is_some_and(|now| now != *crc32c)
+                gcs::crc32c(headers).zip(*crc32c).is_some_and(|(now, crc32c)| now != crc32c)
                     || gcs::md5(headers).zip(*md5).is_some_and(|(now, md5)| now != md5)
             }
             Dialect::Azure => headers

@@ -25,6 +25,20 @@ pub(crate) struct Endpoint {
     /// As whom.
     pub(crate) auth: Arc<Auth>,
     pub(crate) settings: Settings,
+    /// What a copy within the store needs to know; `None` where no store copies ranges.
+    pub(crate) copying: Option<Copying>,
+}
+
+/// What a store must be told to copy from a bucket into another of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Copying {
+    /// The name of the bucket.
+    pub(crate) bucket: String,
+    /// SHA-256 of all that was said of where the store is and of who asks: it is equal for two buckets of one store that are
+    /// asked as one.
+    pub(crate) store: [u8; 32],
+    /// Whether who asks pays.
+    pub(crate) payer: bool,
 }
 
 /// What requests carry beside credentials.
@@ -156,7 +170,7 @@ pub(crate) fn web(url: &Url, shown: &str, options: &StoreOptions) -> Result<Endp
         value.set_sensitive(true);
     }
     let auth = if headers.is_empty() { Auth::nobody() } else { Auth::web(WebAuth::new(&base, headers)) };
-    Ok(Endpoint { base, auth: auth.into(), settings: Settings::plain() })
+    Ok(Endpoint { base, auth: auth.into(), settings: Settings::plain(), copying: None })
 }
 
 /// The servers that the keys of the web are for, if any is named.

@@ -38,7 +38,7 @@ pub(crate) fn bucket(bucket: &Bucket, options: &StoreOptions) -> Result<Endpoint
         (Source::Nobody, None) => Auth::nobody(),
         _ => Auth::google(GoogleAuth::new(credentials.source, project, options)),
     };
-    Ok(Endpoint { base, auth: auth.into(), settings: Settings::plain() })
+    Ok(Endpoint { base, auth: auth.into(), settings: Settings::plain(), copying: None })
 }
 
 /// The first that is given of: no credentials at all, a token, a service account, a file of application default credentials, the

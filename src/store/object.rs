@@ -96,8 +96,10 @@ pub(crate) struct Part {
     /// What completing must name it by: its ETag, or the id of a block.
     pub(crate) etag: String,
     pub(crate) size: u64,
-    pub(crate) md5: [u8; 16],
-    pub(crate) crc32c: u32,
+    /// `None` when the store has made it of another object, and does not say.
+    pub(crate) md5: Option<[u8; 16]>,
+    /// `None` when the store has made it of another object.
+    pub(crate) crc32c: Option<u32>,
     pub(crate) sha256: Option<[u8; 32]>,
     pub(crate) crc64nvme: Option<u64>,
 }
@@ -120,12 +122,12 @@ pub(crate) struct Stored {
 pub(crate) struct Expected {
     /// Bytes of the whole.
     pub(crate) size: u64,
-    /// The ETag that S3 makes of them, without quotes.
-    pub(crate) etag: String,
+    /// The ETag that S3 makes of them, without quotes; `None` when the MD5 of a part is not known.
+    pub(crate) etag: Option<String>,
     /// MD5 of the whole; nobody has it of parts.
     pub(crate) md5: Option<[u8; 16]>,
-    /// CRC-32C of the whole.
-    pub(crate) crc32c: u32,
+    /// CRC-32C of the whole; `None` when that of a part is not known.
+    pub(crate) crc32c: Option<u32>,
 }
 
 /// What a HEAD finds.
@@ -143,7 +145,7 @@ pub(crate) struct Purpose<'a> {
     pub(crate) doing: &'static str,
     /// Bytes of the answer that are taken.
     pub(crate) most: u64,
-    /// Whether it reads data.
+    /// Whether it carries data, and counts in the tally.
     pub(crate) data: bool,
     /// Is set when a try may have been carried out without our knowing.
     pub(crate) lost: Option<&'a AtomicBool>,
@@ -388,7 +390,12 @@ impl Object {
     }
 
     pub(crate) fn settings(&self) -> &super::endpoint::Settings {
-        &self.inner.connection.endpoint.settings
+        &self.endpoint().settings
+    }
+
+    /// Where its bucket is, and what its requests carry.
+    pub(super) fn endpoint(&self) -> &super::endpoint::Endpoint {
+        &self.inner.connection.endpoint
     }
 }
 

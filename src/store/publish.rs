@@ -142,25 +142,20 @@ impl Object {
         extend(&mut request.headers, &settings.read_headers);
         request.body = body;
         let md5 = hex(&digests.md5);
+        let purpose = Purpose { data: true, ..Purpose::to("writing") };
         let etag = self
-            .send(&request, &Purpose::to("writing"), |response, _| {
-                match (response.status, etag(&response.headers)) {
-                    (200 | 201, _) if dialect == Dialect::Azure => Verdict::Done(id.clone()),
-                    (200 | 201, Some(etag)) if self.is_other(&etag, &md5, &response.headers) => {
-                        Verdict::Again(
-                            self.failed(&format!(
-                                "the server stored other bytes than were sent (the MD5 of a part differs){}",
-                                self.way_out()
-                            )),
-                            None,
-                        )
-                    }
-                    (200 | 201, Some(etag)) => Verdict::Done(etag),
-                    (200 | 201, None) => {
-                        Verdict::Again(self.failed("the server names no ETag of a part"), None)
-                    }
-                    _ => self.refused(&response),
-                }
+            .send(&request, &purpose, |response, _| match (response.status, etag(&response.headers)) {
+                (200 | 201, _) if dialect == Dialect::Azure => Verdict::Done(id.clone()),
+                (200 | 201, Some(etag)) if self.is_other(&etag, &md5, &response.headers) => Verdict::Again(
+                    self.failed(&format!(
+                        "the server stored other bytes than were sent (the MD5 of a part differs){}",
+                        self.way_out()
+                    )),
+                    None,
+                ),
+                (200 | 201, Some(etag)) => Verdict::Done(etag),
+                (200 | 201, None) => Verdict::Again(self.failed("the server names no ETag of a part"), None),
+                _ => self.refused(&response),
             })
             .await?;
         Ok(Part::new(number, etag, &digests))
@@ -329,7 +324,9 @@ impl Object {
                 verdict @ (Verdict::Done(_) | Verdict::Again(..) | Verdict::Renew(_)) => verdict,
             }
         };
-        let purpose = Purpose { lost: Some(&lost), ..Purpose::to("writing") };
+        // One with a query makes an object of what is there.
+        let data = request.url.query().is_none();
+        let purpose = Purpose { lost: Some(&lost), data, ..Purpose::to("writing") };
         match self.send(request, &purpose, judge).await {
             Err(error)
                 if error.kind() == ErrorKind::Io
@@ -413,11 +410,15 @@ impl Object {
             return false;
         }
         match self.dialect() {
-            Dialect::S3 => meta.etag.as_deref().is_some_and(|etag| {
-                // The ETag of an upload in parts has their number at its end.
-                opaque(etag).eq_ignore_ascii_case(&expected.etag)
-            }),
-            Dialect::Google => gcs::crc32c(headers) == Some(expected.crc32c),
+            // The ETag of an upload in parts has their number at its end.
+            Dialect::S3 => meta
+                .etag
+                .as_deref()
+                .zip(expected.etag.as_deref())
+                .is_some_and(|(etag, expected)| opaque(etag).eq_ignore_ascii_case(expected)),
+            Dialect::Google => {
+                gcs::crc32c(headers).zip(expected.crc32c).is_some_and(|(now, expected)| now == expected)
+            }
             Dialect::Azure => {
                 let said = headers.get("content-md5").map(HeaderValue::as_bytes);
                 said.is_some_and(|said| expected.md5.is_some_and(|md5| said == base64(&md5).as_bytes()))
@@ -510,20 +511,21 @@ fn unheard(at: &Object) -> String {
 impl Part {
     pub(crate) fn new(number: u32, etag: String, digests: &Digests) -> Self {
         let Digests { size, md5, sha256, crc32c, crc64nvme } = *digests;
-        Self { number, etag, size, md5, crc32c, sha256, crc64nvme }
+        Self { number, etag, size, md5: Some(md5), crc32c: Some(crc32c), sha256, crc64nvme }
     }
 }
 
 impl Expected {
     fn whole(digests: &Digests) -> Self {
         let Digests { size, md5, crc32c, .. } = *digests;
-        Self { size, etag: hex(&md5), md5: Some(md5), crc32c }
+        Self { size, etag: Some(hex(&md5)), md5: Some(md5), crc32c: Some(crc32c) }
     }
 
     pub(super) fn parts(parts: &[Part]) -> Self {
-        let crc32c = parts.iter().fold(0, |crc, part| joined_crc32c(crc, part.crc32c, part.size));
+        let crc32c = parts.iter().try_fold(0, |crc, part| Some(joined_crc32c(crc, part.crc32c?, part.size)));
         let size = parts.iter().fold(0_u64, |size, part| size.saturating_add(part.size));
-        Self { size, etag: multipart_etag(parts.iter().map(|part| part.md5)), md5: None, crc32c }
+        let md5s: Option<Vec<_>> = parts.iter().map(|part| part.md5).collect();
+        Self { size, etag: md5s.map(|md5s| multipart_etag(md5s.into_iter())), md5: None, crc32c }
     }
 }
 

@@ -2,6 +2,8 @@
 //! `CompleteMultipartUpload`, `AbortMultipartUpload`); Google's XML API has the same requests under the same names.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderMap;
 
 use super::checksum::{Digests, base64, joined_crc64nvme};
@@ -136,6 +138,48 @@ pub(crate) fn completed(response: &Response) -> Completion {
         ("CompleteMultipartUploadResult", Some(etag)) => Completion::Done(etag.to_owned()),
         _ => Completion::Unclear,
     }
+}
+
+/// What a 200 to a copy of a part says: S3 answers before it copies, and may then find that it cannot.
+pub(crate) enum Copied {
+    Done {
+        etag: String,
+        sha256: Option<[u8; 32]>,
+        crc64nvme: Option<u64>,
+    },
+    /// An error, of which [`super::failure::Failure`] tells more.
+    Failed,
+    /// Nothing was said: what copies nothing has taken the request for a part without bytes.
+    Nothing,
+    /// Neither an ETag nor an error.
+    Unclear,
+}
+
+/// Reads the answer to a copy of a part.
+pub(crate) fn copied(response: &Response) -> Copied {
+    if response.body.is_empty() {
+        return Copied::Nothing;
+    }
+    let Some(document) = Document::parse(&response.body) else { return Copied::Unclear };
+    let sum = |name| STANDARD.decode(document.text(name)?).ok();
+    match (document.root(), document.text("ETag")) {
+        ("Error", _) => Copied::Failed,
+        ("CopyPartResult", Some(etag)) => Copied::Done {
+            etag: etag.to_owned(),
+            sha256: sum("ChecksumSHA256").and_then(|sum| sum.try_into().ok()),
+            crc64nvme: sum("ChecksumCRC64NVME").and_then(|sum| sum.try_into().ok()).map(u64::from_be_bytes),
+        },
+        _ => Copied::Unclear,
+    }
+}
+
+/// The MD5 that an ETag is, if it has the form of one.
+pub(crate) fn md5_of(etag: &str) -> Option<[u8; 16]> {
+    let digits = opaque(etag);
+    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    Some(u128::from_str_radix(digits, 16).ok()?.to_be_bytes())
 }
 
 /// An ETag without quotes and weakness; some stores leave out the quotes.

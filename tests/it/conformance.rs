@@ -1,5 +1,5 @@
-//! Every store does the same: one suite of reading, one of writing and one of clipping, run against each of them through the
-//! public interface and the binary, and looked at by means that are not ours.
+//! Every store does the same: one suite of reading, one of writing, one of copying within it and one of clipping, run against each
+//! of them through the public interface and the binary, and looked at by means that are not ours.
 //!
 //! A local directory, a web server, Google's XML interface (`google_server`) and S3 (`s3s_server`) run in this process. Azurite
 //! and moto are started by `scripts/emulators`; without it, their tests are ignored.
@@ -8,6 +8,7 @@
 mod azurite;
 mod backend;
 mod clipping;
+mod copying;
 mod google;
 pub(crate) mod listener;
 mod local;
@@ -55,6 +56,13 @@ macro_rules! writing {
     };
 }
 
+macro_rules! copying {
+    ($backend:expr, $attribute:tt) => {
+        cases!(copying, $backend, $attribute,
+            copies_of_every_length copies_in_two_sections copies_of_odd_keys copies_of_a_changed_source);
+    };
+}
+
 macro_rules! clipping {
     ($backend:expr, $attribute:tt) => {
         cases!(clipping, $backend, $attribute, same_bytes_as_local user_metadata);
@@ -65,6 +73,7 @@ macro_rules! clipping {
 mod on_local {
     reading!(crate::conformance::local::Local::start(), [cfg(all())]);
     writing!(crate::conformance::local::Local::start(), [cfg(all())]);
+    copying!(crate::conformance::local::Local::start(), [cfg(all())]);
     clipping!(crate::conformance::local::Local::start(), [cfg(all())]);
 }
 
@@ -81,23 +90,27 @@ mod on_web_by_http2 {
 mod on_google {
     reading!(crate::conformance::google::Google::start(), [cfg(all())]);
     writing!(crate::conformance::google::Google::start(), [cfg(all())]);
+    copying!(crate::conformance::google::Google::start(), [cfg(all())]);
     clipping!(crate::conformance::google::Google::start(), [cfg(all())]);
 }
 
 mod on_s3s {
     reading!(crate::conformance::s3::S3s::start(), [cfg(all())]);
     writing!(crate::conformance::s3::S3s::start(), [cfg(all())]);
+    copying!(crate::conformance::s3::S3s::start(), [cfg(all())]);
     clipping!(crate::conformance::s3::S3s::start(), [cfg(all())]);
 }
 
 mod on_moto {
     reading!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
     writing!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
+    copying!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
     clipping!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
 }
 
 mod on_azurite {
     reading!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
     writing!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
+    copying!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
     clipping!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
 }

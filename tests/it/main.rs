@@ -42,6 +42,10 @@ mod remote;
 #[cfg(feature = "cloud")]
 mod publish;
 
+/// Sinks whose store copies ranges itself: the same bytes, or none.
+#[cfg(feature = "cloud")]
+mod copying;
+
 /// A clip over the network: which requests it makes, which bytes it fetches, and from bucket to bucket.
 #[cfg(feature = "cloud")]
 mod requests;

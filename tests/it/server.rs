@@ -36,6 +36,8 @@ pub(crate) struct Request {
     pub(crate) range: Option<(u64, u64)>,
     /// If-Match, If-None-Match, If-Unmodified-Since and x-goog-if-generation-match, as `name: value`.
     pub(crate) conditions: Vec<String>,
+    /// The range of another object that is to be copied; half-open.
+    pub(crate) copied: Option<(u64, u64)>,
     /// Bytes of its body.
     pub(crate) body: usize,
     /// 0 when there was no answer.
@@ -57,6 +59,7 @@ struct Upload {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one habit of a store, independent of the others")]
 struct State {
     objects: BTreeMap<String, Object>,
     /// By id.
@@ -76,6 +79,7 @@ struct State {
     min_part: usize,
     parts_now: usize,
     parts_peak: usize,
+    copies_anything: bool,
     stopped: bool,
 }
 
@@ -241,6 +245,11 @@ impl Server {
         self.lock().min_part = bytes;
     }
 
+    /// From now on, the tag of what is to be copied is not looked at, as some stores do.
+    pub(crate) fn copies_anything(&self) {
+        self.lock().copies_anything = true;
+    }
+
     /// From now on, answers carry no ETag.
     pub(crate) fn without_etags(&self) {
         self.lock().without_etags = true;
@@ -386,6 +395,7 @@ impl State {
             query: call.query.clone(),
             range: call.range(),
             conditions: call.conditions(),
+            copied: call.range_of("x-amz-copy-source-range"),
             body: call.body.len(),
             status,
         });
@@ -486,6 +496,9 @@ impl State {
 
     fn write(&mut self, call: &Call) -> Reply {
         if let (Some(number), Some(id)) = (call.parameter("partNumber"), call.parameter("uploadId")) {
+            if call.header("x-amz-copy-source").is_some() {
+                return self.copy_part(call, &number, &id);
+            }
             let Some(upload) = self.uploads.get_mut(&id) else {
                 return Reply::error(404, "NoSuchUpload");
             };
@@ -510,6 +523,26 @@ impl State {
         }
         self.store_with(&call.path, call.body.clone(), call.metadata());
         self.stored(call, Reply::new(201))
+    }
+
+    /// S3's: a part that is a range of another object.
+    fn copy_part(&mut self, call: &Call, number: &str, id: &str) -> Reply {
+        let path = format!("/{}", decode(call.header("x-amz-copy-source").unwrap()));
+        let Some(source) = self.objects.get(&path) else { return Reply::error(404, "NoSuchKey") };
+        let tag = call.header("x-amz-copy-source-if-match");
+        if !self.copies_anything && tag != Some(&etag(source)) {
+            return Reply::error(412, "PreconditionFailed");
+        }
+        let (start, end) = call.range_of("x-amz-copy-source-range").unwrap();
+        let range = usize::try_from(start).unwrap()..usize::try_from(end).unwrap();
+        let Some(bytes) = source.bytes.get(range).map(<[u8]>::to_vec) else {
+            return Reply::error(400, "InvalidRange");
+        };
+        let Some(upload) = self.uploads.get_mut(id) else { return Reply::error(404, "NoSuchUpload") };
+        assert_eq!(upload.path, call.path);
+        upload.parts.insert(number.parse().unwrap(), bytes);
+        let tag = part_etag(id, number);
+        Reply::new(200).body(format!("<CopyPartResult><ETag>{tag}</ETag></CopyPartResult>").into_bytes())
     }
 
     /// Google's: the components, one after the other.

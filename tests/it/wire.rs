@@ -88,7 +88,12 @@ impl Call {
 
     /// Half-open. Suffix ranges are refused, as Azure does.
     pub(crate) fn range(&self) -> Option<(u64, u64)> {
-        let (start, last) = self.header("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        self.range_of("range")
+    }
+
+    /// The same of another header.
+    pub(crate) fn range_of(&self, name: &str) -> Option<(u64, u64)> {
+        let (start, last) = self.header(name)?.strip_prefix("bytes=")?.split_once('-')?;
         Some((start.parse().unwrap(), last.parse::<u64>().unwrap() + 1))
     }
 

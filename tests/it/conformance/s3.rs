@@ -64,6 +64,10 @@ impl Backend for S3s {
     }
 
     fn lacks(&self) -> &'static [Lack] {
-        &[]
+        &[Lack {
+            case: "copies_in_two_sections",
+            always: true,
+            reason: "s3s-fs wants parts numbered without gaps",
+        }]
     }
 }

@@ -99,6 +99,8 @@ pub(crate) enum Class {
     Create,
     /// A part of one, or a block.
     Part,
+    /// A part that the store copies itself.
+    Copy,
     /// Its completion, or a block list.
     Complete,
     /// The composition of an object (Google).
@@ -125,7 +127,8 @@ impl Class {
             Self::Part => method == "PUT" && is_part,
             Self::Complete => method == "POST" && !creates || method == "PUT" && is_list,
             Self::Abort => method == "DELETE" && query.contains("uploadId="),
-            Self::At(_) => false,
+            // The query does not tell.
+            Self::Copy | Self::At(_) => false,
         }
     }
 
@@ -134,6 +137,7 @@ impl Class {
         match self {
             Self::At(path) => call.path == path,
             Self::Compose => self.is_of(&call.method, &call.query),
+            Self::Copy => call.header("x-amz-copy-source").is_some(),
             _ if !self.is_of(&call.method, &call.query) => false,
             Self::First => starts(&|start| start == 0),
             Self::From(first) => starts(&|start| start >= first),
