@@ -2,6 +2,10 @@
 //! of masked samples. What is not copied is masked, so masking costs nothing of its own.
 
 mod copied;
+mod lay;
+#[cfg(test)]
+mod reference;
+mod settle;
 
 use std::sync::Arc;
 
@@ -9,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::grid::{PixelRect, TileGrid, TileIndex};
 use crate::header::Header;
 use crate::limits::{Limits, within};
-use crate::mask::Mask;
+use crate::mask::{Mask, Run};
 use crate::plan::{CoverageBand, Plan, SourceValidity};
 use crate::sample::{NoData, Sample, SampleType, Samples, with_sample_type, with_samples};
 use crate::tile::DecodedTile;
@@ -127,7 +131,18 @@ impl Composer {
     /// A tile in which every pixel is masked.
     #[must_use]
     pub fn ground(&self) -> MaskedTile {
-        with_sample_type!(self.sample_type, T => self.ground_of::<T>())
+        with_sample_type!(self.sample_type, T => MaskedTile {
+            samples: T::wrap(self.ground_of::<T>()),
+            valid: self.tracks_valid().then(|| vec![0; self.pixels()]),
+        })
+    }
+
+    /// Whether a tile is [`Self::ground`], bit for bit, so that what that was encoded to stands for the tile as well. Of
+    /// full resolution or an overview: any tile of the output's size. Stops at the first pixel that differs, and so takes
+    /// time only where it saves an encoding.
+    #[must_use]
+    pub fn is_ground(&self, tile: &MaskedTile) -> bool {
+        with_sample_type!(self.sample_type, T => self.is_ground_of::<T>(tile))
     }
 
     /// One output tile, from the pieces of the image and of its internal mask that share a pixel with it.
@@ -149,13 +164,34 @@ impl Composer {
         self.grid.tile.width as usize * self.grid.tile.height as usize
     }
 
-    fn ground_of<T: Sample>(&self) -> MaskedTile {
-        let fill = self.fill.as_ref().and_then(NoData::sample::<T>).unwrap_or(T::zeroed());
-        let mut samples = vec![fill; self.pixels() * self.output_bands];
-        if let Some(alpha) = self.alpha {
-            samples.iter_mut().skip(alpha).step_by(self.output_bands).for_each(|v| *v = T::zeroed());
+    /// The value of masked samples.
+    fn fill<T: Sample>(&self) -> Option<T> {
+        self.fill.as_ref().and_then(NoData::sample)
+    }
+
+    /// A masked pixel.
+    fn ground_pixel<T: Sample>(&self) -> Vec<T> {
+        let mut pixel = vec![self.fill().unwrap_or(T::zeroed()); self.output_bands];
+        if let Some(alpha) = self.alpha.and_then(|alpha| pixel.get_mut(alpha)) {
+            *alpha = T::zeroed();
         }
-        MaskedTile { samples: T::wrap(samples), valid: self.tracks_valid().then(|| vec![0; self.pixels()]) }
+        pixel
+    }
+
+    fn ground_of<T: Sample>(&self) -> Vec<T> {
+        self.ground_pixel().repeat(self.pixels())
+    }
+
+    fn is_ground_of<T: Sample>(&self, tile: &MaskedTile) -> bool {
+        let pixel: Vec<u8> = bytemuck::cast_slice(&self.ground_pixel::<T>()).to_vec();
+        let bytes = tile.samples.as_bytes();
+        // All pixels are the first if each is the one before it.
+        tile.samples.sample_type() == T::TYPE
+            && tile.samples.len() == self.pixels() * self.output_bands
+            && bytes.starts_with(&pixel)
+            && bytes.get(pixel.len()..) == bytes.get(..bytes.len() - pixel.len())
+            && tile.valid.is_some() == self.tracks_valid()
+            && tile.valid.iter().flatten().all(|&valid| valid == 0)
     }
 
     fn compose_of<T: Sample>(
@@ -164,65 +200,54 @@ impl Composer {
         pieces: &[Piece],
         masks: &[Piece],
     ) -> (MaskedTile, Counts) {
-        let mut ground = self.ground_of::<T>();
-        let rect = self.grid.rect(index);
-        let out = T::unwrap_mut(&mut ground.samples);
-        for piece in pieces {
-            self.copy(out, rect, piece);
-        }
+        let rows = Rows::new(&self.mask, self.grid.rect(index), self.grid.tile.width);
+        let mut samples = self.lay::<T>(&rows, pieces);
         if let Some(coverage) = &self.coverage {
-            self.cover(out, rect, coverage);
+            self.cover(&mut samples, &rows, coverage);
         }
-        let mut counts = Counts { inside: self.mask.count_in(rect), ..Counts::default() };
+        let inside = self.mask.count_in(rows.rect);
+        let mut counts = Counts { inside, ..Counts::default() };
         if self.source == SourceValidity::All && !self.tracks_valid() && !self.fill_is_new {
             counts.valid = counts.inside;
-            return (ground, counts);
+            return (MaskedTile { samples: T::wrap(samples), valid: None }, counts);
         }
-        let mut valid = vec![0_u8; self.pixels()];
-        match self.source {
+        let mut valid = match &self.source {
             SourceValidity::Mask => {
+                let mut valid = vec![0; self.pixels()];
                 for piece in masks {
-                    self.read_validity::<u8>(&mut valid, rect, piece, 0);
+                    self.read_validity::<u8>(&mut valid, &rows, piece, 0);
                 }
+                Some(valid)
             }
             SourceValidity::Alpha(alpha) => {
-                let (plane, sample) = if self.planar { (alpha, 0) } else { (0, usize::from(alpha)) };
+                let mut valid = vec![0; self.pixels()];
+                let (plane, sample) = if self.planar { (*alpha, 0) } else { (0, usize::from(*alpha)) };
                 let pieces = pieces.iter().filter(|piece| piece.plane == plane);
-                pieces.for_each(|piece| self.read_validity::<T>(&mut valid, rect, piece, sample));
+                pieces.for_each(|piece| self.read_validity::<T>(&mut valid, &rows, piece, sample));
+                Some(valid)
             }
             SourceValidity::NoData(_) | SourceValidity::All => {
-                self.runs(rect, rect, |at, _, _, len| valid[at..at + len].fill(1));
+                self.tracks_valid().then(|| vec![0; self.pixels()])
             }
-        }
-        self.settle(out, &mut valid, rect, &mut counts);
-        if self.tracks_valid() {
-            ground.valid = Some(valid);
-        }
-        (ground, counts)
+        };
+        self.settle(&mut samples, valid.as_deref_mut(), &rows, &mut counts);
+        let valid = valid.filter(|_| self.tracks_valid());
+        (MaskedTile { samples: T::wrap(samples), valid }, counts)
     }
 
-    /// Calls `visit` with every run of the cutline in `part`: the output's pixel it starts at (in the tile), its
-    /// first column and row in the window, and its length.
-    fn runs(&self, rect: PixelRect, part: PixelRect, mut visit: impl FnMut(usize, u32, u32, usize)) {
-        let width = self.grid.tile.width as usize;
-        for y in part.y0..part.y1 {
-            let row = (y - rect.y0) as usize * width;
-            let runs = self.mask.runs(y);
-            let first = runs.partition_point(|run| run.end <= part.x0);
-            for run in runs.iter().skip(first).take_while(|run| run.start < part.x1) {
-                let (start, end) = (run.start.max(part.x0), run.end.min(part.x1));
-                visit(row + (start - rect.x0) as usize, start, y, (end - start) as usize);
-            }
-        }
+    /// The window's pixels of a piece that lie in a tile of the output.
+    fn shared(&self, piece: &Piece, rect: PixelRect) -> Option<PixelRect> {
+        let inside = piece.rect.intersection(self.window)?;
+        inside.relative_to(self.window.x0, self.window.y0).intersection(rect)
     }
 
     /// Writes how much of each pixel of the cutline is covered. A share that falls on the nodata value makes way for it.
-    fn cover<T: Sample>(&self, out: &mut [T], rect: PixelRect, coverage: &CoverageBand) {
+    fn cover<T: Sample>(&self, out: &mut [T], rows: &Rows<'_>, coverage: &CoverageBand) {
         let total = self.output_bands;
-        let fill = self.fill.as_ref().and_then(NoData::sample::<T>);
+        let fill = self.fill::<T>();
         let unit = f64::from(coverage.unit);
         let mut shares = Vec::new();
-        self.runs(rect, rect, |at, x, y, len| {
+        rows.visit(rows.rect, |at, x, y, len| {
             shares.clear();
             shares.resize(len, 0.0_f32);
             coverage.shares.fill_row(y, x, &mut shares);
@@ -234,146 +259,53 @@ impl Composer {
             }
         });
     }
+}
 
-    /// Copies a piece's pixels of the cutline.
-    fn copy<T: Sample>(&self, out: &mut [T], rect: PixelRect, piece: &Piece) {
-        let Some(inside) = piece.rect.intersection(self.window) else { return };
-        let Some(part) = inside.relative_to(self.window.x0, self.window.y0).intersection(rect) else {
-            return;
-        };
-        let total = self.output_bands;
-        // (band in the piece, band in the output)
-        let routes: Vec<(usize, usize)> = self
-            .bands
-            .iter()
-            .enumerate()
-            .filter(|&(_, &band)| !self.planar || band == piece.plane)
-            .map(|(to, &band)| (if self.planar { 0 } else { usize::from(band) }, to))
-            .collect();
-        let Some(tile) = &piece.tile else {
-            let empty = self.sparse.as_ref().and_then(NoData::of_sparse::<T>).unwrap_or(T::zeroed());
-            self.runs(rect, part, |at, _, _, len| {
-                for pixel in out[at * total..(at + len) * total].chunks_exact_mut(total) {
-                    for &(_, to) in &routes {
-                        pixel[to] = empty;
-                    }
-                }
-            });
-            return;
-        };
-        let Some(samples) = T::unwrap_ref(&tile.samples) else { return };
-        let stride = usize::from(tile.samples_per_pixel);
-        let whole = stride == total && routes.iter().enumerate().all(|(n, &route)| route == (n, n));
-        let width = (tile.rect.x1 - tile.rect.x0) as usize;
-        self.runs(rect, part, |at, x, y, len| {
-            let from_x = (x + self.window.x0 - tile.rect.x0) as usize;
-            let from_y = (y + self.window.y0 - tile.rect.y0) as usize;
-            let from = (from_y * width + from_x) * stride;
-            let source = &samples[from..from + len * stride];
-            let target = &mut out[at * total..(at + len) * total];
-            if whole && routes.len() == total {
-                target.copy_from_slice(source);
-            } else {
-                for (pixel, source) in target.chunks_exact_mut(total).zip(source.chunks_exact(stride)) {
-                    for &(band, to) in &routes {
-                        pixel[to] = source[band];
-                    }
-                }
-            }
-        });
+/// The cutline's pixels in a tile of the output: the runs of each row, looked up once.
+struct Rows<'a> {
+    /// The tile's pixels of the window.
+    rect: PixelRect,
+    /// Pixels from one row of the tile to the next.
+    width: usize,
+    /// The runs of each row of `rect` that share a pixel with it.
+    runs: Vec<&'a [Run]>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(mask: &'a Mask, rect: PixelRect, width: u32) -> Self {
+        let runs = |y| crossing(mask.runs(y), rect);
+        Self { rect, width: width as usize, runs: (rect.y0..rect.y1).map(runs).collect() }
     }
 
-    /// Marks the pixels of the cutline whose sample (number `sample` of a pixel) in a mask or alpha band is not 0. A sparse
-    /// tile was never written: GDAL reads it as 0, invalid.
-    fn read_validity<T: Sample>(&self, valid: &mut [u8], rect: PixelRect, piece: &Piece, sample: usize) {
-        let Some(tile) = &piece.tile else { return };
-        let (Some(inside), Some(samples)) =
-            (piece.rect.intersection(self.window), T::unwrap_ref(&tile.samples))
-        else {
-            return;
-        };
-        let Some(part) = inside.relative_to(self.window.x0, self.window.y0).intersection(rect) else {
-            return;
-        };
-        let stride = usize::from(tile.samples_per_pixel);
-        let width = (tile.rect.x1 - tile.rect.x0) as usize;
-        self.runs(rect, part, |at, x, y, len| {
-            let from_x = (x + self.window.x0 - tile.rect.x0) as usize;
-            let from_y = (y + self.window.y0 - tile.rect.y0) as usize;
-            let source = samples[(from_y * width + from_x) * stride..].iter().skip(sample).step_by(stride);
-            for (valid, value) in valid[at..at + len].iter_mut().zip(source) {
-                *valid = u8::from(!value.same(T::zeroed()));
-            }
-        });
-    }
-
-    /// Brings nodata, mask and alpha into agreement with how the output stores validity, and counts. On entry `valid` is
-    /// what the source's mask or alpha band says; on return, what the source says altogether.
-    fn settle<T: Sample>(&self, out: &mut [T], valid: &mut [u8], rect: PixelRect, counts: &mut Counts) {
-        let total = self.output_bands;
-        let fill = self.fill.as_ref().and_then(NoData::sample::<T>);
-        let nodata = match &self.source {
-            SourceValidity::NoData(nodata) => nodata.sample::<T>(),
-            SourceValidity::Mask | SourceValidity::Alpha(_) | SourceValidity::All => None,
-        };
-        let opaque = T::from_f64_nearest(self.opaque);
-        self.runs(rect, rect, |at, _, _, len| {
-            let pixels = out[at * total..(at + len) * total].chunks_exact_mut(total);
-            for (pixel, valid) in pixels.zip(&mut valid[at..at + len]) {
-                let (mut data, mut missing) = (0_u32, 0_u32);
-                for (band, sample) in pixel.iter_mut().enumerate() {
-                    if self.alpha == Some(band) || self.is_coverage(band) {
-                        continue;
-                    }
-                    data += 1;
-                    if nodata.is_some_and(|nodata| sample.is_nodata(nodata)) {
-                        missing += 1;
-                        // What was nodata stays nodata, under the output's own value.
-                        if let (Some(fill), true) = (fill, self.fill_is_new) {
-                            *sample = fill;
-                        }
-                    } else if !self.keeps_mask
-                        && *valid != 0
-                        && fill.is_some_and(|fill| sample.is_nodata(fill))
-                    {
-                        counts.hidden += 1;
-                    }
-                }
-                if missing > 0 && missing == data {
-                    *valid = 0;
-                } else if missing > 0 && (self.keeps_mask || self.add_alpha) {
-                    // A mask speaks for all bands of a pixel, so these samples will read as valid.
-                    counts.partial += u64::from(missing);
-                }
-                self.store(pixel, *valid != 0, nodata.is_some(), fill, opaque);
-                counts.valid += u64::from(*valid);
-            }
-        });
-    }
-
-    /// Stores a pixel's validity where the samples as they were copied do not say it already.
-    fn store<T: Sample>(&self, pixel: &mut [T], valid: bool, by_nodata: bool, fill: Option<T>, opaque: T) {
-        if let (Some(alpha), true) = (self.alpha, self.add_alpha) {
-            pixel[alpha] = if valid { opaque } else { T::zeroed() };
-        } else if let (Some(alpha), false) = (self.alpha, valid || self.keeps_mask || by_nodata) {
-            // Where nodata speaks, the alpha band is a band like the others and keeps what it holds.
-            pixel[alpha] = T::zeroed();
-        }
-        if let (Some(fill), false) = (fill, valid || by_nodata || self.keeps_mask) {
-            for (band, sample) in pixel.iter_mut().enumerate() {
-                if self.alpha != Some(band) {
-                    *sample = fill;
-                }
+    /// Calls `visit` with every run in `part`, which lies in the tile: the tile's pixel it starts at, its first column and
+    /// row in the window, and its length.
+    fn visit(&self, part: PixelRect, mut visit: impl FnMut(usize, u32, u32, usize)) {
+        let first = (part.y0 - self.rect.y0) as usize;
+        for ((y, runs), line) in (part.y0..part.y1).zip(self.runs.iter().skip(first)).zip(first..) {
+            for run in crossing(runs, part) {
+                let (start, end) = (run.start.max(part.x0), run.end.min(part.x1));
+                visit(line * self.width + (start - self.rect.x0) as usize, start, y, (end - start) as usize);
             }
         }
     }
 }
 
+/// Those of a row's runs that share a column with a rectangle.
+fn crossing(runs: &[Run], rect: PixelRect) -> &[Run] {
+    let first = runs.partition_point(|run| run.end <= rect.x0);
+    let runs = runs.get(first..).unwrap_or_default();
+    runs.get(..runs.partition_point(|run| run.start < rect.x1)).unwrap_or_default()
+}
+
 impl MaskedTile {
-    /// One of `bands` interleaved bands.
+    /// Band `at` of `bands` interleaved bands; zeros when there is no such band.
     #[must_use]
     pub fn band(&self, at: usize, bands: usize) -> Samples {
-        with_samples!(&self.samples, v => Sample::wrap(v.iter().copied().skip(at).step_by(bands.max(1)).collect()))
+        fn go<T: Sample>(samples: &[T], at: usize, bands: usize) -> Samples {
+            let pixels = samples.chunks_exact(bands.max(1));
+            T::wrap(pixels.map(|pixel| pixel.get(at).copied().unwrap_or(T::zeroed())).collect())
+        }
+        with_samples!(&self.samples, v => go(v, at, bands))
     }
 
     /// Copies a quarter, half as wide and high, to one of the four corners.
@@ -390,11 +322,15 @@ impl MaskedTile {
     }
 }
 
-/// Replaces one of `bands` interleaved bands.
+/// Replaces band `at` of `bands` interleaved bands; nothing when there is no such band.
 pub fn set_band(samples: &mut Samples, band: &Samples, at: usize, bands: usize) {
     fn go<T: Sample>(samples: &mut [T], band: &Samples, at: usize, bands: usize) {
         let Some(band) = T::unwrap_ref(band) else { return };
-        samples.iter_mut().skip(at).step_by(bands.max(1)).zip(band).for_each(|(to, from)| *to = *from);
+        for (pixel, &value) in samples.chunks_exact_mut(bands.max(1)).zip(band) {
+            if let Some(sample) = pixel.get_mut(at) {
+                *sample = value;
+            }
+        }
     }
     with_samples!(samples, v => go(v, band, at, bands));
 }

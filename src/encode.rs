@@ -4,6 +4,8 @@ mod fill;
 pub mod layout;
 pub mod metadata;
 pub mod overview;
+#[cfg(test)]
+mod overview_tests;
 
 use bytes::Bytes;
 
@@ -85,10 +87,11 @@ impl Encoder {
             fill::with_means(samples, valid, self.width, self.bands, colours);
         }
         let image = match self.interleave {
-            Interleave::Pixel => vec![self.encode_plane(tile.samples, self.bands)?.into()],
-            Interleave::Band => (0..self.bands)
+            Interleave::Band if self.bands > 1 => (0..self.bands)
                 .map(|band| Ok(self.encode_plane(tile.band(band, self.bands), 1)?.into()))
                 .collect::<Result<_>>()?,
+            // A single band lies as all bands do.
+            Interleave::Band | Interleave::Pixel => vec![self.encode_plane(tile.samples, self.bands)?.into()],
         };
         Ok(Encoded { image, mask: self.encode_mask(tile.valid)? })
     }

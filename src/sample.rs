@@ -124,12 +124,14 @@ macro_rules! impl_sample {
                 let asked = if Self::TYPE == SampleType::I8 { value.trunc() } else { value };
                 (asked >= <$ty>::MIN as f64 && asked <= <$ty>::MAX as f64).then(|| value.trunc() as $ty)
             }
+            #[inline]
             fn is_nodata(self, nodata: Self) -> bool {
                 self == nodata
             }
             fn neighbour(self) -> Self {
                 if self == <$ty>::MAX { self - 1 } else { self + 1 }
             }
+            #[inline]
             fn same(self, other: Self) -> bool {
                 self == other
             }
@@ -173,8 +175,10 @@ macro_rules! impl_sample {
                 // Beyond single precision's range it is infinite.
                 Some(value as $ty)
             }
+            #[inline]
             fn is_nodata(self, nodata: Self) -> bool {
-                self.same(nodata) || (self - nodata).abs() < TOLERANCE as $ty * (self + nodata).abs() * 2.0
+                // Without a branch, so that many samples are compared at once.
+                self.same(nodata) | ((self - nodata).abs() < TOLERANCE as $ty * (self + nodata).abs() * 2.0)
             }
             fn neighbour(self) -> Self {
                 if self.is_infinite() {
@@ -189,8 +193,9 @@ macro_rules! impl_sample {
                 // Near the ends of the range the comparison itself overflows, and all of one sign is nodata.
                 if value.is_nodata(self) { 0.0 } else { value }
             }
+            #[inline]
             fn same(self, other: Self) -> bool {
-                self == other || (self.is_nan() && other.is_nan())
+                (self == other) | (self.is_nan() & other.is_nan())
             }
             type Sum = $sum;
             #[inline]
@@ -227,9 +232,11 @@ macro_rules! impl_sample {
                 )]
                 (in_range && f32::from(sample).is_nodata(value as f32)).then_some(sample)
             }
+            #[inline]
             fn is_nodata(self, nodata: Self) -> bool {
-                // GDAL compares half floats in single precision.
-                f32::from(self).is_nodata(f32::from(nodata))
+                // GDAL compares half floats in single precision, in which two different ones are never within the
+                // tolerance: the next half is 2^-11 away or more, relative to their value.
+                self.same(nodata)
             }
             fn neighbour(self) -> Self {
                 if self.is_nan() {
@@ -245,8 +252,13 @@ macro_rules! impl_sample {
                     bits => Self::from_bits(bits + 1),
                 }
             }
+            #[inline]
             fn same(self, other: Self) -> bool {
-                self == other || (self.is_nan() && other.is_nan())
+                // By their bits: equal, both a zero, or both NaN.
+                let (a, b) = (self.to_bits(), other.to_bits());
+                let (x, y) = (a & 0x7fff, b & 0x7fff);
+                let infinite = Self::INFINITY.to_bits();
+                (a == b) | (x | y == 0) | ((x > infinite) & (y > infinite))
             }
             type Sum = $sum;
             #[inline]
@@ -274,12 +286,14 @@ macro_rules! impl_sample {
             fn of_nodata(text: &str, value: f64) -> Option<Self> {
                 Some([Sample::of_nodata(text, value)?, Sample::from_f64_nearest(0.0)])
             }
+            #[inline]
             fn is_nodata(self, nodata: Self) -> bool {
                 self[0].is_nodata(nodata[0])
             }
             fn neighbour(self) -> Self {
                 [self[0].neighbour(), self[1]]
             }
+            #[inline]
             fn same(self, other: Self) -> bool {
                 self[0].same(other[0]) && self[1].same(other[1])
             }
@@ -565,6 +579,23 @@ mod tests {
         check(f64::INFINITY, 65504.0);
         check(0.0, f16::MIN_POSITIVE_SUBNORMAL.to_f64());
         assert!(f16::NAN.neighbour().is_nan());
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "equal is what is asked")]
+    fn halves_are_nodata_as_in_single_precision() {
+        // GDAL converts both and compares with its tolerance.
+        for nodata in
+            [0, 0x8000, 1, 0x03ff, 0x0400, 0x3c00, 0xbc01, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00, 0xfc01]
+        {
+            let nodata = f16::from_bits(nodata);
+            for bits in 0..=u16::MAX {
+                let half = f16::from_bits(bits);
+                let (a, b) = (f32::from(half), f32::from(nodata));
+                assert_eq!(half.is_nodata(nodata), a.is_nodata(b), "{half} {nodata}");
+                assert_eq!(half.same(nodata), a == b || a.is_nan() && b.is_nan(), "{half} {nodata}");
+            }
+        }
     }
 
     #[test]

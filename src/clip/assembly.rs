@@ -59,7 +59,8 @@ pub(super) struct Done {
 struct Finished {
     level: usize,
     index: TileIndex,
-    encoded: Encoded,
+    /// Its bytes; `None` when it holds no valid pixel and nothing else but what masked pixels hold.
+    encoded: Option<Encoded>,
     /// The tile at half the size, when there is a further overview.
     quarter: Option<MaskedTile>,
     counts: Counts,
@@ -121,9 +122,10 @@ impl Job<'_> {
                 () = outbox.room.waits(), if queued > most_queued => {}
                 Some(done) = jobs.join_next(), if !jobs.is_empty() && queued <= most_queued => {
                     let done = joined(done)?;
-                    self.observer.event(&Event::Encoded { bytes: done.encoded.image_bytes() as u64 });
+                    let bytes = done.encoded.as_ref().map_or(0, Encoded::image_bytes);
+                    self.observer.event(&Event::Encoded { bytes: bytes as u64 });
                     state.finish(self, done, &mut jobs)?;
-                    state.flush(&outbox)?;
+                    state.flush(self, &outbox)?;
                 }
                 arrival = arrivals.next(), if !exhausted && state.arriving.is_none() && jobs.len() < at_work => match arrival {
                     Some(arrival) => state.arrive(self, arrival?, &mut jobs)?,
@@ -132,7 +134,7 @@ impl Job<'_> {
                 else => break,
             }
         }
-        state.flush(&outbox)?;
+        state.flush(self, &outbox)?;
         drop(outbox);
         handing.await?;
         state.close(self)
@@ -174,8 +176,8 @@ pub(super) fn joined<T>(result: Result<Result<T>, tokio::task::JoinError>) -> Re
 /// The tiles of a level on their way to the sink, row by row.
 #[derive(Default)]
 struct Run {
-    /// Finished tiles that wait for their turn.
-    ready: BTreeMap<u64, Encoded>,
+    /// Finished tiles that wait for their turn; `None` for those that hold nothing.
+    ready: BTreeMap<u64, Option<Encoded>>,
     /// The next tile to hand to the sink.
     next: u64,
     level: Level,
@@ -236,8 +238,12 @@ struct State {
     parents: HashMap<(usize, TileIndex), Parent>,
     /// What becomes of the finished tiles of each level.
     runs: Vec<Run>,
-    /// What stands for a tile without a pixel of the cutline; `None` when such tiles are left out.
+    /// What stands for a tile that holds nothing, once one has come.
     empty: Option<Encoded>,
+    /// Whether such tiles are left out.
+    sparse: bool,
+    /// How many have been.
+    blank: u64,
     window: PixelRect,
     /// Image tiles of one place: one, or one for each band.
     planes: usize,
@@ -262,8 +268,6 @@ impl State {
         // A tile that is left out reads as nodata in every band: an alpha band would be opaque.
         let opaque = plan.validity.alpha.is_some() && plan.validity.fill.is_some();
         let sparse = job.options.sparse && !opaque;
-        let has_gaps = occupied.iter().flatten().any(|flag| !flag);
-        let empty = if sparse || !has_gaps { None } else { Some(job.encoder.encode(job.composer.ground())?) };
         Ok(Self {
             runs: levels.iter().map(|_| Run::default()).collect(),
             levels,
@@ -272,7 +276,9 @@ impl State {
             waiting: HashMap::new(),
             pending: Pending::default(),
             parents: HashMap::new(),
-            empty,
+            empty: None,
+            sparse,
+            blank: 0,
             window: plan.window,
             planes: if plan.interleave == Interleave::Band { plan.output_bands() } else { 1 },
             with_mask: plan.validity.mask,
@@ -318,7 +324,7 @@ impl State {
         spawn(jobs, &job.workers, move || {
             let tile = arrival.piece.and_then(|piece| piece.tile);
             let quarter = halve.and_then(|halve| Some(halve.of(&composer.padded(tile.as_deref()?))));
-            let encoded = encoder.copied(stored, None)?;
+            let encoded = Some(encoder.copied(stored, None)?);
             let copied = Copied { tiles: 1, pixels: 0 };
             Ok(Finished { level, index, encoded, quarter, counts: Counts::default(), copied })
         });
@@ -364,7 +370,7 @@ impl State {
                 let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
                 drop(waiting);
                 let quarter = halve.map(|halve| halve.of(&tile));
-                let (encoded, copied) = (encoder.encode(tile)?, Copied::default());
+                let (encoded, copied) = (encoded(&composer, &encoder, tile)?, Copied::default());
                 Ok(Finished { level: 0, index, encoded, quarter, counts, copied })
             }
         });
@@ -410,10 +416,11 @@ impl State {
         if parent.missing == 0
             && let Some(parent) = self.parents.remove(&(level, index))
         {
-            let (encoder, halve) = (Arc::clone(&job.encoder), self.halving(job, level, index));
+            let (composer, encoder) = (Arc::clone(&job.composer), Arc::clone(&job.encoder));
+            let halve = self.halving(job, level, index);
             spawn(jobs, &job.workers, move || {
                 let quarter = halve.map(|halve| halve.of(&parent.tile));
-                let (encoded, counts) = (encoder.encode(parent.tile)?, Counts::default());
+                let (encoded, counts) = (encoded(&composer, &encoder, parent.tile)?, Counts::default());
                 Ok(Finished { level, index, encoded, quarter, counts, copied: Copied::default() })
             });
         }
@@ -421,16 +428,27 @@ impl State {
     }
 
     /// Hands the sink all tiles whose turn it is, each level to a section of its own.
-    fn flush(&mut self, outbox: &Outbox) -> Result<()> {
+    fn flush(&mut self, job: &Job<'_>, outbox: &Outbox) -> Result<()> {
         for (number, (run, flags)) in self.runs.iter_mut().zip(&self.occupied).enumerate() {
             while let Some(&occupied) = usize::try_from(run.next).ok().and_then(|n| flags.get(n)) {
-                if occupied {
+                let tile = if occupied {
                     let Some(tile) = run.ready.remove(&run.next) else { break };
-                    outbox.put(number, run.level.add(&tile)?);
-                } else if let Some(empty) = &self.empty {
-                    outbox.put(number, run.level.add(empty)?);
+                    tile
                 } else {
+                    None
+                };
+                self.blank += u64::from(tile.is_none());
+                if let Some(tile) = tile {
+                    outbox.put(number, run.level.add(&tile)?);
+                } else if self.sparse {
                     run.level.skip(self.planes, self.with_mask);
+                } else {
+                    if self.empty.is_none() {
+                        self.empty = Some(job.encoder.encode(job.composer.ground())?);
+                    }
+                    if let Some(empty) = &self.empty {
+                        outbox.put(number, run.level.add(empty)?);
+                    }
                 }
                 run.next += 1;
             }
@@ -441,7 +459,6 @@ impl State {
     /// The head, once every tile has come.
     fn close(self, job: &Job<'_>) -> Result<Done> {
         let total: u64 = self.levels.iter().map(|grid| grid.count()).sum();
-        let occupied: usize = self.occupied.iter().flatten().filter(|&&flag| flag).count();
         if self.runs.iter().zip(&self.levels).any(|(run, grid)| run.next != grid.count()) {
             return Err(Error::io("not every tile of the output was made"));
         }
@@ -449,7 +466,7 @@ impl State {
         Ok(Done {
             head: layout::head(job.header, job.plan, &levels)?,
             counts: self.counts,
-            tiles: (total, total - occupied as u64),
+            tiles: (total, self.blank),
             copied: self.copied,
         })
     }
@@ -468,13 +485,20 @@ fn passed(
         let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
         let quarter = Some(halve.of(&tile));
         let encoded = encoder.copied(stored, tile.valid)?;
-        return Ok(Finished { level: 0, index, encoded, quarter, counts, copied: Copied { tiles: 1, pixels: 0 } });
+        let copied = Copied { tiles: 1, pixels: 0 };
+        return Ok(Finished { level: 0, index, encoded: Some(encoded), quarter, counts, copied });
     }
     let (valid, inside) = (composer.validity(index, &waiting.masks), composer.inside(index));
     let known = valid.as_ref().map(|valid| valid.iter().map(|&valid| u64::from(valid)).sum());
     let counts = Counts { inside, valid: known.unwrap_or(0), ..Counts::default() };
     let copied = Copied { tiles: 1, pixels: if known.is_none() { inside } else { 0 } };
-    Ok(Finished { level: 0, index, encoded: encoder.copied(stored, valid)?, quarter: None, counts, copied })
+    let encoded = Some(encoder.copied(stored, valid)?);
+    Ok(Finished { level: 0, index, encoded, quarter: None, counts, copied })
+}
+
+/// A tile's bytes; `None` when it is nothing but ground, of which one stands for all.
+fn encoded(composer: &Composer, encoder: &Encoder, tile: MaskedTile) -> Result<Option<Encoded>> {
+    if composer.is_ground(&tile) { Ok(None) } else { encoder.encode(tile).map(Some) }
 }
 
 /// How a tile is halved.

@@ -1,6 +1,6 @@
 //! What is still to be made of a tile whose bytes are copied as they are: its mask, and its samples for the overview above.
 
-use super::{Composer, MaskedTile, Piece};
+use super::{Composer, MaskedTile, Piece, Rows};
 use crate::grid::TileIndex;
 use crate::plan::SourceValidity;
 use crate::sample::{Sample, Samples, with_samples};
@@ -15,14 +15,14 @@ impl Composer {
         if !self.keeps_mask {
             return None;
         }
-        let rect = self.grid.rect(index);
+        let rows = Rows::new(&self.mask, self.grid.rect(index), self.grid.tile.width);
         let mut valid = vec![0_u8; self.pixels()];
         if self.source == SourceValidity::Mask {
             for piece in masks {
-                self.read_validity::<u8>(&mut valid, rect, piece, 0);
+                self.read_validity::<u8>(&mut valid, &rows, piece, 0);
             }
         } else {
-            self.runs(rect, rect, |at, _, _, len| valid[at..at + len].fill(1));
+            rows.visit(rows.rect, |at, _, _, len| valid[at..at + len].fill(1));
         }
         Some(valid)
     }

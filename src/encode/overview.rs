@@ -44,34 +44,8 @@ pub fn halve(
     assert_eq!(samples.len(), pixels * samples_per_pixel, "samples do not match their size");
     assert!(valid.mask.is_none_or(|mask| mask.len() == pixels), "a mask does not match its size");
 
-    let half = size.halved();
-    let half_pixels = half.width as usize * half.height as usize;
-    let mut out = Samples::zeroed(samples.sample_type(), half_pixels * samples_per_pixel);
-    with_samples!(samples, v => {
-        let out = bytemuck::cast_slice_mut(out.as_bytes_mut());
-        match method {
-            Resampling::Nearest => nearest(v, shape, out),
-            Resampling::Average if valid.mask.is_none() && valid.nodata.is_none() => match samples_per_pixel {
-                1 => mean_of_all::<_, 1>(v, shape, out),
-                3 => mean_of_all::<_, 3>(v, shape, out),
-                4 => mean_of_all::<_, 4>(v, shape, out),
-                _ => of_valid(v, shape, valid, mean, out),
-            },
-            Resampling::Average => of_valid(v, shape, valid, mean, out),
-            Resampling::Mode => of_valid(v, shape, valid, mode, out),
-        }
-    });
-    let mask = valid.mask.map(|mask| match method {
-        Resampling::Nearest => {
-            let mut out = vec![0; half_pixels];
-            nearest(mask, Shape { depth: 1, ..shape }, &mut out);
-            out.into_iter().map(|valid: u8| u8::from(valid != 0)).collect()
-        }
-        Resampling::Average | Resampling::Mode => {
-            shape.blocks().map(|block| u8::from(block.pixels().any(|(pixel, _)| mask[pixel] != 0))).collect()
-        }
-    });
-    (out, mask)
+    let halved = with_samples!(samples, v => Sample::wrap(halved(v, shape, valid, method)));
+    (halved, valid.mask.map(|mask| halved_mask(mask, shape, method)))
 }
 
 /// Pixels across and down, and samples of a pixel.
@@ -83,164 +57,307 @@ struct Shape {
 }
 
 impl Shape {
-    /// Its blocks of two by two pixels, row by row.
-    fn blocks(self) -> impl Iterator<Item = Block> {
-        (0..self.height).step_by(2).flat_map(move |y| {
-            (0..self.width).step_by(2).map(move |x| Block {
-                first: y * self.width + x,
-                across: (self.width - x).min(2),
-                down: (self.height - y).min(2),
-                stride: self.width,
-            })
-        })
+    /// Samples of a row.
+    fn row(self) -> usize {
+        self.width * self.depth
+    }
+
+    /// Samples of a halved row.
+    fn half_row(self) -> usize {
+        self.width.div_ceil(2) * self.depth
+    }
+
+    /// Blocks of a pair of rows that are two pixels wide; none where the second row is missing.
+    fn whole_blocks(self, bottom: usize) -> usize {
+        if bottom == 0 { 0 } else { self.width / 2 }
     }
 }
 
-/// Up to two by two pixels of a larger block.
-#[derive(Clone, Copy)]
-struct Block {
-    first: usize,
-    across: usize,
-    down: usize,
-    stride: usize,
+fn halved<T: Sample>(input: &[T], shape: Shape, valid: Validity<'_>, method: Resampling) -> Vec<T> {
+    let mut out = vec![T::zeroed(); shape.half_row() * shape.height.div_ceil(2)];
+    match method {
+        Resampling::Nearest => nearest(input, shape, &mut out),
+        Resampling::Average if valid.mask.is_none() && valid.nodata.is_none() => {
+            reduce::<T, Mean<false>>(input, shape, valid, &mut out);
+        }
+        Resampling::Average => reduce::<T, Mean<true>>(input, shape, valid, &mut out),
+        Resampling::Mode => reduce::<T, Mode>(input, shape, valid, &mut out),
+    }
+    out
 }
 
-impl Block {
-    /// The numbers of its pixels, row by row, each with its row in the block.
-    fn pixels(self) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.down).flat_map(move |y| (0..self.across).map(move |x| (self.first + y * self.stride + x, y)))
+fn halved_mask(mask: &[u8], shape: Shape, method: Resampling) -> Vec<u8> {
+    let shape = Shape { depth: 1, ..shape };
+    let mut out = vec![0; shape.half_row() * shape.height.div_ceil(2)];
+    if method == Resampling::Nearest {
+        nearest(mask, shape, &mut out);
+        for valid in &mut out {
+            *valid = u8::from(*valid != 0);
+        }
+        return out;
     }
+    for (rows, out) in mask.chunks(shape.row().max(1) * 2).zip(out.chunks_exact_mut(shape.half_row().max(1)))
+    {
+        let (top, bottom) = rows.split_at(shape.row());
+        let whole = shape.whole_blocks(bottom.len());
+        let blocks = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
+        for (out, ([a, b], [c, d])) in out.iter_mut().zip(blocks) {
+            *out = u8::from(a | b | c | d != 0);
+        }
+        for (out, x) in out.iter_mut().zip(0..).skip(whole) {
+            let block = [top.get(x * 2), top.get(x * 2 + 1), bottom.get(x * 2), bottom.get(x * 2 + 1)];
+            *out = u8::from(block.into_iter().flatten().any(|&valid| valid != 0));
+        }
+    }
+    out
 }
 
 fn nearest<T: Copy>(input: &[T], shape: Shape, out: &mut [T]) {
-    let rows = input.chunks_exact((shape.width * shape.depth).max(1)).step_by(2);
-    let pixels = rows.flat_map(|row| row.chunks_exact(shape.depth).step_by(2));
-    for (to, from) in out.chunks_exact_mut(shape.depth.max(1)).zip(pixels) {
-        to.copy_from_slice(from);
-    }
-}
-
-/// Means where every sample counts and the depth is known: the whole blocks in a loop that vectorises.
-fn mean_of_all<T: Sample, const DEPTH: usize>(input: &[T], shape: Shape, out: &mut [T]) {
-    let pixels = input.as_chunks::<DEPTH>().0;
-    let mut out = out.as_chunks_mut::<DEPTH>().0.chunks_exact_mut(shape.width.div_ceil(2).max(1));
-    for (rows, out) in pixels.chunks(shape.width.max(1) * 2).zip(&mut out) {
-        let (top, bottom) = rows.split_at(shape.width);
-        let (out, edge) = out.split_at_mut(if bottom.is_empty() { 0 } else { shape.width / 2 });
-        let pairs = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
-        for (out, ([a, b], [c, d])) in out.iter_mut().zip(pairs) {
-            for band in 0..DEPTH {
-                let sum = (a[band].widen() + b[band].widen()) + (c[band].widen() + d[band].widen());
-                out[band] = T::mean(sum, 4);
-                if T::TYPE == SampleType::F64 {
-                    out[band] = in_range(out[band], &[a[band], b[band], c[band], d[band]]);
-                }
-            }
-        }
-        // An odd edge: the blocks that the loop has not filled.
-        let done = out.len();
-        for (at, out) in edge.iter_mut().enumerate() {
-            let x = (done + at) * 2;
-            let block = [top.get(x), top.get(x + 1), bottom.get(x), bottom.get(x + 1)];
-            for (band, out) in out.iter_mut().enumerate() {
-                let mut values = Values::default();
-                for (at, pixel) in block.into_iter().enumerate() {
-                    if let Some(pixel) = pixel {
-                        values.push(pixel[band], at / 2);
-                    }
-                }
-                *out = mean(&values);
-            }
+    match shape.depth {
+        1 => nearest_of::<T, 1>(input, shape, out),
+        3 => nearest_of::<T, 3>(input, shape, out),
+        4 => nearest_of::<T, 4>(input, shape, out),
+        depth => {
+            let rows = input.chunks_exact(shape.row().max(1)).step_by(2);
+            let pixels = rows.flat_map(|row| row.chunks_exact(depth).step_by(2));
+            out.chunks_exact_mut(depth.max(1)).zip(pixels).for_each(|(to, from)| to.copy_from_slice(from));
         }
     }
 }
 
-/// The valid samples of one band of a block, row by row.
-struct Values<T> {
-    samples: [T; 4],
-    rows: [usize; 4],
-    len: usize,
-}
-
-impl<T: Sample> Default for Values<T> {
-    fn default() -> Self {
-        Self { samples: [T::zeroed(); 4], rows: [0; 4], len: 0 }
-    }
-}
-
-impl<T: Sample> Values<T> {
-    fn push(&mut self, value: T, row: usize) {
-        self.samples[self.len] = value;
-        self.rows[self.len] = row;
-        self.len += 1;
-    }
-
-    fn all(&self) -> &[T] {
-        &self.samples[..self.len]
-    }
-}
-
-fn of_valid<T: Sample>(
-    input: &[T],
-    shape: Shape,
-    valid: Validity<'_>,
-    one_of: impl Fn(&Values<T>) -> T,
-    out: &mut [T],
-) {
-    let nodata: Option<T> = valid.nodata.and_then(NoData::sample);
-    let empty = nodata.unwrap_or_else(T::zeroed);
-    for (out, block) in out.chunks_exact_mut(shape.depth.max(1)).zip(shape.blocks()) {
-        for (band, out) in out.iter_mut().enumerate() {
-            let mut values = Values::default();
-            for (pixel, row) in block.pixels() {
-                let value = input[pixel * shape.depth + band];
-                let masked = valid.mask.is_some_and(|mask| mask[pixel] == 0);
-                if !masked && !nodata.is_some_and(|nodata| value.is_nodata(nodata)) {
-                    values.push(value, row);
-                }
-            }
-            *out = if values.len == 0 {
-                empty
-            } else {
-                let value = one_of(&values);
-                if nodata.is_some_and(|nodata| value.is_nodata(nodata)) { value.neighbour() } else { value }
-            };
+fn nearest_of<T: Copy, const DEPTH: usize>(input: &[T], shape: Shape, out: &mut [T]) {
+    let rows = input.chunks_exact(shape.row().max(1)).step_by(2);
+    for (row, out) in rows.zip(out.chunks_exact_mut(shape.half_row().max(1))) {
+        let pixels = row.as_chunks::<DEPTH>().0.chunks(2);
+        for (to, from) in out.as_chunks_mut::<DEPTH>().0.iter_mut().zip(pixels) {
+            *to = from[0];
         }
     }
 }
 
-/// The mean of at least one value. Rows are summed first: GDAL's order, which decides a float's last bit.
-fn mean<T: Sample>(values: &Values<T>) -> T {
-    let mut sums = [T::Sum::default(); 2];
-    let mut count = 0;
-    for (value, row) in values.all().iter().zip(values.rows) {
-        sums[row] = sums[row] + value.widen();
-        count += 1;
+/// How one sample is made of a block's, which stand row by row.
+trait Reduce<T> {
+    /// Of a block whose samples all count.
+    fn of_all(block: [T; 4]) -> T;
+
+    /// Of those that count, at least one.
+    fn of_some(block: [T; 4], counts: [bool; 4]) -> T;
+}
+
+/// The mean. Rows are summed first: GDAL's order, which decides a float's last bit. Where there is a mask or a nodata value
+/// (`POSITIVE`), the sum starts at 0, so that the mean of negative zeros is positive, as in GDAL.
+struct Mean<const POSITIVE: bool>;
+
+impl<T: Sample, const POSITIVE: bool> Reduce<T> for Mean<POSITIVE> {
+    #[inline]
+    fn of_all([a, b, c, d]: [T; 4]) -> T {
+        let sum = (a.widen() + b.widen()) + (c.widen() + d.widen());
+        T::mean(if POSITIVE { sum + T::Sum::default() } else { sum }, 4)
     }
-    let mean = T::mean(sums[0] + sums[1], count);
-    if T::TYPE == SampleType::F64 { in_range(mean, values.all()) } else { mean }
+
+    #[inline]
+    fn of_some(block: [T; 4], counts: [bool; 4]) -> T {
+        let value = |at: usize| if counts[at] { block[at].widen() } else { T::Sum::default() };
+        let zero = T::Sum::default();
+        let sum = ((zero + value(0)) + value(1)) + ((zero + value(2)) + value(3));
+        let mean = match counts.iter().map(|&counts| u8::from(counts)).sum() {
+            1 => T::mean(sum, 1),
+            2 => T::mean(sum, 2),
+            3 => T::mean(sum, 3),
+            _ => T::mean(sum, 4),
+        };
+        if T::TYPE == SampleType::F64 { in_range(mean, block, counts) } else { mean }
+    }
 }
 
 /// The mean as it is, unless the sum of finite doubles became infinite: then taken from shares.
-fn in_range<T: Sample>(mean: T, values: &[T]) -> T {
-    if mean.to_f64().is_infinite() && values.iter().all(|value| value.to_f64().is_finite()) {
+fn in_range<T: Sample>(mean: T, block: [T; 4], counts: [bool; 4]) -> T {
+    let values =
+        || block.into_iter().zip(counts).filter(|(_, counts)| *counts).map(|(value, _)| value.to_f64());
+    if mean.to_f64().is_infinite() && values().all(f64::is_finite) {
         #[expect(clippy::cast_precision_loss, reason = "there are at most four")]
-        let count = values.len() as f64;
-        return T::from_f64_nearest(values.iter().map(|value| value.to_f64() / count).sum());
+        let count = values().count() as f64;
+        return T::from_f64_nearest(values().map(|value| value / count).sum());
     }
     mean
 }
 
-/// The most frequent of at least one value; of several, the one that is the first to have come so often.
-fn mode<T: Sample>(values: &Values<T>) -> T {
-    let mut best = (values.samples[0], 0);
-    for (at, &value) in values.all().iter().enumerate() {
-        let count = values.all().iter().take(at + 1).filter(|other| other.same(value)).count();
-        if count > best.1 {
-            best = (value, count);
+/// The most frequent; of several, the one that is the first to have come so often.
+struct Mode;
+
+impl<T: Sample> Reduce<T> for Mode {
+    #[inline]
+    fn of_all(block: [T; 4]) -> T {
+        Self::of_some(block, [true; 4])
+    }
+
+    // Without a loop or a branch, so that it is done for many blocks at once.
+    #[inline]
+    fn of_some([a, b, c, d]: [T; 4], [in_a, in_b, in_c, in_d]: [bool; 4]) -> T {
+        let pair = |counts: bool, x: T, y: T| u8::from(counts & x.same(y));
+        let (mut best, mut most) = (a, u8::from(in_a));
+        let mut next = |value: T, count: u8| {
+            best = if count > most { value } else { best };
+            most = most.max(count);
+        };
+        next(b, u8::from(in_b) + pair(in_a & in_b, a, b));
+        next(c, u8::from(in_c) + pair(in_a & in_c, a, c) + pair(in_b & in_c, b, c));
+        next(d, u8::from(in_d) + pair(in_a & in_d, a, d) + pair(in_b & in_d, b, d) + pair(in_c & in_d, c, d));
+        best
+    }
+}
+
+/// Blocks that are looked at together: where all samples count, or none does, none is looked at by itself.
+const SPAN: usize = 32;
+
+fn reduce<T: Sample, R: Reduce<T>>(input: &[T], shape: Shape, valid: Validity<'_>, out: &mut [T]) {
+    let nodata: Option<T> = valid.nodata.and_then(NoData::sample);
+    let (width, depth) = (shape.width, shape.depth);
+    if width == 0 || depth == 0 {
+        return;
+    }
+    let masks = |row: usize| valid.mask.map(|mask| mask.get(row * width..).unwrap_or_default());
+    let pairs = input.chunks(shape.row() * 2).zip(out.chunks_exact_mut(shape.half_row()));
+    for ((rows, out), y) in pairs.zip((0..).step_by(2)) {
+        let (top, bottom) = rows.split_at(shape.row());
+        let whole = shape.whole_blocks(bottom.len());
+        for start in (0..whole).step_by(SPAN) {
+            let end = whole.min(start + SPAN);
+            let span = Span {
+                top: &top[start * 2 * depth..end * 2 * depth],
+                bottom: &bottom[start * 2 * depth..end * 2 * depth],
+                masks: masks(y).zip(masks(y + 1)).map(|(a, b)| [a, b].map(|mask| &mask[start * 2..end * 2])),
+                depth,
+                nodata,
+            };
+            span.reduce::<R>(&mut out[start * depth..end * depth]);
+        }
+        // An odd edge.
+        for x in whole..width.div_ceil(2) {
+            let pixel = |right: usize, down: usize| {
+                let column = x * 2 + right;
+                let row = if down == 0 { top } else { bottom };
+                let samples = row.get(column * depth..(column + 1) * depth).filter(|_| column < width)?;
+                let is_masked = masks(y + down).is_some_and(|mask| mask[column] == 0);
+                Some(samples).filter(|_| !is_masked)
+            };
+            let pixels = [pixel(0, 0), pixel(1, 0), pixel(0, 1), pixel(1, 1)];
+            for band in 0..depth {
+                let block = pixels.map(|pixel| pixel.map_or(T::zeroed(), |pixel| pixel[band]));
+                out[x * depth + band] = of_valid::<T, R>(block, pixels.map(|pixel| pixel.is_some()), nodata);
+            }
         }
     }
-    best.0
+}
+
+/// One sample of a block's samples that are neither masked nor nodata.
+#[inline]
+fn of_valid<T: Sample, R: Reduce<T>>(block: [T; 4], mut counts: [bool; 4], nodata: Option<T>) -> T {
+    if let Some(nodata) = nodata {
+        for (counts, value) in counts.iter_mut().zip(block) {
+            *counts &= !value.is_nodata(nodata);
+        }
+    }
+    if counts == [false; 4] {
+        return nodata.unwrap_or(T::zeroed());
+    }
+    let value = R::of_some(block, counts);
+    if nodata.is_some_and(|nodata| value.is_nodata(nodata)) { value.neighbour() } else { value }
+}
+
+/// Some blocks of two by two pixels, side by side.
+struct Span<'a, T> {
+    top: &'a [T],
+    bottom: &'a [T],
+    /// The rows' masks.
+    masks: Option<[&'a [u8]; 2]>,
+    depth: usize,
+    nodata: Option<T>,
+}
+
+impl<T: Sample> Span<'_, T> {
+    fn reduce<R: Reduce<T>>(&self, out: &mut [T]) {
+        let masked = self.masks.map_or(0, |[top, bottom]| count(top, |v| v == 0) + count(bottom, |v| v == 0));
+        let missing = self.nodata.map_or(0, |nodata| {
+            count(self.top, |v| v.is_nodata(nodata)) + count(self.bottom, |v| v.is_nodata(nodata))
+        });
+        if masked * self.depth == self.top.len() * 2 || missing == self.top.len() * 2 {
+            out.fill(self.nodata.unwrap_or(T::zeroed()));
+        } else if masked > 0 || missing > 0 {
+            self.reduce_valid::<R>(out);
+        } else {
+            match self.depth {
+                1 => self.reduce_all::<R, 1>(out),
+                3 => self.reduce_all::<R, 3>(out),
+                4 => self.reduce_all::<R, 4>(out),
+                _ => self.reduce_bands::<R>(out),
+            }
+            self.set_right::<R>(out);
+        }
+    }
+
+    /// Where every sample counts and the depth is known: in a loop that vectorises.
+    fn reduce_all<R: Reduce<T>, const DEPTH: usize>(&self, out: &mut [T]) {
+        let pairs = |row| <[T]>::as_chunks::<DEPTH>(row).0.as_chunks::<2>().0;
+        let blocks = pairs(self.top).iter().zip(pairs(self.bottom));
+        for (out, ([a, b], [c, d])) in out.as_chunks_mut::<DEPTH>().0.iter_mut().zip(blocks) {
+            for band in 0..DEPTH {
+                out[band] = R::of_all([a[band], b[band], c[band], d[band]]);
+            }
+        }
+    }
+
+    /// Where every sample counts.
+    fn reduce_bands<R: Reduce<T>>(&self, out: &mut [T]) {
+        self.blocks(out, |out, _, [a, b, c, d]| {
+            for ((out, (a, b)), (c, d)) in out.iter_mut().zip(a.iter().zip(b)).zip(c.iter().zip(d)) {
+                *out = R::of_all([*a, *b, *c, *d]);
+            }
+        });
+    }
+
+    /// What a loop over samples that all count leaves undone: means out of range, and those that are nodata.
+    fn set_right<R: Reduce<T>>(&self, out: &mut [T]) {
+        if T::TYPE == SampleType::F64 && count(out, |v| v.to_f64().is_infinite()) > 0 {
+            self.blocks(out, |out, _, block| {
+                for (band, out) in out.iter_mut().enumerate().filter(|(_, v)| v.to_f64().is_infinite()) {
+                    *out = R::of_some(block.map(|pixel| pixel[band]), [true; 4]);
+                }
+            });
+        }
+        if let Some(nodata) = self.nodata
+            && count(out, |v| v.is_nodata(nodata)) > 0
+        {
+            out.iter_mut().filter(|v| v.is_nodata(nodata)).for_each(|v| *v = v.neighbour());
+        }
+    }
+
+    /// Sample by sample.
+    fn reduce_valid<R: Reduce<T>>(&self, out: &mut [T]) {
+        self.blocks(out, |out, x, block| {
+            let counts = self.masks.map_or([true; 4], |[top, bottom]| {
+                [top[x * 2], top[x * 2 + 1], bottom[x * 2], bottom[x * 2 + 1]].map(|valid| valid != 0)
+            });
+            for (band, out) in out.iter_mut().enumerate() {
+                *out = of_valid::<T, R>(block.map(|pixel| pixel[band]), counts, self.nodata);
+            }
+        });
+    }
+
+    /// Calls `make` with each of the halved pixels, its number, and the four that it is made of.
+    fn blocks(&self, out: &mut [T], mut make: impl FnMut(&mut [T], usize, [&[T]; 4])) {
+        let depth = self.depth;
+        let rows = self.top.chunks_exact(depth * 2).zip(self.bottom.chunks_exact(depth * 2));
+        for ((out, (top, bottom)), x) in out.chunks_exact_mut(depth).zip(rows).zip(0..) {
+            let ((a, b), (c, d)) = (top.split_at(depth), bottom.split_at(depth));
+            make(out, x, [a, b, c, d]);
+        }
+    }
+}
+
+/// How many values are of a kind.
+fn count<T: Copy>(values: &[T], is: impl Fn(T) -> bool) -> usize {
+    values.iter().map(|&value| u32::from(is(value))).sum::<u32>() as usize
 }
 
 #[cfg(test)]
