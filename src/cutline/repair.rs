@@ -192,7 +192,8 @@ impl Repair {
         }
         let mut outline = Rings::new(largest);
         let mut spiked = Vec::with_capacity(rings.len());
-        let mut simple: Vec<[f64; 2]> = Vec::new();
+        let longest = rings.iter().map(Vec::len).max().unwrap_or_default();
+        let mut simple: Vec<[f64; 2]> = Vec::with_capacity(longest);
         for (number, ring) in rings.iter().enumerate() {
             if let Some(ring) =
                 self.ring(ring, &mut simple).map_err(|error| error.at(format!("ring {number}")))?
