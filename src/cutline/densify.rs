@@ -309,8 +309,10 @@ impl Densifier<'_> {
 
     fn is_long(&self, start: [f64; 2], end: [f64; 2]) -> bool {
         let [from, to] = [start, end].map(|world| self.measure.pixel(world, 1.0));
-        distance(from, to) > LONG_EDGE_PIXELS
-            || (self.unwraps && (start[0] - end[0]).abs() > LONG_EDGE_DEGREES)
+        // Most are shorter even along the axes, which takes no root.
+        let is_longer = (from[0] - to[0]).abs() + (from[1] - to[1]).abs() > LONG_EDGE_PIXELS
+            && distance(from, to) > LONG_EDGE_PIXELS;
+        is_longer || (self.unwraps && (start[0] - end[0]).abs() > LONG_EDGE_DEGREES)
     }
 
     fn project(&self, point: [f64; 2], is_smooth: bool) -> Result<[f64; 2]> {
