@@ -388,7 +388,7 @@ mod tests {
             let ring = |corners: u32, random: &mut dyn FnMut(u32) -> u32| -> Ring {
                 (0..corners).map(|_| [f64::from(random(600)) / 10.0, f64::from(random(600)) / 10.0]).collect()
             };
-            let polygons: Vec<Polygon> = (0..1 + random(3))
+            let polygons: Vec<Polygon> = (0..=random(3))
                 .map(|_| Polygon { rings: vec![ring(5, &mut random), ring(3, &mut random)] })
                 .collect();
             check("stars", &polygons, window, grid, None);

@@ -159,13 +159,13 @@ mod tests {
             ];
         }
         let polygon = Polygon { rings: vec![ring] };
-        let place = |smooth| {
+        let placed = |smooth| {
             let densifier = Densifier { plane: &plane, measure, unwraps: false, smooth };
             densifier.polygon(&polygon, &mut Budget::new(&Limits::default())).unwrap()
         };
-        let looked_at = place(None);
+        let looked_at = placed(None);
         assert!(looked_at.rings[0].len() > 4100, "some edges must bend: {}", looked_at.rings[0].len());
-        assert!(place(Some(smooth)) == looked_at);
+        assert!(placed(Some(smooth)) == looked_at);
     }
 
     #[test]

@@ -71,7 +71,7 @@ mod tests {
         let mut met = [0; 3];
         for number in 0..2000 {
             let window = Size::new(1 + random(40), 1 + random(30));
-            let polygons: Vec<Polygon> = (0..1 + random(3))
+            let polygons: Vec<Polygon> = (0..=random(3))
                 .map(|_| {
                     let ring = (0..3 + random(3))
                         .map(|_| [f64::from(random(480)) / 10.0 - 4.0, f64::from(random(380)) / 10.0 - 4.0])
