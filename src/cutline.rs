@@ -13,6 +13,7 @@ mod place;
 mod place_tests;
 mod plane;
 pub mod repair;
+mod smooth;
 
 pub use repair::Repairs;
 

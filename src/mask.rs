@@ -14,6 +14,7 @@ mod orient;
 mod outline;
 mod slabs;
 mod spans;
+mod tiles;
 
 pub use coverage::Coverage;
 

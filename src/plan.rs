@@ -284,20 +284,141 @@ fn needed(
     mut classes: Option<&mut Classes>,
 ) -> Vec<(u16, TileIndex)> {
     let mut tiles = Vec::new();
-    for tile in grid.tiles_in(window) {
-        let Some(part) = grid.rect(tile).intersection(window) else { continue };
-        let class = mask.class(part.relative_to(window.x0, window.y0));
-        if let Some(classes) = classes.as_deref_mut() {
-            let counter = match class {
-                TileClass::Outside => &mut classes.outside,
-                TileClass::Inside => &mut classes.inside,
-                TileClass::Edge => &mut classes.edge,
-            };
-            *counter += planes.len() as u64;
-        }
-        if class != TileClass::Outside {
-            tiles.extend(planes.iter().map(|&plane| (plane, tile)));
+    let Some(window) = window.intersection(PixelRect::of(grid.image)) else { return tiles };
+    // Where the tiles begin and end in the window's own columns: those at its sides are cut off there.
+    let cols = window.x0 / grid.tile.width..window.x1.div_ceil(grid.tile.width);
+    let lefts = cols.clone().map(|col| col.saturating_mul(grid.tile.width).max(window.x0) - window.x0);
+    let edges: Vec<u32> = lefts.chain([window.size().width]).collect();
+    for row in window.y0 / grid.tile.height..window.y1.div_ceil(grid.tile.height) {
+        let top = row.saturating_mul(grid.tile.height);
+        let bottom = top.saturating_add(grid.tile.height).min(window.y1);
+        let rows = top.max(window.y0) - window.y0..bottom - window.y0;
+        for (col, class) in cols.clone().zip(mask.classes(rows, &edges)) {
+            if let Some(classes) = classes.as_deref_mut() {
+                let counter = match class {
+                    TileClass::Outside => &mut classes.outside,
+                    TileClass::Inside => &mut classes.inside,
+                    TileClass::Edge => &mut classes.edge,
+                };
+                *counter += planes.len() as u64;
+            }
+            if class != TileClass::Outside {
+                tiles.extend(planes.iter().map(|&plane| (plane, TileIndex { row, col })));
+            }
         }
     }
     tiles
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::cutline::{Polygon, Ring};
+    use crate::mask::Rule;
+
+    fn rectangle(x0: f64, y0: f64, x1: f64, y1: f64) -> Ring {
+        vec![[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]
+    }
+
+    /// The tiles in which a pixel of the mask lies, pixel by pixel, in every plane; and how many of the window's lie wholly
+    /// in it, partly, or not at all.
+    #[track_caller]
+    fn check(
+        name: &str,
+        polygons: &[Polygon],
+        window: PixelRect,
+        grid: TileGrid,
+        expected: Option<[u64; 3]>,
+    ) {
+        let transform = Affine::IDENTITY.shifted(f64::from(window.x0), f64::from(window.y0));
+        let limits = Limits::default();
+        let mask = Mask::burn(polygons, &transform, window.size(), Rule::Centre, &limits).unwrap();
+        let (mut with_a_pixel, mut without_one) = (BTreeSet::new(), BTreeSet::new());
+        for y in window.y0..window.y1 {
+            let runs = mask.runs(y - window.y0);
+            for x in window.x0..window.x1 {
+                let is_inside = runs.iter().any(|run| (run.start..run.end).contains(&(x - window.x0)));
+                let set = if is_inside { &mut with_a_pixel } else { &mut without_one };
+                set.insert(grid.at(x, y));
+            }
+        }
+        let mut classes = Classes::default();
+        let tiles = needed(&grid, window, &mask, &[0, 2], Some(&mut classes));
+        let both: Vec<_> = with_a_pixel.iter().flat_map(|tile| [(0, *tile), (2, *tile)]).collect();
+        assert_eq!(tiles, both, "{name}");
+        let edge = with_a_pixel.intersection(&without_one).count() as u64;
+        let inside = with_a_pixel.len() as u64 - edge;
+        let outside = without_one.len() as u64 - edge;
+        let found = [classes.outside, classes.inside, classes.edge];
+        assert_eq!(found, [outside, inside, edge].map(|tiles| tiles * 2), "{name}");
+        if let Some(expected) = expected {
+            assert_eq!([outside, inside, edge], expected, "{name}");
+        }
+    }
+
+    /// Figures by hand, on tiles of 10 pixels, but for the last.
+    #[test]
+    fn holes_bays_and_gaps_are_not_fetched() {
+        let grid = TileGrid { image: Size::new(96, 75), tile: Size::new(10, 10) };
+        let all = PixelRect::of(grid.image);
+        let polygon = |rings: &[Ring]| Polygon { rings: rings.to_vec() };
+        let hole = [polygon(&[rectangle(0.0, 0.0, 60.0, 60.0), rectangle(18.0, 20.0, 52.0, 40.0)])];
+        // 6 x 6 tiles; of the hole's rows 2 and 3, columns 2 to 4 are empty, 1 and 5 are parts.
+        check("a hole", &hole, all, grid, Some([80 - 36 + 6, 26, 4]));
+        let bay = [polygon(&[vec![
+            [0.0, 0.0],
+            [90.0, 0.0],
+            [90.0, 20.0],
+            [30.0, 20.0],
+            [30.0, 40.0],
+            [90.0, 40.0],
+            [90.0, 60.0],
+            [0.0, 60.0],
+            [0.0, 0.0],
+        ]])];
+        check("a bay", &bay, all, grid, Some([80 - 42, 42, 0]));
+        let parts =
+            [polygon(&[rectangle(1.0, 1.0, 9.0, 9.0)]), polygon(&[rectangle(81.0, 61.0, 95.0, 74.0)])];
+        check("a gap between parts", &parts, all, grid, Some([80 - 5, 0, 5]));
+        check("nothing", &[], all, grid, Some([80, 0, 0]));
+        check(
+            "all, and cut off tiles",
+            &[polygon(&[rectangle(-1.0, -1.0, 99.0, 99.0)])],
+            all,
+            grid,
+            Some([0, 80, 0]),
+        );
+        // A window that begins and ends within tiles: 7 x 5 of them, of which the hole leaves out 6.
+        check("a window", &hole, PixelRect::new(7, 11, 61, 54), grid, None);
+        // One pixel of a tile is enough, whichever it is.
+        for (x, y) in (30..50).flat_map(|x| (30..50).map(move |y| (f64::from(x), f64::from(y)))) {
+            check("a pixel", &[polygon(&[rectangle(x, y, x + 1.0, y + 1.0)])], all, grid, Some([79, 0, 1]));
+        }
+    }
+
+    /// Stars of any shape on windows and tiles of any size.
+    #[test]
+    fn tiles_are_those_with_a_pixel() {
+        let mut state = 9_u64;
+        let mut random = |bound: u32| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            u32::try_from(state >> 33).unwrap() % bound
+        };
+        for _ in 0..400 {
+            let tile = Size::new(1 + random(12), 1 + random(12));
+            let grid = TileGrid { image: Size::new(1 + random(60), 1 + random(60)), tile };
+            let (x0, y0) = (random(grid.image.width), random(grid.image.height));
+            let (width, height) = (1 + random(grid.image.width - x0), 1 + random(grid.image.height - y0));
+            let window = PixelRect::new(x0, y0, x0 + width, y0 + height);
+            let ring = |corners: u32, random: &mut dyn FnMut(u32) -> u32| -> Ring {
+                (0..corners).map(|_| [f64::from(random(600)) / 10.0, f64::from(random(600)) / 10.0]).collect()
+            };
+            let polygons: Vec<Polygon> = (0..=random(3))
+                .map(|_| Polygon { rings: vec![ring(5, &mut random), ring(3, &mut random)] })
+                .collect();
+            check("stars", &polygons, window, grid, None);
+        }
+    }
 }

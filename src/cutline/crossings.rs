@@ -23,7 +23,7 @@ pub(super) struct Rings {
     /// Scaled by a power of two to where products neither overflow nor vanish.
     points: Vec<[f64; 2]>,
     /// The ring of each point, in order of the calls of [`Self::push`].
-    ring_of: Vec<usize>,
+    ring_of: Vec<u32>,
     ranges: Vec<Range<usize>>,
     /// What [`Self::points`] were multiplied by.
     scale: f64,
@@ -83,7 +83,8 @@ impl Rings {
         let start = self.points.len();
         let number = self.ranges.len();
         self.points.extend(ring.iter().map(|point| point.map(|v| v * self.scale)));
-        self.ring_of.resize(self.points.len(), number);
+        // More rings do not fit into memory.
+        self.ring_of.resize(self.points.len(), u32::try_from(number).unwrap_or(u32::MAX));
         self.ranges.push(start..self.points.len());
     }
 
@@ -92,19 +93,22 @@ impl Rings {
     }
 
     fn ring(&self, index: usize) -> (usize, Range<usize>) {
-        let ring = self.ring_of.get(index).copied().unwrap_or_default();
+        let ring = self.ring_of.get(index).map_or(0, |ring| *ring as usize);
         (ring, self.ranges.get(ring).cloned().unwrap_or_default())
     }
 
     fn next(&self, index: usize) -> usize {
-        let (_, range) = self.ring(index);
         let next = index.saturating_add(1);
-        if next == range.end { range.start } else { next }
+        if self.ring_of.get(next) == self.ring_of.get(index) { next } else { self.ring(index).1.start }
     }
 
     fn previous(&self, index: usize) -> usize {
-        let (_, range) = self.ring(index);
-        if index == range.start { range.end.saturating_sub(1) } else { index.saturating_sub(1) }
+        let previous = index.wrapping_sub(1);
+        if self.ring_of.get(previous) == self.ring_of.get(index) {
+            previous
+        } else {
+            self.ring(index).1.end.saturating_sub(1)
+        }
     }
 
     /// In the polygon's own coordinates.
@@ -114,6 +118,12 @@ impl Rings {
 
     fn edge(&self, index: usize) -> [[f64; 2]; 2] {
         [self.point(index), self.point(self.next(index))]
+    }
+
+    /// The box of an edge.
+    fn corners(&self, index: usize) -> Corners {
+        let [[ax, ay], [bx, by]] = self.edge(index);
+        around([ax, ay, ax, ay], [bx, by, bx, by])
     }
 
     /// All places where edges that do not follow each other meet.
@@ -402,79 +412,95 @@ fn meet([ax, ay, a_right, a_top]: Corners, [bx, by, b_right, b_top]: Corners) ->
 }
 
 /// Edges in boxes, boxes in larger boxes.
-struct Boxes {
-    /// Edges and their boxes, neighbours near each other.
-    edges: Vec<(Corners, usize)>,
-    /// The boxes around each [`FAN`] of the level below, up to a single one.
+struct Boxes<'a> {
+    rings: &'a Rings,
+    /// Up to [`FAN`] edges of a ring that follow each other, which keeps neighbours together at no cost; these, near each
+    /// other.
+    chunks: Vec<Range<usize>>,
+    /// The boxes around the chunks, then those around each [`FAN`] of the level below, up to a single one.
     levels: Vec<Vec<Corners>>,
 }
 
-impl Boxes {
-    fn new(rings: &Rings) -> Self {
-        let mut edges: Vec<(Corners, usize)> = (0..rings.points.len())
-            .map(|index| {
-                let [[ax, ay], [bx, by]] = rings.edge(index);
-                (around([ax, ay, ax, ay], [bx, by, bx, by]), index)
-            })
-            .collect();
-        let boxes = || edges.iter().map(|(corners, _)| *corners);
-        let [x0, y0, x1, y1] = boxes().reduce(around).unwrap_or_default();
-        edges.sort_by_cached_key(|&([ax, ay, bx, by], _)| {
+impl<'a> Boxes<'a> {
+    fn new(rings: &'a Rings) -> Self {
+        let mut chunks: Vec<Range<usize>> = Vec::with_capacity(rings.points.len().div_ceil(FAN));
+        for Range { start, end } in rings.ranges.iter().cloned() {
+            chunks.extend((start..end).step_by(FAN).map(|from| from..from.saturating_add(FAN).min(end)));
+        }
+        let around_chunk = |chunk: &Range<usize>| {
+            chunk.clone().map(|edge| rings.corners(edge)).reduce(around).unwrap_or_default()
+        };
+        let [x0, y0, x1, y1] = chunks.iter().map(around_chunk).reduce(around).unwrap_or_default();
+        chunks.sort_by_cached_key(|chunk| {
+            let [ax, ay, bx, by] = around_chunk(chunk);
             along_curve((f64::midpoint(ax, bx) - x0) / (x1 - x0), (f64::midpoint(ay, by) - y0) / (y1 - y0))
         });
-        let mut level: Vec<Corners> = edges.iter().map(|(corners, _)| *corners).collect();
-        let mut levels = Vec::new();
-        loop {
-            level = level.chunks(FAN).filter_map(|boxes| boxes.iter().copied().reduce(around)).collect();
-            let top = level.len() <= 1;
-            levels.push(level.clone());
-            if top {
-                return Self { edges, levels };
-            }
+        let mut levels: Vec<Vec<Corners>> = vec![chunks.iter().map(around_chunk).collect()];
+        while let Some(level) = levels.last()
+            && level.len() > 1
+        {
+            let above = level.chunks(FAN).filter_map(|boxes| boxes.iter().copied().reduce(around)).collect();
+            levels.push(above);
         }
+        Self { rings, chunks, levels }
     }
 
     /// Calls `visit` with every pair of edges whose boxes meet, the lower number first, each pair once. False when that
     /// took more than `steps` comparisons, and was left off.
     fn pairs(&self, mut steps: u64, mut visit: impl FnMut(usize, usize)) -> bool {
         // A level, and two boxes of it that meet.
-        let mut open = vec![(self.levels.len(), 0, 0)];
+        let mut open = vec![(self.levels.len().saturating_sub(1), 0, 0)];
+        let (mut left, mut right) = (Vec::with_capacity(FAN), Vec::with_capacity(FAN));
         while let Some((level, i, j)) = open.pop() {
-            let compared = FAN.saturating_mul(FAN) as u64;
-            let Some(left) = steps.checked_sub(compared) else { return false };
-            steps = left;
-            let Some(below) = level.checked_sub(1) else {
-                let (left, right) = (part(&self.edges, i), part(&self.edges, j));
-                for (number, &(a, edge)) in left.iter().enumerate() {
-                    let from = if i == j { number.saturating_add(1) } else { 0 };
-                    for &(b, other) in right.iter().skip(from) {
-                        if meet(a, b) {
-                            visit(edge.min(other), edge.max(other));
-                        }
+            let whole = |number: usize| self.levels.get(level).and_then(|boxes| boxes.get(number)).copied();
+            let (Some(box_i), Some(box_j)) = (whole(i), whole(j)) else { continue };
+            // Of two boxes, only what reaches into the other one meets anything there.
+            left.clear();
+            left.extend(self.parts(level, i).filter(|(_, corners)| i == j || meet(*corners, box_j)));
+            right.clear();
+            right.extend(self.parts(level, j).filter(|(_, corners)| i == j || meet(*corners, box_i)));
+            let compared = FAN.saturating_mul(2).saturating_add(left.len().saturating_mul(right.len()));
+            let Some(rest) = steps.checked_sub(compared as u64) else { return false };
+            steps = rest;
+            for (number, &(a, box_a)) in left.iter().enumerate() {
+                // An edge does not meet itself, but a box's edges may meet each other.
+                let from = match (i == j, level) {
+                    (false, _) => 0,
+                    (true, 0) => number.saturating_add(1),
+                    (true, _) => number,
+                };
+                for &(b, box_b) in right.iter().skip(from) {
+                    if !meet(box_a, box_b) {
+                        continue;
                     }
-                }
-                continue;
-            };
-            let Some(boxes) = self.levels.get(below) else { continue };
-            let children = |of: usize| {
-                let start = of.saturating_mul(FAN);
-                (start..).zip(part(boxes, of))
-            };
-            for (a, box_a) in children(i) {
-                for (b, box_b) in children(j) {
-                    if (i != j || a <= b) && meet(*box_a, *box_b) {
-                        open.push((below, a, b));
+                    match level.checked_sub(1) {
+                        Some(below) => open.push((below, a, b)),
+                        None => visit(a.min(b), a.max(b)),
                     }
                 }
             }
         }
         true
     }
-}
 
-/// The children of a box.
-fn part<T>(of: &[T], number: usize) -> &[T] {
-    of.chunks(FAN).nth(number).unwrap_or_default()
+    /// What a box of a level is made of, with its numbers: boxes of the level below, or edges.
+    fn parts(&self, level: usize, number: usize) -> impl Iterator<Item = (usize, Corners)> {
+        let below = level.checked_sub(1).and_then(|below| self.levels.get(below));
+        let numbers = match below {
+            Some(boxes) => {
+                let start = number.saturating_mul(FAN);
+                start..start.saturating_add(FAN).min(boxes.len())
+            }
+            None => self.chunks.get(number).cloned().unwrap_or_default(),
+        };
+        numbers.map(move |number| {
+            let corners = match below {
+                Some(boxes) => boxes.get(number).copied().unwrap_or_default(),
+                None => self.rings.corners(number),
+            };
+            (number, corners)
+        })
+    }
 }
 
 /// A place in the unit square on a Z-order curve, which keeps together what is near.

@@ -3,6 +3,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use super::plane::Plane;
+use super::smooth::Smooth;
 use super::{Polygon, Ring};
 use crate::error::{Error, Result};
 use crate::geo::Affine;
@@ -86,7 +87,7 @@ impl Measure {
     }
 
     /// A place in pixels; `scale` is the cosine of the latitude thereabouts.
-    fn pixel(&self, [x, y]: [f64; 2], scale: f64) -> [f64; 2] {
+    pub(super) fn pixel(&self, [x, y]: [f64; 2], scale: f64) -> [f64; 2] {
         match self.unit {
             Unit::Pixels(to_pixels) => to_pixels.apply(x, y),
             Unit::Ground(pixel) => [x * scale / pixel, y / pixel],
@@ -100,12 +101,15 @@ impl Measure {
 }
 
 /// Takes rings from one plane to another.
+#[derive(Clone, Copy)]
 pub(super) struct Densifier<'a> {
     pub(super) plane: &'a dyn Plane,
     pub(super) measure: Measure,
     /// Whether the target is longitude and latitude, of which each vertex takes the turn of the one before: longitudes run
     /// on beyond 180, and a ring around a pole ends a whole turn from where it starts.
     pub(super) unwraps: bool,
+    /// Where what is asked of each edge is known beforehand, if anywhere. Not for one that unwraps.
+    pub(super) smooth: Option<Smooth>,
 }
 
 /// A place on an edge.
@@ -122,6 +126,28 @@ struct Place {
 struct Edge {
     from: [f64; 2],
     to: [f64; 2],
+    /// Pixels by which it bends at most, where all of it is known to have a place.
+    bend: Option<f64>,
+}
+
+/// A piece of an edge, still to be made straight; it starts where the one before ends.
+#[derive(Clone, Copy)]
+struct Piece {
+    end: Place,
+    /// How often it was halved.
+    halvings: u32,
+    /// Its middle, if that was projected already.
+    middle: Option<Place>,
+}
+
+/// What was seen of a piece.
+struct Look {
+    is_straight: bool,
+    middle: Place,
+    /// The middles of its halves, if they were projected.
+    quarters: [Option<Place>; 2],
+    /// Its end, on the turn that follows its start.
+    end: Place,
 }
 
 impl Edge {
@@ -165,44 +191,63 @@ impl Densifier<'_> {
     pub(super) fn ring(&self, ring: &[[f64; 2]], budget: &mut Budget) -> Result<Ring> {
         let mut projected = Vec::with_capacity(ring.len());
         let Some(first) = ring.first() else { return Ok(projected) };
-        let mut start = self.plane.project(*first)?;
+        let is_smooth = |point: &[f64; 2]| self.smooth.is_some_and(|smooth| smooth.holds(*point));
+        let mut was_smooth = is_smooth(first);
+        let mut start = self.project(*first, was_smooth)?;
         budget.take(1)?;
         projected.push(start);
+        let mut pieces = Vec::new();
         for pair in ring.windows(2) {
             if let [from, to] = pair {
-                start = self.edge(Edge { from: *from, to: *to }, start, &mut projected, budget)?;
+                let before = std::mem::replace(&mut was_smooth, is_smooth(to));
+                let smooth = self.smooth.filter(|_| before && was_smooth);
+                let edge = Edge { from: *from, to: *to, bend: smooth.map(|smooth| smooth.bend(*from, *to)) };
+                start = self.edge(edge, start, &mut pieces, &mut projected, budget)?;
             }
         }
         Ok(projected)
     }
 
-    /// Appends the edge, whose first point is at `start` in the target, without that; returns where it ends.
+    /// Appends the edge, whose first point is at `start` in the target, without that; returns where it ends. `pieces` is
+    /// empty, and is again.
     fn edge(
         &self,
         edge: Edge,
         start: [f64; 2],
+        pieces: &mut Vec<Piece>,
         projected: &mut Ring,
         budget: &mut Budget,
     ) -> Result<[f64; 2]> {
         let mut start = Place { along: 0.0, world: start };
-        // Ends of pieces still to be made straight, the nearest last, and how often each was halved.
-        let mut ends = vec![(self.follow(start, self.place(edge, 1.0)?), 0_u32)];
-        let is_long = ends.iter().any(|(end, _)| self.is_long(start.world, end.world));
-        let first_halvings = if is_long { FIRST_HALVINGS } else { 0 };
-        while let Some(&(end, halvings)) = ends.last() {
-            let (is_straight, middle, end) = self.look(edge, start, end, halvings)?;
-            let is_done = is_straight && halvings >= first_halvings;
-            if is_done || (halvings >= HALVINGS && self.is_at_a_pole(start.world, end.world)) {
+        let end = self.follow(start, self.place(edge, 1.0)?);
+        let first_halvings = if self.is_long(start.world, end.world) { FIRST_HALVINGS } else { 0 };
+        // The nearest last.
+        pieces.push(Piece { end, halvings: 0, middle: None });
+        while let Some(&piece) = pieces.last() {
+            let halvings = piece.halvings;
+            let is_short = halvings >= first_halvings;
+            if is_short && self.is_known_straight(edge, start, &piece) {
+                budget.take(1)?;
+                projected.push(piece.end.world);
+                start = piece.end;
+                pieces.pop();
+                continue;
+            }
+            let Look { is_straight, middle, quarters, end } = self.look(edge, start, piece, is_short)?;
+            if (is_straight && is_short)
+                || (halvings >= HALVINGS && self.is_at_a_pole(start.world, end.world))
+            {
                 budget.take(1)?;
                 projected.push(end.world);
                 start = end;
-                ends.pop();
+                pieces.pop();
             } else if halvings < HALVINGS {
                 let halved = halvings.saturating_add(1);
-                if let Some(piece) = ends.last_mut() {
-                    piece.1 = halved;
+                let [before, after] = quarters;
+                if let Some(second) = pieces.last_mut() {
+                    (second.halvings, second.middle) = (halved, after);
                 }
-                ends.push((middle, halved));
+                pieces.push(Piece { end: middle, halvings: halved, middle: before });
             } else {
                 let [x0, y0] = edge.from;
                 let [x1, y1] = edge.to;
@@ -216,23 +261,38 @@ impl Densifier<'_> {
         Ok(start.world)
     }
 
-    /// Whether a piece of an edge is straight; its middle; and its end, on the turn that follows its start.
-    fn look(&self, edge: Edge, start: Place, end: Place, halvings: u32) -> Result<(bool, Place, Place)> {
+    /// Whether a piece bends too little to be looked at.
+    fn is_known_straight(&self, edge: Edge, start: Place, piece: &Piece) -> bool {
+        let share = piece.end.along - start.along;
+        edge.bend.is_some_and(|bend| bend * share * share <= self.measure.tolerance(piece.halvings))
+    }
+
+    /// Looks whether a piece of an edge is straight; of one that `is_short` does not hold of, only where its middle is.
+    fn look(&self, edge: Edge, start: Place, piece: Piece, is_short: bool) -> Result<Look> {
+        let Piece { end, halvings, middle } = piece;
         let tolerance = self.measure.tolerance(halvings);
         let along = start.along.midpoint(end.along);
         let [before, after] = [start.along.midpoint(along), along.midpoint(end.along)];
         if !self.unwraps {
-            let middle = self.place(edge, along)?;
+            let middle = middle.map_or_else(|| self.place(edge, along), Ok)?;
+            let mut quarters = [None, None];
+            if !is_short {
+                return Ok(Look { is_straight: false, middle, quarters, end });
+            }
             let [from, to, at] = [start, end, middle].map(|place| self.measure.pixel(place.world, 1.0));
             let mut is_straight = is_on_line(from, to, at, 0.5, tolerance);
             // So short a piece bends to one side only, and most in the middle.
             if is_straight && distance(from, to) > SHORT_PIECE_PIXELS {
-                for (along, share) in [(before, 0.25), (after, 0.75)] {
-                    let sample = self.measure.pixel(self.place(edge, along)?.world, 1.0);
+                for ((along, share), quarter) in
+                    [(before, 0.25), (after, 0.75)].into_iter().zip(&mut quarters)
+                {
+                    let place = self.place(edge, along)?;
+                    *quarter = Some(place);
+                    let sample = self.measure.pixel(place.world, 1.0);
                     is_straight &= is_on_line(from, to, sample, share, tolerance);
                 }
             }
-            return Ok((is_straight, middle, end));
+            return Ok(Look { is_straight, middle, quarters, end });
         }
         let quarter = self.follow(start, self.place(edge, before)?);
         let middle = self.follow(quarter, self.place(edge, along)?);
@@ -244,17 +304,23 @@ impl Densifier<'_> {
             [(quarter, 0.25), (middle, 0.5), (last_quarter, 0.75)].iter().all(|(sample, share)| {
                 is_on_line(from, to, self.measure.pixel(sample.world, scale), *share, tolerance)
             });
-        Ok((is_straight, middle, end))
+        Ok(Look { is_straight, middle, quarters: [None, None], end })
     }
 
     fn is_long(&self, start: [f64; 2], end: [f64; 2]) -> bool {
         let [from, to] = [start, end].map(|world| self.measure.pixel(world, 1.0));
-        distance(from, to) > LONG_EDGE_PIXELS
-            || (self.unwraps && (start[0] - end[0]).abs() > LONG_EDGE_DEGREES)
+        // Most are shorter even along the axes, which takes no root.
+        let is_longer = (from[0] - to[0]).abs() + (from[1] - to[1]).abs() > LONG_EDGE_PIXELS
+            && distance(from, to) > LONG_EDGE_PIXELS;
+        is_longer || (self.unwraps && (start[0] - end[0]).abs() > LONG_EDGE_DEGREES)
+    }
+
+    fn project(&self, point: [f64; 2], is_smooth: bool) -> Result<[f64; 2]> {
+        if is_smooth { self.plane.project_within(point) } else { self.plane.project(point) }
     }
 
     fn place(&self, edge: Edge, along: f64) -> Result<Place> {
-        Ok(Place { along, world: self.plane.project(edge.at(along))? })
+        Ok(Place { along, world: self.project(edge.at(along), edge.bend.is_some())? })
     }
 
     /// `place` on the turn of `before`.
@@ -325,7 +391,9 @@ mod tests {
             assert!(outline.contains(&projector.project(pair[0]).unwrap()), "the vertices themselves stay");
             for step in 0..64 {
                 let exact = projector
-                    .project(Edge { from: pair[0], to: pair[1] }.at((f64::from(step) + SHARE) / 64.0))
+                    .project(
+                        Edge { from: pair[0], to: pair[1], bend: None }.at((f64::from(step) + SHARE) / 64.0),
+                    )
                     .unwrap();
                 let off = outline.windows(2).map(|piece| off_segment(exact, piece[0], piece[1]));
                 worst = worst.max(off.fold(f64::INFINITY, f64::min) / pixel);
@@ -367,7 +435,7 @@ mod tests {
             let plane = Between::new(&Crs::wgs84(), &Crs::parse(to).unwrap(), &Choice::ANY).unwrap();
             let measure = Measure::pixels(north_up(100.0).transform.inverse().unwrap(), false);
             let cutline = ring(&points, "EPSG:4326");
-            let error = Densifier { plane: &plane, measure, unwraps: false }
+            let error = Densifier { plane: &plane, measure, unwraps: false, smooth: None }
                 .polygon(&cutline.polygons[0], &mut Budget::new(&Limits::default()))
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage, "{to}: {error}");
@@ -380,7 +448,7 @@ mod tests {
     fn longitudes_run_on_around_a_pole() {
         let plane = Between::new(&Crs::parse("EPSG:3413").unwrap(), &Crs::wgs84(), &Choice::ANY).unwrap();
         let square = ring(&[[-1e6, -1e6], [1e6, -1e6], [1e6, 1e6], [-1e6, 1e6]], "EPSG:3413");
-        let there = Densifier { plane: &plane, measure: Measure::ground(0.01), unwraps: true }
+        let there = Densifier { plane: &plane, measure: Measure::ground(0.01), unwraps: true, smooth: None }
             .ring(&square.polygons[0].rings[0], &mut Budget::new(&Limits::default()))
             .unwrap();
         assert!(

@@ -8,6 +8,7 @@ use super::domain::Limb;
 use super::footprint::{self, Footprint, Samples};
 use super::meridian::{self, Region, Window};
 use super::plane::{Between, Plane};
+use super::smooth::Smooth;
 use super::{Frame, Polygon, Ring};
 use crate::error::{Error, ErrorKind, Result};
 use crate::geo::{Affine, Bounds, Choice, Crs, Operation};
@@ -20,6 +21,8 @@ const SEAM: f64 = -180.123_456_789;
 const MARGIN_PIXELS: f64 = 8.0;
 /// Share of a pixel by which a polygon on another turn must overlap the raster; less is rounding.
 const OVERLAP: f64 = 1e-6;
+/// Vertices from which a polygon by itself is worth a mesh, where all together have none.
+const MANY: usize = 256;
 /// Of at most nine probes, those that may be on the wrong side of an outline that runs close by.
 const WRONG_PROBES: usize = 3;
 
@@ -56,7 +59,12 @@ pub(super) fn polygons(
         ))
     })?;
     let measure = Measure::pixels(to_pixels, raster.is_geographic());
-    let plain = Densifier { plane: &plane, measure, unwraps: false };
+    let smooth_around = |polygons: &[Polygon]| {
+        let points = || polygons.iter().flat_map(|polygon| &polygon.rings).flatten();
+        Smooth::new(&plane, &measure, Bounds::around(points().copied())?, points().count())
+    };
+    let smooth = smooth_around(polygons);
+    let plain = Densifier { plane: &plane, measure, unwraps: false, smooth };
     let probes = footprint::probes(&plane, frame);
     let mut work = Work {
         own,
@@ -77,7 +85,9 @@ pub(super) fn polygons(
                 "a polygon spans more than 360 degrees of longitude; cut it at the antimeridian (RFC 7946 §3.1.9)",
             ))
         } else {
-            plain.polygon(polygon, &mut budget)
+            let by_itself = plain.smooth.is_none() && polygons.len() > 1 && vertices(&polygon.rings) >= MANY;
+            let smooth = if by_itself { smooth_around(std::slice::from_ref(polygon)) } else { plain.smooth };
+            Densifier { smooth, ..plain }.polygon(polygon, &mut budget)
         };
         match direct {
             Ok(polygon_there) if work.agrees(polygon, &polygon_there) => match &turning {
@@ -267,7 +277,7 @@ impl Work<'_> {
             return self.push_checked(polygon, pieces, cause, placed);
         };
         let measure = Measure::pixels(self.to_pixels, false);
-        let densifier = Densifier { plane: onward, measure, unwraps: false };
+        let densifier = Densifier { plane: onward, measure, unwraps: false, smooth: None };
         let before = *budget;
         let whole: Result<Vec<Vec<Ring>>> = pieces
             .iter()
@@ -376,7 +386,7 @@ impl Surroundings {
     }
 
     fn region_of(&self, plane: &Between, rings: &[Ring], budget: &mut Budget) -> Result<Region> {
-        let unwrapping = Densifier { plane, measure: self.measure, unwraps: true };
+        let unwrapping = Densifier { plane, measure: self.measure, unwraps: true, smooth: None };
         // A pole that is a line in the cutline's CRS is at the end of the map, where no ring surrounds it.
         let pole = |lat: f64| {
             let [a, b] = [0.0, 100.0].map(|lon| plane.back([lon, lat]));

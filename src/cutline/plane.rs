@@ -11,6 +11,10 @@ use crate::geo::{Choice, Crs};
 pub(super) trait Plane: fmt::Display {
     /// The place in the target; an error of kind `Usage` where it has none.
     fn project(&self, point: [f64; 2]) -> Result<[f64; 2]>;
+    /// The same for a place in an area in which all are known to have one: it is not looked whether it comes back.
+    fn project_within(&self, point: [f64; 2]) -> Result<[f64; 2]> {
+        self.project(point)
+    }
     /// The place in the source; `None` where it has none.
     fn back(&self, point: [f64; 2]) -> Option<[f64; 2]>;
     /// Whether coordinates stay as they are, bit for bit.
@@ -40,6 +44,10 @@ impl fmt::Display for Between {
 impl Plane for Between {
     fn project(&self, point: [f64; 2]) -> Result<[f64; 2]> {
         self.there.project(point)
+    }
+
+    fn project_within(&self, point: [f64; 2]) -> Result<[f64; 2]> {
+        self.there.project_within(point)
     }
 
     fn back(&self, point: [f64; 2]) -> Option<[f64; 2]> {

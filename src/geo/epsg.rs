@@ -127,10 +127,12 @@ struct Table {
     meridians: HashMap<u32, f64>,
     units: HashMap<u32, f64>,
     bases: HashMap<u32, Base>,
-    names: HashMap<&'static str, u32>,
+    /// The lines of names: read when a name is asked for.
+    names: &'static str,
     /// The lines of the operations from the base of the first code to that of the second.
     operations: HashMap<(u32, u32), &'static str>,
-    projected: HashMap<(Authority, u32), Projected>,
+    /// By authority and ascending code: the line from the base on, read when the code is asked for.
+    projected: [Vec<(u32, &'static str)>; 2],
     horizontals: HashMap<(Authority, u32), u32>,
     refused: HashMap<(Authority, u32), &'static str>,
 }
@@ -144,7 +146,7 @@ pub fn find(authority: Authority, code: u32) -> Option<Entry> {
     if table.refused.contains_key(&(authority, code)) {
         return None;
     }
-    if let Some(row) = table.projected.get(&(authority, code)) {
+    if let Some(row) = table.projected(authority, code).and_then(Projected::parse) {
         let base = table.bases.get(&row.base)?;
         let mut proj = String::from("+proj=");
         let mut tokens = row.proj.split(' ');
@@ -191,7 +193,7 @@ pub fn datum_by_name(name: &str) -> Option<u32> {
     if name.len() > 300 {
         return None;
     }
-    table().names.get(normal_name(name).as_str()).copied()
+    names().get(normal_name(name).as_str()).copied()
 }
 
 /// The ellipsoid of an EPSG code (7xxx).
@@ -284,7 +286,9 @@ impl Base {
 fn text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
-        let mut text = String::new();
+        // The length is in the last four bytes (RFC 1952 §2.3.1).
+        let length = TABLE.last_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+        let mut text = String::with_capacity(length + 1);
         // The bytes are our own and a test reads every line of them; were they broken, all codes were refused.
         GzDecoder::new(TABLE).read_to_string(&mut text).map(|_| text).unwrap_or_default()
     })
@@ -295,10 +299,37 @@ fn table() -> &'static Table {
     PARSED.get_or_init(|| Table::parse(text()).0)
 }
 
+/// The codes of geographic CRSs by the names of their datums.
+fn names() -> &'static HashMap<&'static str, u32> {
+    static PARSED: OnceLock<HashMap<&'static str, u32>> = OnceLock::new();
+    PARSED.get_or_init(|| table().names.lines().filter_map(name).collect())
+}
+
+/// A line of a name.
+fn name(line: &'static str) -> Option<(&'static str, u32)> {
+    let (code, name) = line.strip_prefix("N\t")?.split_once('\t')?;
+    Some((name.split('\t').next()?, code.parse().ok()?))
+}
+
+impl Projected {
+    /// Its line, from the base on.
+    fn parse(line: &'static str) -> Option<Self> {
+        let mut fields = line.split('\t');
+        Some(Self { base: fields.next()?.parse().ok()?, name: fields.next()?, proj: fields.next()? })
+    }
+}
+
 impl Table {
+    fn projected(&self, authority: Authority, code: u32) -> Option<&'static str> {
+        let [epsg, esri] = &self.projected;
+        let rows = if authority == Authority::Epsg { epsg } else { esri };
+        let place = rows.binary_search_by_key(&code, |(code, _)| *code).ok()?;
+        rows.get(place).map(|(_, line)| *line)
+    }
+
     /// The table, and how many of its lines could not be read.
     fn parse(text: &'static str) -> (Self, usize) {
-        let mut parser = Parser { table: Self::default(), kind: "", last: 0, block: None, text };
+        let mut parser = Parser { table: Self::default(), kind: "", last: 0, block: None, names: None, text };
         let mut unread = 0;
         let mut offset = 0;
         for line in text.split_inclusive('\n') {
@@ -319,6 +350,8 @@ struct Parser {
     last: u32,
     /// The pair whose operations are being read, and where they start in the text.
     block: Option<((u32, u32), usize)>,
+    /// Where the names start.
+    names: Option<usize>,
     text: &'static str,
 }
 
@@ -337,10 +370,17 @@ impl Parser {
     }
 
     fn line(&mut self, line: &'static str, offset: usize) -> Option<()> {
-        let (kind, rest) = line.split_once('\t').unwrap_or((line, ""));
-        if kind != "o" {
-            self.end_block(offset);
+        // Most lines, read when they are needed.
+        if line.starts_with('o') {
+            return Some(());
         }
+        if line.starts_with('N') {
+            let start = *self.names.get_or_insert(offset);
+            self.table.names = self.text.get(start..offset + line.len())?;
+            return Some(());
+        }
+        let (kind, rest) = line.split_once('\t').unwrap_or((line, ""));
+        self.end_block(offset);
         let mut fields = rest.split('\t');
         let authority = if kind.starts_with(|letter: char| letter.is_ascii_lowercase()) {
             Authority::Esri
@@ -387,21 +427,16 @@ impl Parser {
                 let base = *self.table.bases.get(&fields.next()?.parse().ok()?)?;
                 self.table.bases.insert(number, base);
             }
-            "N" => {
-                let code = fields.next()?.parse().ok()?;
-                self.table.names.insert(fields.next()?, code);
-            }
             "O" => {
                 let pair = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
                 self.block = Some((pair, offset + line.len() + 1));
             }
-            // Read when they are needed.
-            "o" => {}
             "P" | "p" => {
-                let code = self.code(kind, fields.next()?)?;
-                let base = fields.next()?.parse().ok()?;
-                let row = Projected { base, name: fields.next()?, proj: fields.next()? };
-                self.table.projected.insert((authority, code), row);
+                let (difference, row) = rest.split_once('\t')?;
+                let code = self.code(kind, difference)?;
+                let [epsg, esri] = &mut self.table.projected;
+                let rows = if authority == Authority::Epsg { epsg } else { esri };
+                rows.push((code, row));
             }
             "V" | "v" => {
                 let code = self.code(kind, fields.next()?)?;
@@ -427,7 +462,7 @@ mod tests {
     fn every_line_of_the_table_is_read() {
         let (table, unread) = Table::parse(text());
         assert_eq!(unread, 0);
-        let codes = table.projected.len() + table.bases.len();
+        let codes = table.projected.iter().map(Vec::len).sum::<usize>() + table.bases.len();
         assert!(
             codes > 8800 && table.operations.len() > 1000,
             "{codes} codes, {} pairs",
@@ -435,9 +470,14 @@ mod tests {
         );
         assert!(TABLE.len() <= 250 * 1024, "{} bytes", TABLE.len());
         // No code stands for two datums.
-        for ((authority, code), row) in &table.projected {
-            assert!(table.bases.contains_key(&row.base), "{authority:?} {code}");
+        for rows in &table.projected {
+            assert!(rows.is_sorted_by(|(one, _), (other, _)| one < other));
+            for (code, line) in rows {
+                let row = Projected::parse(line).unwrap();
+                assert!(table.bases.contains_key(&row.base), "{code}");
+            }
         }
+        assert!(table.names.lines().count() > 2000 && table.names.lines().all(|line| name(line).is_some()));
         for (from, to) in table.operations.keys() {
             assert!(table.bases.contains_key(from) && table.bases.contains_key(to), "{from} {to}");
         }

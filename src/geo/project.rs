@@ -33,6 +33,13 @@ const PARAMETERS: &[&str] = &[
 /// Projections by formulas of our own.
 const OWN_FORMULAS: &[&str] = &["proj=eqc", "proj=moll", "proj=col_urban"];
 
+/// Projections whose formulas are smooth but at poles and at the edges of their maps, where they tear by as much as the map
+/// is wide. In proj4rs's words.
+const EVEN: &[&str] = &[
+    "latlong", "longlat", "etmerc", "utm", "tmerc", "merc", "webmerc", "lcc", "aea", "leac", "stere", "ups",
+    "sterea", "somerc", "laea", "cea", "omerc", "krovak",
+];
+
 /// Takes coordinates from one CRS to another, both in GIS axis order.
 #[derive(Clone)]
 pub struct Projector {
@@ -158,6 +165,26 @@ impl Projector {
         route.project(xy).ok_or_else(|| self.outside(xy))
     }
 
+    /// As [`Self::project`], bit for bit, of a coordinate in an area that is known to lie within the domain: it is not
+    /// brought back to see whether it does.
+    ///
+    /// # Errors
+    /// As [`Self::project`] where there is no result at all. Outside the domain the result may be anything.
+    pub fn project_within(&self, xy: [f64; 2]) -> Result<[f64; 2]> {
+        let Some(route) = &self.route else { return self.project(xy) };
+        route.project_within(xy).ok_or_else(|| self.outside(xy))
+    }
+
+    /// Whether it takes degrees by formulas that are smooth but at poles and tears, and those no small ones: an area that
+    /// looks smooth on a mesh of places is smooth between them.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        let is_even = |side: &Side| side.own.is_none() && EVEN.contains(&side.proj.projname());
+        self.route.as_ref().is_some_and(|route| {
+            route.from.is_plain_geographic() && is_even(&route.to) && !route.shift.has_grid()
+        })
+    }
+
     fn outside(&self, [x, y]: [f64; 2]) -> Error {
         let angle = self.route.as_ref().and_then(|route| route.from.angle);
         let advice = if angle.is_some_and(|unit| {
@@ -181,6 +208,15 @@ impl Route {
             place = self.shift.apply(place)?;
         }
         self.to.place_of(&self.hub, place)
+    }
+
+    /// Without the ways back.
+    fn project_within(&self, xy: [f64; 2]) -> Option<[f64; 2]> {
+        let mut place = self.from.inverse(&self.hub, xy)?;
+        if !self.shift.is_null() {
+            place = self.shift.apply(place)?;
+        }
+        self.to.forward(&self.hub, place)
     }
 }
 
