@@ -1,7 +1,7 @@
 //! A quick deflater for tiles. It looks for matches as most deflaters do, in chains of places of the same four bytes,
 //! with two savings. In the noise of measured values there are next to none: after a few misses it looks less often,
 //! and what it passed over it finds by going back from the next match. And the chains are followed far only where the
-//! last block showed that matches, not literals, make up the data, as in classifications and masks.
+//! block before showed that matches, not literals, make up the data, as in classifications and masks.
 #![expect(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -19,9 +19,10 @@ const MAX_LENGTH: usize = 258;
 const GOOD_LENGTH: usize = 32;
 /// A match of so many bytes always takes less than the literals.
 const WORTH_LENGTH: usize = 8;
-/// Places looked at where literals make up the data, and where matches do.
+/// Places looked at where literals make up the data, where matches do, and where few matches do.
 const SHALLOW: u32 = 2;
 const DEEP: u32 = 24;
+const DEEPEST: u32 = 128;
 /// After so many misses the next step is a byte longer, up to so many bytes.
 const MISSES: usize = 32;
 const MAX_STEP: usize = 8;
@@ -122,16 +123,20 @@ impl Matches {
         // Deflate with a window of 32 KiB, made fast (RFC 1950 §2.2).
         out.extend([0x78, 0x01]);
         let mut writer = Writer::new(out);
-        let (mut start, mut literal_bits, mut depth) = (0, 6 * 16, DEEP);
+        let (mut start, mut literal_bits, mut depth) = (0, 6 * 16, DEEPEST);
         loop {
             let end = self.sequences_of_block(data, start, literal_bits, depth);
             let is_last = end == data.len();
             let block = data.get(start..end).unwrap_or_default();
             literal_bits = writer.block(block, &self.sequences, is_last);
-            // Runs are matches, too, but tell nothing of the rest.
-            let lengths = self.sequences.iter().map(|sequence| usize::from(sequence.length));
-            let matched: usize = lengths.filter(|&length| length < MAX_LENGTH).sum();
-            depth = if matched > block.len() / 2 { DEEP } else { SHALLOW };
+            let literals: usize = self.sequences.iter().map(|sequence| sequence.literals as usize).sum();
+            depth = if self.sequences.len() < block.len() / 40 && literals < block.len() / 8 {
+                DEEPEST
+            } else if literals < block.len() / 3 {
+                DEEP
+            } else {
+                SHALLOW
+            };
             start = end;
             if is_last {
                 break;
@@ -146,7 +151,8 @@ impl Matches {
     /// `literal_bits` sixteenths of a bit.
     fn sequences_of_block(&mut self, data: &[u8], start: usize, literal_bits: u32, depth: u32) -> usize {
         self.sequences.clear();
-        let limit = data.len().min(start + BLOCK);
+        // The first one is short: nothing is known yet.
+        let limit = data.len().min(if start == 0 { BLOCK / 4 } else { start + BLOCK });
         let (mut at, mut literals, mut misses) = (start, start, 0_usize);
         while at < limit {
             let (mut length, mut before) = self.find(data, at, depth, 0);

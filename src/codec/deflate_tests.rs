@@ -78,17 +78,27 @@ fn codes_that_would_be_too_long_are_cut() {
 #[test]
 fn the_usual_level_is_about_as_small_as_zlib_s() {
     // Noise over a ramp, with the predictor that is usual with it, against zlib-rs's level 6 without one, as most others
-    // write it; classes and a mask's bits, which have none.
+    // write it; classes and a mask's bits, which have none. zlib-rs's is a little smaller on classes than libdeflate's, which GDAL has.
     let noise = noise(262_144, 0x1f);
     let scene: Vec<u16> = (0..=u16::MAX).zip(&noise).map(|(at, &byte)| at / 16 + u16::from(byte)).collect();
     let differences = scene.iter().scan(0, |last, &now| Some(now.wrapping_sub(std::mem::replace(last, now))));
     let differences: Vec<u8> = differences.flat_map(u16::to_le_bytes).collect();
     let scene: Vec<u8> = scene.into_iter().flat_map(u16::to_le_bytes).collect();
-    let classes: Vec<u8> = (0..262_144_u32).map(|at| ((at % 512) * (at / 512) / 9000 % 7) as u8).collect();
+    // Ten borders that wander from row to row.
+    let (mut borders, mut steps) = ([50_u32; 10], noise.iter());
+    let mut classes = Vec::new();
+    for _ in 0..512 {
+        for (class, border) in borders.iter_mut().enumerate() {
+            *border = (*border + u32::from(steps.next().unwrap() % 3)).saturating_sub(1);
+            classes.extend(vec![class as u8; *border as usize]);
+        }
+        classes.resize(classes.len().next_multiple_of(512), 10);
+    }
     let mask: Vec<u8> = (0..32_768_u32).map(|at| if (at % 64) * 9 < at / 64 { 0xff } else { 0 }).collect();
-    for (stored, usual) in [(&differences, &scene), (&classes, &classes), (&mask, &mask)] {
+    for (stored, usual, most) in [(&differences, &scene, 103), (&classes, &classes, 106), (&mask, &mask, 103)]
+    {
         let (ours, zlib) = (check(stored), compress(6, usual).unwrap().len());
-        assert!(ours * 100 <= zlib * 103, "{ours} and {zlib} bytes");
+        assert!(ours * 100 <= zlib * most, "{ours} and {zlib} bytes");
     }
 }
 
