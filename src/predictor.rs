@@ -381,6 +381,7 @@ mod tests {
 
     /// Differences and sums a byte at a time, straight from the specification (TIFF 6.0 §14): the number before in the
     /// same place of a pixel is taken from, or added to, each number of a row.
+    #[expect(clippy::arithmetic_side_effects, reason = "these inputs are our own")]
     fn by_the_book(apply: bool, bytes: usize, pixel: usize, row: &mut [u8]) {
         let number = |row: &[u8], at: usize| {
             (0..bytes).fold(0_u64, |sum, byte| sum | u64::from(row[at * bytes + byte]) << (8 * byte))

@@ -60,13 +60,11 @@ fn length_symbol(length: u16) -> (usize, u32, u32) {
 /// Symbol, extra bits and their value for a distance of 1 to 32768 (§3.2.5).
 fn distance_symbol(distance: u16) -> (usize, u32, u32) {
     let over = u32::from(distance) - 1;
-    match over {
-        0..4 => (over as usize, 0, 0),
-        _ => {
-            let extra = over.ilog2() - 1;
-            ((extra * 2 + 2 + (over >> extra & 1)) as usize, extra, over & ((1 << extra) - 1))
-        }
+    if over < 4 {
+        return (over as usize, 0, 0);
     }
+    let extra = over.ilog2() - 1;
+    ((extra * 2 + 2 + (over >> extra & 1)) as usize, extra, over & ((1 << extra) - 1))
 }
 
 /// The lengths of a Huffman code for symbols of these frequencies, none longer than `most`. At least two symbols get a
@@ -74,11 +72,8 @@ fn distance_symbol(distance: u16) -> (usize, u32, u32) {
 fn code_lengths<const N: usize>(frequencies: &[u32; N], most: u8) -> [u8; N] {
     let mut used: Vec<(u32, usize)> =
         (0..N).map(|at| (frequencies[at], at)).filter(|&(n, _)| n > 0).collect();
-    for symbol in 0..N {
-        if used.len() >= 2 {
-            break;
-        }
-        if frequencies[symbol] == 0 {
+    for (symbol, &frequency) in frequencies.iter().enumerate() {
+        if used.len() < 2 && frequency == 0 {
             used.push((1, symbol));
         }
     }

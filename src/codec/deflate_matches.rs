@@ -7,6 +7,7 @@
     clippy::cast_possible_truncation,
     reason = "positions within a tile in memory, of at most MAX_INPUT bytes, and lengths of at most 258"
 )]
+#![expect(clippy::indexing_slicing, reason = "the indices are remainders by the lengths of the arrays")]
 
 use super::deflate_blocks::{Sequence, Writer};
 
@@ -65,6 +66,7 @@ fn word(data: &[u8], at: usize) -> Option<u32> {
 }
 
 impl Matches {
+    #[expect(clippy::large_stack_arrays, reason = "they go to the heap at once, once a thread")]
     pub(super) fn new() -> Self {
         Self {
             latest: Box::new([NOWHERE; 1 << HASH_BITS]),
@@ -101,8 +103,8 @@ impl Matches {
             }
             let place = before as usize;
             // Only what has also the four bytes at the end of a longer match can be one.
-            let last = best.0.saturating_sub(3);
-            if word(data, place) == Some(here) && word(data, place + last) == word(data, at + last) {
+            let end = best.0.saturating_sub(3);
+            if word(data, place) == Some(here) && word(data, place + end) == word(data, at + end) {
                 let length = equal_bytes(data, place, at);
                 if length > best.0 {
                     best = (length, place);

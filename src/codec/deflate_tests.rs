@@ -1,5 +1,11 @@
 //! Our own deflater against zlib-rs's inflater, and the quick inflater against zlib-rs's.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "these inputs are our own"
+)]
+
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::deflate::{QUICK, compress, decompress, inflate_or_say_why};
