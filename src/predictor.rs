@@ -179,14 +179,14 @@ macro_rules! words {
             fn pushed(self, byte: u8) -> Self {
                 (self.rotate_left(8) & !0xff) | Self::from(byte)
             }
+            #[expect(clippy::indexing_slicing, reason = "each plane has a byte of every word")]
             fn spread(words: &[Self], planes: &mut [u8]) {
-                // All planes in one pass over the words.
                 let mut planes = planes.chunks_exact_mut(words.len());
-                $(let mut $plane = planes.next().unwrap_or_default().iter_mut();)*
-                for word in words {
-                    if let ($(Some($plane),)*) = ($($plane.next(),)*) {
-                        [$(*$plane,)*] = word.to_be_bytes();
-                    }
+                $(let $plane = planes.next().unwrap_or_default();)*
+                // Lengths that the compiler knows to be equal make one pass over the words that vectorises.
+                $(let $plane = &mut $plane[..words.len()];)*
+                for (at, word) in words.iter().enumerate() {
+                    [$($plane[at]),*] = word.to_be_bytes();
                 }
             }
         })*

@@ -182,8 +182,8 @@ impl Matches {
             let distance = at - before;
             // About the bits of a match whose length is a rare one, against those of the literals; in sixteenths.
             if length < WORTH_LENGTH && length as u32 * literal_bits < 16 * (11 + (distance as u32).ilog2()) {
-                at = found;
                 misses += 1;
+                at = found + (misses / MISSES).min(MAX_STEP - 1);
                 continue;
             }
             self.sequences.push(Sequence {
