@@ -179,7 +179,6 @@ macro_rules! words {
             fn pushed(self, byte: u8) -> Self {
                 (self.rotate_left(8) & !0xff) | Self::from(byte)
             }
-            #[expect(clippy::indexing_slicing, reason = "each plane has a byte of every word")]
             fn spread(words: &[Self], planes: &mut [u8]) {
                 let mut planes = planes.chunks_exact_mut(words.len());
                 $(let $plane = planes.next().unwrap_or_default();)*
