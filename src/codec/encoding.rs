@@ -43,12 +43,12 @@ impl Encoding {
     #[must_use]
     pub fn default_level(compression: Compression) -> u8 {
         // The least effort whose size is within 3 % of what GDAL writes unless told (libdeflate's level 6 without a
-        // predictor; 512 x 512 tiles, the default predictors, MB/s of CPU time on one machine under load):
+        // predictor; 512 x 512 tiles, the default predictors, MB/s of CPU time on one machine):
         //                       16-bit scene  32-bit DEM  4 bands of 16 bits  RGB of 8 bits  classes
-        // 1, our own            311           245         418                 67             95 MB/s
-        // 2, zlib-rs            56            103         55                  66             -
-        // 6, zlib-rs            47            54          48                  56             60
-        // 6, libdeflate         82            98          80                  78             120
+        // 1, our own            325           254         440                 70             95 MB/s
+        // 2, zlib-rs            58            110         57                  66             -
+        // 6, zlib-rs            48            59          48                  56             64
+        // 6, libdeflate         86            107         86                  80             134
         // size of 1 / GDAL's    0.99          0.75        0.94                0.95           1.00
         // zlib-rs's own level 1 has fixed codes only, and makes 16-bit scenes larger than they were.
         if matches!(compression, Compression::Deflate | Compression::OldDeflate) {
