@@ -7,6 +7,10 @@
 #[cfg(feature = "ccitt")]
 mod ccitt;
 mod deflate;
+mod deflate_blocks;
+mod deflate_matches;
+#[cfg(test)]
+mod deflate_tests;
 mod encoding;
 #[cfg(test)]
 mod image_tests;

@@ -160,12 +160,12 @@ trait Word: bytemuck::Pod {
     fn swapped(self) -> Self;
     /// Moved up by a byte, `byte` taking the lowest place.
     fn pushed(self, byte: u8) -> Self;
-    /// Turned by a byte: the highest byte becomes the lowest, which is also returned.
-    fn turned(self) -> (Self, u8);
+    /// Bytes of the words: the highest of all, then the next of all.
+    fn spread(words: &[Self], planes: &mut [u8]);
 }
 
 macro_rules! words {
-    ($($ty:ty)*) => {
+    ($($ty:ty { $($plane:ident)* })*) => {
         $(impl Word for $ty {
             fn plus(self, other: Self) -> Self {
                 self.wrapping_add(other)
@@ -179,16 +179,20 @@ macro_rules! words {
             fn pushed(self, byte: u8) -> Self {
                 (self.rotate_left(8) & !0xff) | Self::from(byte)
             }
-            fn turned(self) -> (Self, u8) {
-                let turned = self.rotate_left(8);
-                let [lowest, ..] = turned.to_le_bytes();
-                (turned, lowest)
+            fn spread(words: &[Self], planes: &mut [u8]) {
+                let mut planes = planes.chunks_exact_mut(words.len());
+                $(let $plane = planes.next().unwrap_or_default();)*
+                // Lengths that the compiler knows to be equal make one pass over the words that vectorises.
+                $(let $plane = &mut $plane[..words.len()];)*
+                for (at, word) in words.iter().enumerate() {
+                    [$($plane[at]),*] = word.to_be_bytes();
+                }
             }
         })*
     };
 }
 
-words!(u8 u16 u32 u64);
+words!(u8 { a } u16 { a b } u32 { a b c d } u64 { a b c d e f g h });
 
 fn swap_bytes(samples: &mut Samples) {
     fn swap<W: Word>(words: &mut [W]) {
@@ -260,35 +264,13 @@ fn running_sums_of<W: Word, const N: usize>(row: &mut [W]) {
 
 /// Horizontal differencing: each sample becomes its difference from the pixel before.
 fn difference<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize) {
+    // From a copy of the row, so that no difference waits for another: this is what vectorises, whatever the pixel.
+    let mut before = vec![W::zeroed(); row];
     for row in words.chunks_exact_mut(row) {
-        match samples_per_pixel {
-            1 => differences_of::<W, 1>(row),
-            2 => differences_of::<W, 2>(row),
-            3 => differences_of::<W, 3>(row),
-            4 => differences_of::<W, 4>(row),
-            n => {
-                // From the right, so that what is subtracted is still a sample.
-                let mut pixels = row.rchunks_exact_mut(n);
-                let Some(mut pixel) = pixels.next() else { continue };
-                for previous in pixels {
-                    for (sample, before) in pixel.iter_mut().zip(previous.iter()) {
-                        *sample = sample.minus(*before);
-                    }
-                    pixel = previous;
-                }
-            }
+        before.copy_from_slice(row);
+        for (sample, before) in row.iter_mut().skip(samples_per_pixel).zip(&before) {
+            *sample = sample.minus(*before);
         }
-    }
-}
-
-fn differences_of<W: Word, const N: usize>(row: &mut [W]) {
-    let mut previous = [W::zeroed(); N];
-    for pixel in row.as_chunks_mut::<N>().0 {
-        let now = *pixel;
-        for (sample, before) in pixel.iter_mut().zip(previous) {
-            *sample = sample.minus(before);
-        }
-        previous = now;
     }
 }
 
@@ -347,15 +329,12 @@ pub fn undo_on_triples(
 fn spread_planes<W: Word>(words: &mut [W], row: usize, samples_per_pixel: usize) {
     let mut planes = vec![0; size_of::<W>().saturating_mul(row)];
     for words in words.chunks_exact_mut(row) {
-        for plane in planes.chunks_exact_mut(row) {
-            for (word, byte) in words.iter_mut().zip(plane) {
-                (*word, *byte) = word.turned();
-            }
-        }
+        W::spread(words, &mut planes);
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
         bytes.copy_from_slice(&planes);
-        let all = bytes.len();
-        difference(bytes, all, samples_per_pixel);
+        for (byte, before) in bytes.iter_mut().skip(samples_per_pixel).zip(&planes) {
+            *byte = byte.minus(*before);
+        }
     }
 }
 
@@ -394,6 +373,77 @@ mod tests {
                     apply(predictor, pixel, width, &mut samples).unwrap();
                     undo(predictor, ByteOrder::Little, pixel, width, &mut samples).unwrap();
                     assert!(samples.as_bytes() == before.as_bytes(), "{sample:?} {predictor} {pixel}");
+                }
+            }
+        }
+    }
+
+    /// Differences and sums a byte at a time, straight from the specification (TIFF 6.0 §14): the number before in the
+    /// same place of a pixel is taken from, or added to, each number of a row.
+    #[expect(clippy::arithmetic_side_effects, reason = "these inputs are our own")]
+    fn by_the_book(apply: bool, bytes: usize, pixel: usize, row: &mut [u8]) {
+        let number = |row: &[u8], at: usize| {
+            (0..bytes).fold(0_u64, |sum, byte| sum | u64::from(row[at * bytes + byte]) << (8 * byte))
+        };
+        let len = row.len() / bytes;
+        let order: Vec<usize> = if apply { (pixel..len).rev().collect() } else { (pixel..len).collect() };
+        for at in order {
+            let (now, before) = (number(row, at), number(row, at - pixel));
+            let result = if apply { now.wrapping_sub(before) } else { now.wrapping_add(before) };
+            row[at * bytes..][..bytes].copy_from_slice(&result.to_le_bytes()[..bytes]);
+        }
+    }
+
+    #[test]
+    fn all_widths_pixels_and_rows_are_as_by_the_book() {
+        for &sample in SampleType::ALL {
+            for pixel in 1..=9 {
+                for width in [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 67] {
+                    let (stored, row) = (numbers(sample, pixel * width * 3), pixel * width * sample.bytes());
+                    let check = |predictor, expected: &dyn Fn(bool, &mut [u8])| {
+                        for forwards in [true, false] {
+                            let (mut ours, mut book) = (stored.clone(), stored.as_bytes().to_vec());
+                            let result = if forwards {
+                                apply(predictor, pixel, width, &mut ours)
+                            } else {
+                                undo(predictor, ByteOrder::Little, pixel, width, &mut ours)
+                            };
+                            result.unwrap();
+                            book.chunks_exact_mut(row).for_each(|row| expected(forwards, row));
+                            assert!(
+                                ours.as_bytes() == book,
+                                "{sample:?} {predictor} {forwards} {pixel} {width}"
+                            );
+                        }
+                    };
+                    if sample != SampleType::CF64 {
+                        check(Predictor::Horizontal, &|forwards, row| {
+                            by_the_book(forwards, sample.bytes(), pixel, row);
+                        });
+                    }
+                    if sample.is_float() {
+                        let (bytes, len) = (sample.bytes(), pixel * width);
+                        check(Predictor::FloatingPoint, &|forwards, row| {
+                            let mut before = row.to_vec();
+                            if !forwards {
+                                by_the_book(false, 1, pixel, &mut before);
+                            }
+                            for at in 0..len {
+                                for byte in 0..bytes {
+                                    // The highest byte's plane comes first.
+                                    let (number, plane) = (at * bytes + byte, (bytes - 1 - byte) * len + at);
+                                    if forwards {
+                                        row[plane] = before[number];
+                                    } else {
+                                        row[number] = before[plane];
+                                    }
+                                }
+                            }
+                            if forwards {
+                                by_the_book(true, 1, pixel, row);
+                            }
+                        });
+                    }
                 }
             }
         }

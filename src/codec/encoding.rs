@@ -13,7 +13,7 @@ use crate::tiff::code::Compression;
 pub struct Encoding {
     /// The compression.
     pub compression: Compression,
-    /// Effort of deflate (0 to 9), Zstandard (1 to 22) and LZMA (0 to 9); the others have none.
+    /// Effort of deflate (0 to 9; to 12 with the feature `libdeflate`), Zstandard (1 to 22) and LZMA (0 to 9); the others have none.
     pub level: u8,
     /// Of JPEG and WebP, 1 to 100; `None` is 75 for JPEG, and no loss at all for WebP.
     pub quality: Option<u8>,
@@ -42,6 +42,18 @@ impl Encoding {
     /// The customary effort.
     #[must_use]
     pub fn default_level(compression: Compression) -> u8 {
+        // The least effort whose size is within 3 % of what GDAL writes unless told (libdeflate's level 6 without a
+        // predictor; 512 x 512 tiles, the default predictors, MB/s of CPU time on one machine):
+        //                       16-bit scene  32-bit DEM  4 bands of 16 bits  RGB of 8 bits  classes
+        // 1, our own            325           254         440                 70             95 MB/s
+        // 2, zlib-rs            58            110         57                  66             -
+        // 6, zlib-rs            48            59          48                  56             64
+        // 6, libdeflate         86            107         86                  80             134
+        // size of 1 / GDAL's    0.99          0.75        0.94                0.95           1.00
+        // zlib-rs's own level 1 has fixed codes only, and makes 16-bit scenes larger than they were.
+        if matches!(compression, Compression::Deflate | Compression::OldDeflate) {
+            return deflate::QUICK;
+        }
         // GDAL's.
         if compression == Compression::Zstd { 9 } else { 6 }
     }
