@@ -113,6 +113,9 @@ impl Job<'_> {
         loop {
             // Start what the last piece made possible, as far as there is room; only then take the next piece.
             while jobs.len() < at_work && state.start_next(self, &mut jobs) {}
+            if exhausted && state.arriving.is_none() && jobs.is_empty() {
+                break;
+            }
             let queued = outbox.room.queued();
             tokio::select! {
                 handed = &mut handing => {
@@ -131,7 +134,6 @@ impl Job<'_> {
                     Some(arrival) => state.arrive(self, arrival?, &mut jobs)?,
                     None => exhausted = true,
                 },
-                else => break,
             }
         }
         state.flush(self, &outbox)?;
