@@ -40,8 +40,24 @@ impl Composer {
         let row = self.grid.tile.width as usize * self.output_bands;
         let own = (tile.rect.x1 - tile.rect.x0) as usize * usize::from(tile.samples_per_pixel);
         with_samples!(&mut whole.samples, out => copy_rows(out, row, &tile.samples, own));
+        if let Some(valid) = &mut whole.valid {
+            // An alpha band tells, and where nodata does it speaks for itself; an internal mask is not copied this way.
+            match self.source {
+                SourceValidity::Alpha(alpha) => {
+                    let alpha = with_samples!(&whole.samples, samples => is_set(samples, alpha, self.output_bands));
+                    valid.copy_from_slice(&alpha);
+                }
+                SourceValidity::Mask | SourceValidity::NoData(_) | SourceValidity::All => valid.fill(1),
+            }
+        }
         whole
     }
+}
+
+/// One byte a pixel: whether band `band` of `bands` is not 0.
+fn is_set<T: Sample>(samples: &[T], band: u16, bands: usize) -> Vec<u8> {
+    let values = samples.iter().skip(band.into()).step_by(bands.max(1));
+    values.map(|value| u8::from(!value.same(T::zeroed()))).collect()
 }
 
 fn copy_rows<T: Sample>(out: &mut [T], row: usize, samples: &Samples, own: usize) {
