@@ -5,6 +5,7 @@ mod assembly;
 mod memory;
 pub mod naming;
 pub mod split;
+mod transfer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use arrival::arrivals;
 use memory::Shares;
+use transfer::Transfers;
 
 use crate::compose::{Composer, Counts};
 use crate::cutline::{Cutline, Frame, Terms};
@@ -223,8 +225,11 @@ impl Cog {
     /// # Errors
     /// As [`fetch::requests`].
     pub async fn requests(&mut self, plan: &Plan, options: &ClipOptions) -> Result<Requests> {
-        let needed = Needed::by([plan]);
-        fetch::requests(&self.source, &mut self.fetched, &self.header, &needed, options.requests, &options.limits)
+        self.requests_for(&Needed::by([plan]), options).await
+    }
+
+    async fn requests_for(&mut self, needed: &Needed, options: &ClipOptions) -> Result<Requests> {
+        fetch::requests(&self.source, &mut self.fetched, &self.header, needed, options.requests, &options.limits)
             .await
     }
 
@@ -247,8 +252,9 @@ impl Cog {
         let sink = &SinkOptions { spill: shares.spill, uploads: shares.uploads, ..sink.clone() };
         // First of all, so that an existing destination is refused before anything is fetched.
         let mut out = Sink::create(destination, sink).await?;
-        let requests = match self.requests_of(&mut plan, options).await {
-            Ok(requests) => requests,
+        let least = out.copies_from(&self.source);
+        let (requests, transfers) = match self.requests_of(&mut plan, options, least).await {
+            Ok(found) => found,
             Err(error) => {
                 return Err(out.abandon(error).await);
             }
@@ -266,7 +272,7 @@ impl Cog {
             fetched.requests += requests.requests.len() as u64;
             fetched.bytes += requests.bytes();
             fetched.sparse = requests.sparse;
-            let done = match self.assemble(&plan, &requests, (options, shares), &mut out, observer).await {
+            let done = match self.assemble(&plan, (&requests, &transfers), (options, shares), &mut out, observer).await {
                 Ok(done) => done,
                 Err(error) => {
                     return Err(out.abandon(error).await);
@@ -302,21 +308,33 @@ impl Cog {
         }
     }
 
-    /// The requests of a plan that is to be carried out: where the source leaves out tiles of an overview that would have
-    /// been copied, overviews are made instead.
-    async fn requests_of(&mut self, plan: &mut Plan, options: &ClipOptions) -> Result<Requests> {
-        let requests = self.requests(plan, options).await?;
-        if requests.sparse_overviews == 0 {
-            return Ok(requests);
+    /// The requests of a plan that is to be carried out, and what the store copies itself: runs of `least` bytes or more,
+    /// if it does so at all. Where the source leaves out tiles of an overview that would have been copied, overviews are made
+    /// instead.
+    async fn requests_of(
+        &mut self,
+        plan: &mut Plan,
+        options: &ClipOptions,
+        least: Option<u64>,
+    ) -> Result<(Requests, Transfers)> {
+        let mut requests = self.requests(plan, options).await?;
+        if requests.sparse_overviews > 0 {
+            plan.passage = std::mem::take(&mut plan.passage).of_full_resolution();
+            requests = self.requests(plan, options).await?;
         }
-        plan.passage = std::mem::take(&mut plan.passage).of_full_resolution();
-        self.requests(plan, options).await
+        let Some(least) = least else { return Ok((requests, Transfers::default())) };
+        let transfers = Transfers::of(&self.header, plan, &requests, least);
+        if !transfers.is_empty() {
+            let rest = transfers.rest(plan, Needed::by([&*plan]));
+            requests = self.requests_for(&rest, options).await?;
+        }
+        Ok((requests, transfers))
     }
 
     async fn assemble(
         &self,
         plan: &Plan,
-        requests: &Requests,
+        (requests, transfers): (&Requests, &Transfers),
         (options, shares): (&ClipOptions, Shares),
         sink: &mut Sink,
         observer: &dyn Observer,
@@ -325,7 +343,7 @@ impl Cog {
         let how = (options, shares);
         let arrivals =
             arrivals(&self.source, &self.header, requests, Some(plan), how, &workers, observer);
-        let job = self.job(plan, how, observer, &workers)?;
+        let job = self.job(plan, how, observer, &workers, transfers)?;
         job.run(arrivals, sink).await.map_err(|error| error.at(self.uri()))
     }
 
@@ -342,6 +360,7 @@ impl Cog {
         (options, shares): (&'a ClipOptions, Shares),
         observer: &'a dyn Observer,
         workers: &Arc<Semaphore>,
+        transfers: &'a Transfers,
     ) -> Result<assembly::Job<'a>> {
         let composer = Composer::new(&self.header, plan, &options.limits)?;
         let encoder = Encoder::new(&self.header, plan);
@@ -351,6 +370,8 @@ impl Cog {
             options,
             workers: Arc::clone(workers),
             shares,
+            source: &self.source,
+            transfers,
             composer: Arc::new(composer),
             encoder: Arc::new(encoder),
             observer,

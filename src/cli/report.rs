@@ -128,6 +128,7 @@ fn destination_json(destination: &str, report: &Report) -> Value {
         "verified": report.published.verified,
         "requests": report.published.requests,
         "retries": report.published.retries,
+        "copied": report.published.copied,
     })
 }
 

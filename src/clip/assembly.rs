@@ -2,6 +2,7 @@
 //! tiles are encoded on all cores, and the sink receives them row by row. Every stage waits for the next one.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -14,6 +15,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use super::Copied;
 use super::arrival::Arrival;
 use super::memory::Shares;
+use super::transfer::Transfers;
 use crate::compose::{Composer, Counts, MaskedTile, Piece};
 use crate::encode::layout::{self, Level};
 use crate::encode::{Encoded, Encoder, overview};
@@ -27,6 +29,7 @@ use crate::observe::{Event, Observer};
 use crate::options::{ClipOptions, Interleave, Resampling};
 use crate::plan::{Plan, SourceValidity};
 use crate::sink::Sink;
+use crate::source::Source;
 use crate::tile::DecodedTile;
 
 /// By how many bytes a tile may be longer than its samples: its leader and trailer, and what a compression takes that finds
@@ -44,6 +47,9 @@ pub(super) struct Job<'a> {
     /// Permits to decode, or to compose and encode a tile: one for each thread, which several runs may share.
     pub(super) workers: Arc<Semaphore>,
     pub(super) shares: Shares,
+    pub(super) source: &'a Source,
+    /// What the store copies itself.
+    pub(super) transfers: &'a Transfers,
 }
 
 /// What a run made: the body is in the sink, this is the rest.
@@ -101,10 +107,15 @@ impl Job<'_> {
         let most_queued = tile.saturating_mul(at_work as u64);
         // The sink takes what it is given while other tiles are fetched and encoded.
         let handing = async {
-            while let Some((section, bytes)) = handed.next().await {
-                let len = bytes.len() as u64;
-                sink.append_to(section, bytes).await?;
-                room.made(len);
+            while let Some((section, item)) = handed.next().await {
+                match item {
+                    Item::Bytes(bytes) => {
+                        let len = bytes.len() as u64;
+                        sink.append_to(section, bytes).await?;
+                        room.made(len);
+                    }
+                    Item::Copy(range) => sink.append_copy(section, self.source, range).await?,
+                }
             }
             Ok::<(), Error>(())
         };
@@ -185,9 +196,16 @@ struct Run {
     level: Level,
 }
 
-/// What is on its way to the sink: the section and its next bytes.
+/// What the sink is given.
+enum Item {
+    Bytes(Bytes),
+    /// Bytes of the source that the store copies.
+    Copy(Range<u64>),
+}
+
+/// What is on its way to the sink: the section and what comes next in it.
 struct Outbox {
-    sender: mpsc::UnboundedSender<(usize, Bytes)>,
+    sender: mpsc::UnboundedSender<(usize, Item)>,
     room: Arc<Room>,
 }
 
@@ -215,7 +233,7 @@ impl Room {
 }
 
 impl Outbox {
-    fn new() -> (Self, mpsc::UnboundedReceiver<(usize, Bytes)>) {
+    fn new() -> (Self, mpsc::UnboundedReceiver<(usize, Item)>) {
         let (sender, receiver) = mpsc::unbounded();
         (Self { sender, room: Arc::default() }, receiver)
     }
@@ -223,7 +241,11 @@ impl Outbox {
     fn put(&self, section: usize, bytes: Bytes) {
         self.room.queued.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         // A receiver that is gone has failed, and its error comes first.
-        drop(self.sender.unbounded_send((section, bytes)));
+        drop(self.sender.unbounded_send((section, Item::Bytes(bytes))));
+    }
+
+    fn copy(&self, section: usize, range: Range<u64>) {
+        drop(self.sender.unbounded_send((section, Item::Copy(range))));
     }
 }
 
@@ -433,6 +455,25 @@ impl State {
     fn flush(&mut self, job: &Job<'_>, outbox: &Outbox) -> Result<()> {
         for (number, (run, flags)) in self.runs.iter_mut().zip(&self.occupied).enumerate() {
             while let Some(&occupied) = usize::try_from(run.next).ok().and_then(|n| flags.get(n)) {
+                if let Some(transfer) = job.transfers.starting(number, run.next) {
+                    let len = transfer.range.end - transfer.range.start;
+                    run.level.add_run(&transfer.tiles, len);
+                    outbox.copy(number, transfer.range.clone());
+                    let tiles = transfer.tiles.len() as u64;
+                    self.copied.tiles += tiles;
+                    if let (0, Some(grid)) = (number, self.levels.first()) {
+                        let across = u64::from(grid.across());
+                        let at = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+                        for n in run.next..run.next + tiles {
+                            let index = TileIndex { row: at(n / across), col: at(n % across) };
+                            let inside = job.composer.inside(index);
+                            self.counts.inside += inside;
+                            self.copied.pixels += inside;
+                        }
+                    }
+                    run.next += tiles;
+                    continue;
+                }
                 let tile = if occupied {
                     let Some(tile) = run.ready.remove(&run.next) else { break };
                     tile

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::arrival::{Arrival, arrivals};
 use super::memory::{self, Shares};
+use super::transfer::Transfers;
 use super::{Cog, Fetches, Report};
 use crate::compose::Piece;
 use crate::error::{Error, Result};
@@ -252,7 +253,8 @@ impl Pass<'_> {
             let _permit = publishing.acquire().await.map_err(cancelled)?;
             Sink::create(&output.destination, self.sink).await?
         };
-        let job = self.cog.job(plan, (self.options, self.shares), self.observer, workers)?;
+        let none = Transfers::default();
+        let job = self.cog.job(plan, (self.options, self.shares), self.observer, workers, &none)?;
         let done = match job.run(arrivals, &mut out).await {
             Ok(done) => done,
             Err(error) => {

@@ -54,6 +54,17 @@ impl Level {
         Ok(out.into())
     }
 
+    /// Adds the next tiles, whose bytes, leaders and trailers included, are `len` in all: where each starts in them, and how
+    /// long it is.
+    pub fn add_run(&mut self, tiles: &[(u64, u32)], len: u64) {
+        self.image.resize(self.image.len().max(1), Vec::new());
+        let base = self.bytes;
+        if let Some(entries) = self.image.first_mut() {
+            entries.extend(tiles.iter().map(|&(start, len)| Entry { offset: base + start, len }));
+        }
+        self.bytes += len;
+    }
+
     /// Leaves the next tile out: readers see nodata.
     pub fn skip(&mut self, planes: usize, with_mask: bool) {
         self.image.resize(planes.max(self.image.len()), Vec::new());
