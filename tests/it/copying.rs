@@ -1,9 +1,13 @@
 //! Sinks whose store copies ranges itself: the same bytes as if they had been read, or none; and what is asked for.
 
 use bytes::Bytes;
+use cogclip::clip::Cog;
+use cogclip::cutline::{Cutline, Polygon};
+use cogclip::observe::Silent;
+use cogclip::options::ClipOptions;
 use cogclip::sink::{Published, Sink, SinkOptions};
 use cogclip::source::Source;
-use cogclip::{Error, ErrorKind, StoreOptions};
+use cogclip::{Error, ErrorKind, Limits, StoreOptions};
 
 use crate::remote::options as store_options;
 use crate::server::{Class, Fault, Rule, Server};
@@ -441,5 +445,76 @@ async fn a_source_that_changes_is_refused_and_nothing_is_left() {
         refused("gone", result, ErrorKind::Changed, "s3://b/source changed while it was copied");
         sink.abort().await;
         assert_eq!(server.open_uploads(), 0);
+    }
+}
+
+/// A COG of many small tiles, row by row, with leaders and trailers: of the sample, one band, all of it.
+async fn many_tiles(folder: &std::path::Path) -> Vec<u8> {
+    let sample = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/sample/scene.tif");
+    let options = ClipOptions {
+        bands: vec![1],
+        nodata: cogclip::sample::NoData::new("0"),
+        blocksize: Some(32),
+        ..ClipOptions::default()
+    };
+    let mut cog =
+        Cog::open(sample.to_str().unwrap(), &StoreOptions::default(), &Limits::default()).await.unwrap();
+    let all = Cutline::from_bounds(cog.bounds(), None).unwrap();
+    let plan = cog.plan(&all, &options).unwrap().unwrap();
+    let out = folder.join("tiles.tif");
+    cog.clip(plan, out.to_str().unwrap(), &options, &SinkOptions::default(), &Silent).await.unwrap();
+    std::fs::read(out).unwrap()
+}
+
+#[tokio::test]
+async fn a_clip_is_the_same_whether_its_tiles_come_here_or_not() {
+    let server = Server::start();
+    server.set_min_part(1000);
+    let folder = tempfile::tempdir().unwrap();
+    let file = many_tiles(folder.path()).await;
+    let size = file.len() as u64;
+    server.put("/b/source", file);
+    for overviews in [false, true] {
+        let mut outputs = Vec::new();
+        for server_side_copy in [false, true] {
+            server.clear();
+            let sink = SinkOptions { server_side_copy, overwrite: true, ..options(&server) };
+            let clip = ClipOptions { align_tiles: true, overviews, ..ClipOptions::default() };
+            let mut cog = Cog::open("s3://b/source", &sink.store, &Limits::default()).await.unwrap();
+            // All of the raster but its lower right corner.
+            let bounds = cog.bounds();
+            let (middle_x, middle_y) =
+                ((bounds.min_x + bounds.max_x) / 2.0, (bounds.min_y + bounds.max_y) / 2.0);
+            let ring = vec![
+                [bounds.min_x, bounds.min_y],
+                [bounds.min_x, bounds.max_y],
+                [bounds.max_x, bounds.max_y],
+                [bounds.max_x, middle_y],
+                [middle_x, bounds.min_y],
+                [bounds.min_x, bounds.min_y],
+            ];
+            let cutline = Cutline::new(vec![Polygon { rings: vec![ring] }], None);
+            let plan = cog.plan(&cutline, &clip).unwrap().unwrap();
+            let planned = plan.passage.count();
+            let report = cog.clip(plan, "s3://b/out", &clip, &sink, &Silent).await.unwrap();
+            assert_eq!(report.copied.tiles, planned);
+            assert!(planned * 2 > report.tiles.0, "{planned} of {} tiles", report.tiles.0);
+            let read: u64 = server
+                .requests()
+                .iter()
+                .filter(|request| request.method == "GET")
+                .filter_map(|request| request.range)
+                .map(|(start, end)| end - start)
+                .sum();
+            // With overviews, those on the source's grid are copied too, so that little must be looked at.
+            if server_side_copy {
+                assert!(report.published.copied > size / 4, "{} bytes copied", report.published.copied);
+                assert!(read < size * 3 / 4, "{read} of {size} bytes read");
+            } else {
+                assert_eq!(report.published.copied, 0);
+            }
+            outputs.push((server.get("/b/out").unwrap(), report.counts, report.copied));
+        }
+        assert!(outputs[0] == outputs[1], "overviews: {overviews}");
     }
 }

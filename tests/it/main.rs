@@ -17,6 +17,10 @@ mod malformed;
 #[cfg(feature = "cli")]
 mod bombs;
 
+/// A destination that takes nothing: how much is read all the same.
+#[cfg(feature = "cloud")]
+mod back_pressure;
+
 /// Every pixel of 29,400 random polygons, against what rasterio burnt.
 mod mask;
 
