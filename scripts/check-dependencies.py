@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Crates that may link something native or be named *-sys, each with the reason.
 NATIVE = {
     "ring": "the one C and assembly part: cryptography under rustls",
+    "libdeflate-sys": "C, of the feature libdeflate, which no build has unless asked for",
     "linux-raw-sys": "constants and types of the Linux kernel in Rust, for rustix; links nothing",
 }
 

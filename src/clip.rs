@@ -2,8 +2,10 @@
 
 mod arrival;
 mod assembly;
+mod halving;
 mod memory;
 pub mod naming;
+mod outbox;
 pub mod split;
 mod transfer;
 
@@ -229,8 +231,15 @@ impl Cog {
     }
 
     async fn requests_for(&mut self, needed: &Needed, options: &ClipOptions) -> Result<Requests> {
-        fetch::requests(&self.source, &mut self.fetched, &self.header, needed, options.requests, &options.limits)
-            .await
+        fetch::requests(
+            &self.source,
+            &mut self.fetched,
+            &self.header,
+            needed,
+            options.requests,
+            &options.limits,
+        )
+        .await
     }
 
     /// Carries out a plan: the output is published whole, or not at all.
@@ -272,7 +281,10 @@ impl Cog {
             fetched.requests += requests.requests.len() as u64;
             fetched.bytes += requests.bytes();
             fetched.sparse = requests.sparse;
-            let done = match self.assemble(&plan, (&requests, &transfers), (options, shares), &mut out, observer).await {
+            let done = match self
+                .assemble(&plan, (&requests, &transfers), (options, shares), &mut out, observer)
+                .await
+            {
                 Ok(done) => done,
                 Err(error) => {
                     return Err(out.abandon(error).await);
@@ -341,8 +353,7 @@ impl Cog {
     ) -> Result<assembly::Done> {
         let workers = Arc::new(Semaphore::new(memory::threads(options)));
         let how = (options, shares);
-        let arrivals =
-            arrivals(&self.source, &self.header, requests, Some(plan), how, &workers, observer);
+        let arrivals = arrivals(&self.source, &self.header, requests, Some(plan), how, &workers, observer);
         let job = self.job(plan, how, observer, &workers, transfers)?;
         job.run(arrivals, sink).await.map_err(|error| error.at(self.uri()))
     }

@@ -200,8 +200,7 @@ pub async fn requests(
         let (all, own) = (header.main.size(), image.size());
         places.extend(found.into_iter().map(|place| {
             let rect = image.grid.rect(place.index);
-            let corner =
-                (scaled(rect.y0, all.height, own.height), scaled(rect.x0, all.width, own.width));
+            let corner = (scaled(rect.y0, all.height, own.height), scaled(rect.x0, all.width, own.width));
             (corner, which, place)
         }));
     }

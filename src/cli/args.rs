@@ -247,7 +247,7 @@ pub(super) struct WhatArgs {
     /// Compression [default: deflate]; jpeg is lossy, webp is with --quality, lerc is with --max-error; source keeps the source's
     #[arg(long, value_enum, value_name = "NAME", help_heading = "Output")]
     compress: Option<CompressArg>,
-    /// Effort: of deflate and lzma 0 to 9 [default: 6], of zstd 1 to 22 [default: 9]
+    /// Effort: of deflate 0 to 9 [default: 1], of lzma 0 to 9 [default: 6], of zstd 1 to 22 [default: 9]
     #[arg(long, value_name = "N", help_heading = "Output")]
     level: Option<u8>,
     /// Quality of jpeg and webp, 1 to 100 [default: 75 for jpeg; webp is lossless without]
@@ -295,7 +295,11 @@ fn bytes(text: &str) -> Result<u64, String> {
         _ => return Err("units are B, kB, MB, GB, KiB, MiB, GiB".to_owned()),
     };
     let number: f64 = number.parse().map_err(|_not| "this is no number of bytes".to_owned())?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is not negative")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and is not negative"
+    )]
     Ok((number * scale).round() as u64)
 }
 

@@ -2,23 +2,22 @@
 //! tiles are encoded on all cores, and the sink receives them row by row. Every stage waits for the next one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use futures::channel::mpsc;
 use futures::{Stream, StreamExt};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use super::Copied;
 use super::arrival::Arrival;
+use super::halving::Halving;
 use super::memory::Shares;
+use super::outbox::{Item, Outbox};
 use super::transfer::Transfers;
 use crate::compose::{Composer, Counts, MaskedTile, Piece};
 use crate::encode::layout::{self, Level};
-use crate::encode::{Encoded, Encoder, overview};
+use crate::encode::{Encoded, Encoder};
 use crate::error::{Error, Result};
 use crate::fetch::Which;
 use crate::grid::{PixelRect, TileGrid, TileIndex};
@@ -96,7 +95,7 @@ impl Job<'_> {
         arrivals: impl Stream<Item = Result<Arrival>>,
         sink: &mut Sink,
     ) -> Result<Done> {
-        let mut state = State::new(self)?;
+        let mut state = State::new(self);
         // No tile is longer than its samples by more than a little, whatever the compression.
         let tile = self.composer.tile_bytes().saturating_add(TILE_EXTRA);
         let most: Vec<u64> = self.plan.levels.iter().map(|grid| grid.count().saturating_mul(tile)).collect();
@@ -196,59 +195,6 @@ struct Run {
     level: Level,
 }
 
-/// What the sink is given.
-enum Item {
-    Bytes(Bytes),
-    /// Bytes of the source that the store copies.
-    Copy(Range<u64>),
-}
-
-/// What is on its way to the sink: the section and what comes next in it.
-struct Outbox {
-    sender: mpsc::UnboundedSender<(usize, Item)>,
-    room: Arc<Room>,
-}
-
-/// Counts what the sink has not taken yet.
-#[derive(Default)]
-struct Room {
-    queued: AtomicU64,
-    taken: Notify,
-}
-
-impl Room {
-    fn queued(&self) -> u64 {
-        self.queued.load(Ordering::Relaxed)
-    }
-
-    fn made(&self, bytes: u64) {
-        self.queued.fetch_sub(bytes, Ordering::Relaxed);
-        self.taken.notify_one();
-    }
-
-    /// Until the sink has taken something.
-    async fn waits(&self) {
-        self.taken.notified().await;
-    }
-}
-
-impl Outbox {
-    fn new() -> (Self, mpsc::UnboundedReceiver<(usize, Item)>) {
-        let (sender, receiver) = mpsc::unbounded();
-        (Self { sender, room: Arc::default() }, receiver)
-    }
-
-    fn put(&self, section: usize, bytes: Bytes) {
-        self.room.queued.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        // A receiver that is gone has failed, and its error comes first.
-        drop(self.sender.unbounded_send((section, Item::Bytes(bytes))));
-    }
-
-    fn copy(&self, section: usize, range: Range<u64>) {
-        drop(self.sender.unbounded_send((section, Item::Copy(range))));
-    }
-}
-
 /// The bookkeeping of a run.
 struct State {
     levels: Vec<TileGrid>,
@@ -277,7 +223,7 @@ struct State {
 }
 
 impl State {
-    fn new(job: &Job<'_>) -> Result<Self> {
+    fn new(job: &Job<'_>) -> Self {
         let plan = job.plan;
         let levels = plan.levels.clone();
         let mut occupied: Vec<Vec<bool>> = Vec::with_capacity(levels.len());
@@ -292,7 +238,7 @@ impl State {
         // A tile that is left out reads as nodata in every band: an alpha band would be opaque.
         let opaque = plan.validity.alpha.is_some() && plan.validity.fill.is_some();
         let sparse = job.options.sparse && !opaque;
-        Ok(Self {
+        Self {
             runs: levels.iter().map(|_| Run::default()).collect(),
             levels,
             occupied,
@@ -308,7 +254,7 @@ impl State {
             with_mask: plan.validity.mask,
             counts: Counts::default(),
             copied: Copied::default(),
-        })
+        }
     }
 
     /// Takes in a source tile.
@@ -348,9 +294,9 @@ impl State {
         spawn(jobs, &job.workers, move || {
             let tile = arrival.piece.and_then(|piece| piece.tile);
             let quarter = halve.and_then(|halve| Some(halve.of(&composer.padded(tile.as_deref()?))));
-            let encoded = Some(encoder.copied(stored, None)?);
+            let tile = Some(encoder.copied(stored, None)?);
             let copied = Copied { tiles: 1, pixels: 0 };
-            Ok(Finished { level, index, encoded, quarter, counts: Counts::default(), copied })
+            Ok(Finished { level, index, encoded: tile, quarter, counts: Counts::default(), copied })
         });
     }
 
@@ -388,16 +334,7 @@ impl State {
         let Some(waiting) = self.waiting.remove(&index) else { return true };
         let (composer, encoder) = (Arc::clone(&job.composer), Arc::clone(&job.encoder));
         let halve = self.halving(job, 0, index);
-        spawn(jobs, &job.workers, move || match waiting.stored {
-            Some(stored) => passed(&composer, &encoder, index, halve, Waiting { stored: None, ..waiting }, stored),
-            None => {
-                let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
-                drop(waiting);
-                let quarter = halve.map(|halve| halve.of(&tile));
-                let (encoded, copied) = (encoded(&composer, &encoder, tile)?, Copied::default());
-                Ok(Finished { level: 0, index, encoded, quarter, counts, copied })
-            }
-        });
+        spawn(jobs, &job.workers, move || made(&composer, &encoder, index, halve, waiting));
         true
     }
 
@@ -444,8 +381,8 @@ impl State {
             let halve = self.halving(job, level, index);
             spawn(jobs, &job.workers, move || {
                 let quarter = halve.map(|halve| halve.of(&parent.tile));
-                let (encoded, counts) = (encoded(&composer, &encoder, parent.tile)?, Counts::default());
-                Ok(Finished { level, index, encoded, quarter, counts, copied: Copied::default() })
+                let (tile, counts) = (unless_ground(&composer, &encoder, parent.tile)?, Counts::default());
+                Ok(Finished { level, index, encoded: tile, quarter, counts, copied: Copied::default() })
             });
         }
         Ok(())
@@ -515,58 +452,41 @@ impl State {
     }
 }
 
-/// A tile of the full resolution that is copied as it is stored. Its samples have come only when an overview needs them.
-fn passed(
+/// A tile of the full resolution.
+fn made(
     composer: &Composer,
     encoder: &Encoder,
     index: TileIndex,
     halve: Option<Halving>,
     waiting: Waiting,
-    stored: Bytes,
 ) -> Result<Finished> {
-    if let Some(halve) = halve {
-        let (tile, counts) = composer.compose(index, &waiting.pieces, &waiting.masks);
-        let quarter = Some(halve.of(&tile));
-        let encoded = encoder.copied(stored, tile.valid)?;
-        let copied = Copied { tiles: 1, pixels: 0 };
-        return Ok(Finished { level: 0, index, encoded: Some(encoded), quarter, counts, copied });
+    let Waiting { pieces, masks, stored, .. } = waiting;
+    let finished = |tile, quarter, counts, copied| {
+        Ok(Finished { level: 0, index, encoded: tile, quarter, counts, copied })
+    };
+    // Of a tile that is copied as it is stored the samples have come only when an overview needs them.
+    if let (Some(stored), None) = (&stored, &halve) {
+        let (valid, inside) = (composer.validity(index, &masks), composer.inside(index));
+        let known = valid.as_ref().map(|valid| valid.iter().map(|&valid| u64::from(valid)).sum());
+        let counts = Counts { inside, valid: known.unwrap_or(0), ..Counts::default() };
+        let copied = Copied { tiles: 1, pixels: if known.is_none() { inside } else { 0 } };
+        return finished(Some(encoder.copied(stored.clone(), valid)?), None, counts, copied);
     }
-    let (valid, inside) = (composer.validity(index, &waiting.masks), composer.inside(index));
-    let known = valid.as_ref().map(|valid| valid.iter().map(|&valid| u64::from(valid)).sum());
-    let counts = Counts { inside, valid: known.unwrap_or(0), ..Counts::default() };
-    let copied = Copied { tiles: 1, pixels: if known.is_none() { inside } else { 0 } };
-    let encoded = Some(encoder.copied(stored, valid)?);
-    Ok(Finished { level: 0, index, encoded, quarter: None, counts, copied })
+    let (tile, counts) = composer.compose(index, &pieces, &masks);
+    drop((pieces, masks));
+    let quarter = halve.map(|halve| halve.of(&tile));
+    match stored {
+        Some(stored) => {
+            let copied = Copied { tiles: 1, pixels: 0 };
+            finished(Some(encoder.copied(stored, tile.valid)?), quarter, counts, copied)
+        }
+        None => finished(unless_ground(composer, encoder, tile)?, quarter, counts, Copied::default()),
+    }
 }
 
 /// A tile's bytes; `None` when it is nothing but ground, of which one stands for all.
-fn encoded(composer: &Composer, encoder: &Encoder, tile: MaskedTile) -> Result<Option<Encoded>> {
+fn unless_ground(composer: &Composer, encoder: &Encoder, tile: MaskedTile) -> Result<Option<Encoded>> {
     if composer.is_ground(&tile) { Ok(None) } else { encoder.encode(tile).map(Some) }
-}
-
-/// How a tile is halved.
-struct Halving {
-    size: crate::grid::Size,
-    bands: usize,
-    nodata: Option<crate::sample::NoData>,
-    alpha: Option<usize>,
-    method: Resampling,
-}
-
-impl Halving {
-    fn of(&self, tile: &MaskedTile) -> MaskedTile {
-        let validity = overview::Validity { nodata: self.nodata.as_ref(), mask: tile.valid.as_deref() };
-        let (mut samples, valid) =
-            overview::halve(&tile.samples, self.size, self.bands, validity, self.method);
-        if let Some(alpha) = self.alpha {
-            // No value of an alpha band is nodata, and what is masked is transparent.
-            let own = tile.band(alpha, self.bands);
-            let validity = overview::Validity { nodata: None, mask: tile.valid.as_deref() };
-            let (own, _) = overview::halve(&own, self.size, 1, validity, self.method);
-            crate::compose::set_band(&mut samples, &own, alpha, self.bands);
-        }
-        MaskedTile { samples, valid }
-    }
 }
 
 /// Source tiles that wait for their neighbours, and what they take.

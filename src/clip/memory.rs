@@ -13,8 +13,8 @@ const BASE: u64 = 24 << 20;
 /// Bytes that are read ahead at least: a request and the next.
 const LEAST_AHEAD: u64 = 4 << 20;
 
-/// Bytes of a local output that wait in memory at least.
-const LEAST_SPILL: u64 = 1 << 20;
+/// Bytes of a local output that wait in memory, at least and at most: more of it waits in a file, which costs little.
+const SPILL: std::ops::RangeInclusive<u64> = 1 << 20..=16 << 20;
 
 /// A clip's shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Shares {
             read_ahead: (free / 2).clamp(LEAST_AHEAD, options.read_ahead.max(LEAST_AHEAD)),
             decoding,
             at_work,
-            spill: (free / 2).max(LEAST_SPILL).min(sink.spill),
+            spill: (free / 2).clamp(*SPILL.start(), *SPILL.end()).min(sink.spill),
             uploads: usize::try_from(free / 2 / part).unwrap_or(usize::MAX).clamp(1, sink.uploads.max(1)),
         }
     }

@@ -74,7 +74,11 @@ impl Cog {
             output.plan.passage = Passage::default();
         }
         let Some(first) = outputs.first() else {
-            return Ok(SplitReport { outputs: Vec::new(), fetched: Fetches::default(), time: start.elapsed() });
+            return Ok(SplitReport {
+                outputs: Vec::new(),
+                fetched: Fetches::default(),
+                time: start.elapsed(),
+            });
         };
         let shares = self.shares(&first.plan, options, &sink)?;
         let mut fetched = Fetches::default();
@@ -82,9 +86,15 @@ impl Cog {
         let mut wanted: Vec<usize> = (0..outputs.len()).collect();
         while !wanted.is_empty() {
             let needed = Needed::by(wanted.iter().filter_map(|&n| outputs.get(n)).map(|output| &output.plan));
-            let requests =
-                fetch::requests(&self.source, &mut self.fetched, &self.header, &needed, options.requests, &options.limits)
-                    .await?;
+            let requests = fetch::requests(
+                &self.source,
+                &mut self.fetched,
+                &self.header,
+                &needed,
+                options.requests,
+                &options.limits,
+            )
+            .await?;
             fetched.tiles += requests.tiles();
             fetched.requests += requests.requests.len() as u64;
             fetched.bytes += requests.bytes();
@@ -308,9 +318,7 @@ impl Done<'_> {
     }
 }
 
-fn stream_of(
-    receiver: mpsc::Receiver<(Which, TileIndex, Piece)>,
-) -> impl Stream<Item = Result<Arrival>> {
+fn stream_of(receiver: mpsc::Receiver<(Which, TileIndex, Piece)>) -> impl Stream<Item = Result<Arrival>> {
     futures::stream::unfold(receiver, |mut receiver| {
         async move {
             let (which, index, piece) = receiver.recv().await?;

@@ -22,6 +22,9 @@ pub(super) struct Transfer {
     pub(super) tiles: Vec<(u64, u32)>,
 }
 
+/// A run that may go on: the level and the number of its first tile, and the bytes of its tiles.
+type Open = ((usize, u64), Vec<Range<u64>>);
+
 /// All runs, by level and the number of their first tile in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Transfers {
@@ -40,7 +43,12 @@ impl Transfers {
         }
         let mut tiles: BTreeMap<(usize, u64), Range<u64>> = BTreeMap::new();
         for (which, place) in requests.requests.iter().flat_map(|request| &request.tiles) {
-            let (Some(overview), Some(bytes)) = (overview_of(*which), &place.bytes) else { continue };
+            let Some(bytes) = &place.bytes else { continue };
+            let overview = match *which {
+                Which::Main => None,
+                Which::Overview(number) => Some(number),
+                Which::Mask => continue,
+            };
             let Some((level, index)) = plan.passage.target(overview, place.index) else { continue };
             let is_halved = level + 1 < plan.levels.len() && plan.passage.is_halved(level, index);
             if let (false, Some(grid)) = (is_halved, plan.levels.get(level)) {
@@ -48,8 +56,8 @@ impl Transfers {
             }
         }
         let mut runs: BTreeMap<(usize, u64), Transfer> = BTreeMap::new();
-        let mut open: Option<((usize, u64), Vec<Range<u64>>)> = None;
-        let mut close = |run: Option<((usize, u64), Vec<Range<u64>>)>| {
+        let mut open: Option<Open> = None;
+        let mut close = |run: Option<Open>| {
             let Some((first, tiles)) = run else { return };
             if let Some(transfer) = Transfer::of(&tiles).filter(|t| t.range.end - t.range.start >= least) {
                 runs.insert(first, transfer);
@@ -89,7 +97,8 @@ impl Transfers {
         }
         let comes = |overview: Option<usize>, tile: TileIndex| {
             let target = plan.passage.target(overview, tile);
-            let number = |(level, index): (usize, TileIndex)| Some((level, plan.levels.get(level)?.number(index)));
+            let number =
+                |(level, index): (usize, TileIndex)| Some((level, plan.levels.get(level)?.number(index)));
             !target.and_then(number).is_some_and(|place| copied.contains(&place))
         };
         Needed {
@@ -109,16 +118,8 @@ impl Transfer {
     fn of(tiles: &[Range<u64>]) -> Option<Self> {
         let start = tiles.first()?.start.checked_sub(AROUND)?;
         let range = start..tiles.last()?.end.checked_add(AROUND)?;
-        let place = |tile: &Range<u64>| Some((tile.start - start, u32::try_from(tile.end - tile.start).ok()?));
+        let place =
+            |tile: &Range<u64>| Some((tile.start - start, u32::try_from(tile.end - tile.start).ok()?));
         Some(Self { range, tiles: tiles.iter().map(place).collect::<Option<_>>()? })
-    }
-}
-
-/// The overview that tiles of an image belong to, `None` for the full resolution; nothing for a mask.
-fn overview_of(which: Which) -> Option<Option<usize>> {
-    match which {
-        Which::Main => Some(None),
-        Which::Overview(number) => Some(Some(number)),
-        Which::Mask => None,
     }
 }

@@ -44,7 +44,8 @@ impl Composer {
             // An alpha band tells, and where nodata does it speaks for itself; an internal mask is not copied this way.
             match self.source {
                 SourceValidity::Alpha(alpha) => {
-                    let alpha = with_samples!(&whole.samples, samples => is_set(samples, alpha, self.output_bands));
+                    let alpha =
+                        with_samples!(&whole.samples, samples => is_set(samples, alpha, self.output_bands));
                     valid.copy_from_slice(&alpha);
                 }
                 SourceValidity::Mask | SourceValidity::NoData(_) | SourceValidity::All => valid.fill(1),

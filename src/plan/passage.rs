@@ -131,8 +131,7 @@ impl Passage {
             let Some(overview) = level.overview else { continue };
             let all = level.grid.tiles_in(PixelRect::of(level.grid.image));
             tiles.extend(all.filter(|&index| level.passes(index)).map(|index| {
-                let tile =
-                    TileIndex { row: index.row + level.origin.row, col: index.col + level.origin.col };
+                let tile = TileIndex { row: index.row + level.origin.row, col: index.col + level.origin.col };
                 (overview, tile)
             }));
         }
@@ -151,8 +150,8 @@ impl Passage {
 fn obstacle(header: &Header, terms: &Terms<'_>, interleave: Interleave) -> Option<String> {
     let (image, encoding) = (&header.main, terms.encoding);
     let layout = &image.layout;
-    let same_bands = terms.bands.iter().copied().eq(0..header.bands)
-        && terms.output_bands == usize::from(header.bands);
+    let same_bands =
+        terms.bands.iter().copied().eq(0..header.bands) && terms.output_bands == usize::from(header.bands);
     if !same_bands {
         return Some("the output's bands are not the source's".to_owned());
     }
@@ -178,13 +177,20 @@ fn obstacle(header: &Header, terms: &Terms<'_>, interleave: Interleave) -> Optio
         return Some(format!("tiles of {} depend on more than their bytes here", layout.compression));
     }
     if layout.predictor != terms.predictor {
-        return Some(format!("the source's predictor is {:?}, the output's {:?}", layout.predictor, terms.predictor));
+        return Some(format!(
+            "the source's predictor is {:?}, the output's {:?}",
+            layout.predictor, terms.predictor
+        ));
     }
     let bytes_alone = layout.sample_type.bytes() == 1 || terms.predictor == Predictor::FloatingPoint;
     if layout.byte_order != ByteOrder::Little && !bytes_alone {
         return Some("the source's numbers start with their highest byte".to_owned());
     }
-    if layout.sample_type != header.sample_type || layout.bits != header.bits || layout.reversed || layout.cmyk {
+    if layout.sample_type != header.sample_type
+        || layout.bits != header.bits
+        || layout.reversed
+        || layout.cmyk
+    {
         return Some("the source's samples are stored in another way than the output's".to_owned());
     }
     // Whatever is to change in a valid or an invalid pixel, or must be counted, takes a look at the samples.
@@ -253,9 +259,8 @@ fn level(
         .map(|index| {
             // What the level's tile shows, in the window's full resolution; cut where the window ends.
             let rect = grid.rect(index);
-            let full = |at: u32, most: u32| {
-                u32::try_from((u64::from(at) * scale).min(most.into())).unwrap_or(most)
-            };
+            let full =
+                |at: u32, most: u32| u32::try_from((u64::from(at) * scale).min(most.into())).unwrap_or(most);
             let (most_x, most_y) = (window.x1 - window.x0, window.y1 - window.y0);
             let below = PixelRect::new(
                 full(rect.x0, most_x),

@@ -65,7 +65,8 @@ async fn a_slow_destination_holds_the_source_back() {
         threads: 2,
         ..ClipOptions::default()
     };
-    let sink = SinkOptions { store: store.clone(), part_size: 64 << 10, uploads: 1, ..SinkOptions::default() };
+    let sink =
+        SinkOptions { store: store.clone(), part_size: 64 << 10, uploads: 1, ..SinkOptions::default() };
     let mut cog = Cog::open("s3://b/large.tif", &store, &Limits::default()).await.unwrap();
     let corners = PixelRect::of(cog.header().main.size());
     let (x, y) = (f64::from(corners.x1), f64::from(corners.y1));

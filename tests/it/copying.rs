@@ -484,7 +484,7 @@ async fn a_clip_is_the_same_whether_its_tiles_come_here_or_not() {
             // All of the raster but its lower right corner.
             let bounds = cog.bounds();
             let (middle_x, middle_y) =
-                ((bounds.min_x + bounds.max_x) / 2.0, (bounds.min_y + bounds.max_y) / 2.0);
+                (f64::midpoint(bounds.min_x, bounds.max_x), f64::midpoint(bounds.min_y, bounds.max_y));
             let ring = vec![
                 [bounds.min_x, bounds.min_y],
                 [bounds.min_x, bounds.max_y],
