@@ -54,6 +54,8 @@ pub struct SinkOptions {
     pub metadata: Vec<(String, String)>,
     /// Whether what was published is read back and compared with what was sent.
     pub verify: bool,
+    /// Whether the SHA-256 of a local file is wanted, for which all of it must be looked at once more.
+    pub hash: bool,
     /// Whether whole runs of tiles that are kept as they are may be copied within the store, without passing through here.
     pub server_side_copy: bool,
 }
@@ -68,6 +70,7 @@ impl Default for SinkOptions {
             uploads: 3,
             metadata: Vec::new(),
             verify: false,
+            hash: true,
             server_side_copy: false,
         }
     }
@@ -82,7 +85,7 @@ pub struct Published {
     pub copied: u64,
     /// The object's entity tag as the store gave it; `None` for a local file.
     pub etag: Option<String>,
-    /// SHA-256 of the whole, in lower-case hexadecimal; `None` for a multipart upload, whose head comes last, while a
+    /// SHA-256 of the whole, in lower-case hexadecimal; `None` when it was not wanted, and for a multipart upload, whose head comes last, while a
     /// hash wants it first, unless it was read back.
     pub sha256: Option<String>,
     /// Requests that carried data to the store, had it copied there or read it back, retries included; 0 for a local file.
@@ -149,8 +152,8 @@ impl Sink {
                 path.display()
             )));
         }
-        let (overwrite, spill, verify) = (options.overwrite, options.spill, options.verify);
-        file::blocking(move || file::FileSink::create(&path, overwrite, spill, verify)).await
+        let (overwrite, spill, look) = (options.overwrite, options.spill, (options.verify, options.hash));
+        file::blocking(move || file::FileSink::create(&path, overwrite, spill, look)).await
     }
 
     /// The location for messages: without query string, user name, password and token.

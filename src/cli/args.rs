@@ -484,6 +484,8 @@ impl ClipCommand {
             metadata: self.write.metadata.clone(),
             verify: self.write.verify,
             server_side_copy: self.write.server_side_copy,
+            // Only the report says it.
+            hash: self.json,
             ..SinkOptions::default()
         }
     }

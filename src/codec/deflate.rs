@@ -178,7 +178,7 @@ mod thorough {
 
     pub(super) fn deflate(level: u8, data: &[u8]) -> Result<Vec<u8>> {
         let known = CompressionLvl::new(level.into())
-            .map_err(|_| Error::usage(format!("libdeflate knows no level {level}")))?;
+            .map_err(|_invalid| Error::usage(format!("libdeflate knows no level {level}")))?;
         DEFLATER.with_borrow_mut(|slot| {
             slot.take_if(|(kept, _)| *kept != level);
             let (_, deflater) = slot.get_or_insert_with(|| (level, Compressor::new(known)));

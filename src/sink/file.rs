@@ -23,6 +23,7 @@ pub(crate) struct FileSink {
     overwrite: bool,
     spill: u64,
     verify: bool,
+    hash: bool,
     sections: Vec<Section>,
 }
 
@@ -67,12 +68,17 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 impl FileSink {
-    pub(crate) fn create(path: &Path, overwrite: bool, spill: u64, verify: bool) -> Result<Self> {
+    pub(crate) fn create(
+        path: &Path,
+        overwrite: bool,
+        spill: u64,
+        (verify, hash): (bool, bool),
+    ) -> Result<Self> {
         let target = destination(path, overwrite)?;
         let folder = folder(&target);
         fs::create_dir_all(folder)
             .map_err(|cause| Error::io(format!("cannot create the folder {}: {cause}", folder.display())))?;
-        Ok(Self { target, overwrite, spill, verify, sections: Vec::new() })
+        Ok(Self { target, overwrite, spill, verify, hash: verify || hash, sections: Vec::new() })
     }
 
     pub(crate) async fn append(&mut self, section: usize, bytes: Bytes) -> Result<()> {
@@ -99,30 +105,37 @@ impl FileSink {
 
     fn publish_now(self, head: &[u8]) -> Result<Published> {
         let mut whole = Temporary::beside(&self.target)?;
-        let mut hash = Sha256::new();
+        let mut hash = self.hash.then(Sha256::new);
         let mut size = 0;
-        let mut put = |bytes: &[u8]| {
-            hash.update(bytes);
+        let mut put = |whole: &mut Temporary, bytes: &[u8]| {
+            if let Some(hash) = &mut hash {
+                hash.update(bytes);
+            }
             size += bytes.len() as u64;
             whole.write(bytes)
         };
-        put(head)?;
+        put(&mut whole, head)?;
+        let mut moved = 0;
         for section in self.sections.into_iter().rev() {
-            if let Some(mut spilled) = section.spilled {
-                spilled.each_chunk(&mut put)?;
+            match section.spilled {
+                // Within the system, where nobody wants to look at it.
+                Some(mut spilled) if !self.hash => moved += spilled.copy_to(&mut whole)?,
+                Some(mut spilled) => spilled.each_chunk(&mut |bytes| put(&mut whole, bytes))?,
+                None => {}
             }
             for chunk in &section.memory {
-                put(chunk)?;
+                put(&mut whole, chunk)?;
             }
         }
-        let sha256 = hash.finalize();
+        size += moved;
+        let sha256 = hash.map(Sha256::finalize);
         if self.verify {
             let mut again = Sha256::new();
             whole.each_chunk(&mut |bytes: &[u8]| {
                 again.update(bytes);
                 Ok(())
             })?;
-            if again.finalize() != sha256 {
+            if Some(again.finalize()) != sha256 {
                 return Err(Error::io(format!(
                     "{}: what the disk gives back is not what was written; nothing has been published",
                     self.target.display()
@@ -134,7 +147,7 @@ impl FileSink {
             size,
             copied: 0,
             etag: None,
-            sha256: Some(hex(&sha256)),
+            sha256: sha256.map(|hash| hex(&hash)),
             requests: 0,
             retries: 0,
             verified: self.verify,
@@ -213,6 +226,12 @@ impl Temporary {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|cause| self.failed(&cause))
+    }
+
+    /// Appends all that was written to another file; returns how much that is.
+    fn copy_to(&mut self, other: &mut Self) -> Result<u64> {
+        self.file.seek(SeekFrom::Start(0)).map_err(|cause| self.failed(&cause))?;
+        io::copy(&mut self.file, &mut other.file).map_err(|cause| other.failed(&cause))
     }
 
     /// Hands over all that was written, in order.
