@@ -67,10 +67,13 @@ async fn a_file_appears_whole() {
 
 #[tokio::test]
 async fn sections_stand_in_reverse_after_the_head() {
-    for spill in [1 << 20, 0, 2500] {
+    for (spill, hash) in
+        [(1 << 20, true), (0, true), (2500, true), (1 << 20, false), (0, false), (2500, false)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.tif");
-        let mut sink = Sink::create(path.to_str().unwrap(), &local(spill)).await.unwrap();
+        let options = SinkOptions { hash, ..local(spill) };
+        let mut sink = Sink::create(path.to_str().unwrap(), &options).await.unwrap();
         sink.expect(&[4000, 1000, 1000]);
         for (at, chunk) in body(4000).chunks(500).enumerate() {
             sink.append(Bytes::copy_from_slice(chunk)).await.unwrap();
@@ -79,7 +82,8 @@ async fn sections_stand_in_reverse_after_the_head() {
             }
         }
         sink.append_to(2, Bytes::from_static(b"two")).await.unwrap();
-        sink.publish(Bytes::from_static(b"head")).await.unwrap();
+        let published = sink.publish(Bytes::from_static(b"head")).await.unwrap();
+        assert_eq!((published.size, published.sha256.is_some()), (5007, hash));
         let one = [b"1", b"3", b"5", b"7"].map(|digit| digit.repeat(250)).concat();
         let whole = [b"headtwo".as_slice(), &one, &body(4000)].concat();
         assert_eq!(std::fs::read(&path).unwrap(), whole, "spill {spill}");
