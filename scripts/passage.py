@@ -10,7 +10,7 @@ covers all, with and without overviews, and compares
 - every copied tile with the source's bytes, found by tifffile in both files; and their number with the report's;
 - overviews that are copied with the source's overview, and others with a clip in which nothing is copied.
 
-Rasters of which no tile can be copied must say why.  Needs what scripts/requirements.txt lists.
+Rasters of which no tile can be copied must say why; a damaged tile is found with --verify.  Needs what scripts/requirements.txt lists.
 """
 import argparse
 import itertools
@@ -232,6 +232,33 @@ def one(checks, folder, kind, order, cut, overviews):
     checks.check(f"{name}: as many as it says", count == copied, f"{count} of {copied}")
 
 
+def damaged(checks, folder):
+    """A tile whose bytes are damaged: with --verify it is found, without it stays as it is."""
+    source, out = os.path.join(folder, "damaged.tif"), os.path.join(folder, "out.tif")
+    for kind in ("deflate_u16", "none_u16"):
+        make(source, kind, "little")
+        with tifffile.TiffFile(source) as tiff:
+            page = tiff.pages[0]
+            tag = page.tags["TileByteCounts"]
+            offset, count, entry = page.dataoffsets[8], page.databytecounts[8], tag.valueoffset + 8 * 4
+        with open(source, "r+b") as file:
+            if kind == "none_u16":
+                # The tile claims fewer bytes than its pixels take.
+                file.seek(entry)
+                file.write((count - 5000).to_bytes(4, "little"))
+            else:
+                file.seek(offset + count // 2)
+                file.write(bytes(40))
+        for more in ([], ["--verify"]):
+            try:
+                checks.clip(source, out, CUTLINES["all"], "--no-overviews", *more)
+                code = 0
+            except RuntimeError as error:
+                code = int(str(error).split(":")[0].split()[1])
+            expected = 3 if more or kind == "none_u16" else 0
+            checks.check(f"damaged {kind} {more}: exit code {expected}", code == expected, code)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=str(ROOT / "target/release/cogclip"))
@@ -248,6 +275,7 @@ def main():
                     one(checks, folder, kind, order, cut, overviews)
             except (RuntimeError, rasterio.errors.RasterioError, KeyError) as error:
                 checks.check(f"{kind} {order}", False, repr(error))
+        damaged(checks, folder)
     print(f"{checks.passed} passed, {checks.failed} failed")
     sys.exit(checks.failed > 0 or checks.passed < 300)
 

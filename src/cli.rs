@@ -166,7 +166,8 @@ async fn clip_command(mut clip: args::ClipCommand) -> Result<ExitCode> {
     let bar = Arc::new(progress(&clip));
     clip.store.tell(Arc::clone(&bar) as _);
     clip.check()?;
-    let options = clip.cutline.apply(clip.what.options()?, &clip.store).await?;
+    let mut options = clip.cutline.apply(clip.what.options()?, &clip.store).await?;
+    options.check_copied = clip.verifies();
     let mut cog = Cog::open_image(&clip.src, clip.image.ifd, &clip.store.options(), &options.limits).await?;
     let opened = started.elapsed();
     let selected = clip.cutline.read(&cog, &clip.store, &options, clip.split).await?;

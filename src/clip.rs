@@ -55,7 +55,7 @@ pub struct Report {
     pub counts: Counts,
     /// Tiles that were fetched, and requests and bytes for them.
     pub fetched: Fetches,
-    /// Tiles of the output, overviews included, and how many of them hold no pixel of the cutline.
+    /// Tiles of the output, overviews included, and how many of them hold no valid pixel.
     pub tiles: (u64, u64),
     /// Of these, what was copied as the source stores it.
     pub copied: Copied,

@@ -119,6 +119,8 @@ pub struct ClipOptions {
     pub bands: Vec<u16>,
     /// How validity is stored.
     pub mask: MaskStorage,
+    /// Decode tiles that are copied as they are stored, too, so that a damaged one is found.
+    pub check_copied: bool,
     /// Side of the output's tiles in pixels, a multiple of 16; `None` for [`DEFAULT_BLOCKSIZE`], or with `align_tiles` for
     /// the source's.
     pub blocksize: Option<u32>,
@@ -177,6 +179,7 @@ impl Default for ClipOptions {
             nodata: None,
             bands: Vec::new(),
             mask: MaskStorage::Auto,
+            check_copied: false,
             blocksize: None,
             compress: Compress::Deflate,
             level: None,

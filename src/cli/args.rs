@@ -434,7 +434,7 @@ pub(super) struct WriteArgs {
     /// User metadata of the object that is written (repeatable)
     #[arg(long, value_name = "NAME=VALUE", value_parser = Pair, help_heading = "Output")]
     metadata: Vec<(String, String)>,
-    /// Read the output back and compare its SHA-256 with that of what was sent
+    /// Read the output back and compare its SHA-256 with that of what was sent; and decode what --align-tiles copies
     #[arg(long, help_heading = "Output")]
     verify: bool,
     /// Replace DST if it exists
@@ -475,6 +475,11 @@ impl ClipCommand {
     /// Whether progress and warnings are JSON, a line each.
     pub(super) fn logs_json(&self) -> bool {
         self.log_format == Some(LogFormat::Json)
+    }
+
+    /// Whether everything is to be looked at once more.
+    pub(super) fn verifies(&self) -> bool {
+        self.write.verify
     }
 
     pub(super) fn sink_options(&self) -> SinkOptions {

@@ -21,6 +21,7 @@ use crate::observe::Observer;
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::source::Source;
+use crate::tiff::code::Compression;
 use crate::tile::EncodedTile;
 
 /// A tile of the source.
@@ -59,7 +60,7 @@ pub(super) fn arrivals<'a>(
             let (header, limits, workers) = (Arc::clone(header), Arc::clone(&limits), Arc::clone(workers));
             async move {
                 let (which, tile) = tile?;
-                let (stored, needs_samples) = passing(plan, which, &tile);
+                let (stored, needs_samples) = passing(plan, options.check_copied, &header, which, &tile);
                 let index = tile.index;
                 if !needs_samples {
                     return Ok(Arrival { which, index, piece: None, stored });
@@ -81,8 +82,16 @@ pub(super) fn arrivals<'a>(
         .buffered(shares.decoding)
 }
 
-/// The bytes of a tile that is copied, and whether its samples are needed.
-fn passing(plan: Option<&Plan>, which: Which, tile: &EncodedTile) -> (Option<Bytes>, bool) {
+/// The bytes of a tile that is copied, and whether it is decoded all the same: for an overview, or to see that it is sound,
+/// which costs nothing when it is not compressed.
+fn passing(
+    plan: Option<&Plan>,
+    check: bool,
+    header: &Header,
+    which: Which,
+    tile: &EncodedTile,
+) -> (Option<Bytes>, bool) {
+    let check = check || header.main.layout.compression == Compression::None;
     let target = plan.and_then(|plan| {
         let overview = match which {
             Which::Main => None,
@@ -90,7 +99,7 @@ fn passing(plan: Option<&Plan>, which: Which, tile: &EncodedTile) -> (Option<Byt
             Which::Mask => return None,
         };
         let (level, index) = plan.passage.target(overview, tile.index)?;
-        Some(level + 1 < plan.levels.len() && plan.passage.is_halved(level, index))
+        Some(check || level + 1 < plan.levels.len() && plan.passage.is_halved(level, index))
     });
     match (target, &tile.data) {
         (Some(is_halved), Some(data)) => (Some(data.clone()), is_halved),

@@ -35,6 +35,9 @@ use crate::tile::DecodedTile;
 /// nothing to compress.
 const TILE_EXTRA: u64 = 4096;
 
+/// By how many bytes a stored tile may be longer than twice its samples.
+const COPIED_EXTRA: u64 = 64 << 10;
+
 /// All that one run needs.
 pub(super) struct Job<'a> {
     pub(super) header: &'a Header,
@@ -98,6 +101,9 @@ impl Job<'_> {
         let mut state = State::new(self);
         // No tile is longer than its samples by more than a little, whatever the compression.
         let tile = self.composer.tile_bytes().saturating_add(TILE_EXTRA);
+        // Of what is copied as it is stored that is not known; but see `Image::places`.
+        let is_copied = self.plan.passage.count() > 0;
+        let tile = if is_copied { tile.saturating_mul(2).saturating_add(COPIED_EXTRA) } else { tile };
         let most: Vec<u64> = self.plan.levels.iter().map(|grid| grid.count().saturating_mul(tile)).collect();
         sink.expect(&most);
         let at_work = self.shares.at_work;
@@ -464,8 +470,8 @@ fn made(
     let finished = |tile, quarter, counts, copied| {
         Ok(Finished { level: 0, index, encoded: tile, quarter, counts, copied })
     };
-    // Of a tile that is copied as it is stored the samples have come only when an overview needs them.
-    if let (Some(stored), None) = (&stored, &halve) {
+    // Of a tile that is copied as it is stored the samples have come only when somebody looks at them.
+    if let (Some(stored), true) = (&stored, pieces.is_empty()) {
         let (valid, inside) = (composer.validity(index, &masks), composer.inside(index));
         let known = valid.as_ref().map(|valid| valid.iter().map(|&valid| u64::from(valid)).sum());
         let counts = Counts { inside, valid: known.unwrap_or(0), ..Counts::default() };

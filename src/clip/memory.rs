@@ -70,7 +70,8 @@ impl Shares {
         };
         let at_work = tiles(free / 3, tile, threads.saturating_mul(2));
         let decoding = tiles(free / 6, source_tile, threads.saturating_add(1));
-        let spent = tile.saturating_mul(at_work as u64) + source_tile.saturating_mul(decoding as u64);
+        let spent =
+            tile.saturating_mul(at_work as u64).saturating_add(source_tile.saturating_mul(decoding as u64));
         let free = free.saturating_sub(spent);
         let part = sink.part_size.max(1);
         Self {

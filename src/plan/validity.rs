@@ -123,6 +123,12 @@ impl Validity {
             MaskStorage::Alpha if options.nodata.is_some() => Err(Error::usage(
                 "--mask alpha and --nodata exclude each other: readers go by the nodata value alone",
             )),
+            MaskStorage::Alpha if alpha.is_some() && matches!(this.source, SourceValidity::NoData(_)) => {
+                Err(Error::usage(
+                    "--mask alpha: the raster has an alpha band and a nodata value, and its readers go by the nodata value; the \
+                     alpha band says something else. Use --mask internal, or leave the alpha band out with --bands",
+                ))
+            }
             MaskStorage::Alpha => {
                 let add_alpha = alpha.is_none();
                 let (alpha, bands) = (alpha.unwrap_or(bands), bands + usize::from(add_alpha));
