@@ -240,12 +240,13 @@ def damaged(checks, folder):
         with tifffile.TiffFile(source) as tiff:
             page = tiff.pages[0]
             tag = page.tags["TileByteCounts"]
-            offset, count, entry = page.dataoffsets[8], page.databytecounts[8], tag.valueoffset + 8 * 4
+            width = 2 if tag.dtype == 3 else 4
+            offset, count, entry = page.dataoffsets[8], page.databytecounts[8], tag.valueoffset + 8 * width
         with open(source, "r+b") as file:
             if kind == "none_u16":
                 # The tile claims fewer bytes than its pixels take.
                 file.seek(entry)
-                file.write((count - 5000).to_bytes(4, "little"))
+                file.write((count - 5000).to_bytes(width, "little"))
             else:
                 file.seek(offset + count // 2)
                 file.write(bytes(40))
