@@ -37,6 +37,7 @@ const READ: u64 = 8 << 20;
 
 /// How a destination is written.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch, independent of the others")]
 pub struct SinkOptions {
     /// Whether an existing object may be replaced.
     pub overwrite: bool,
