@@ -36,7 +36,8 @@ BARS = {
         Bar("wall", 0.35, "best", 0.4),
         Bar("cpu", 1.0, "best"),
         Bar("peak", 128),
-        Bar("bytes", 1.05, "minimum"),
+        # The first request brings 64 KiB, which in small scenes is more than that share.
+        Bar("bytes", 1.05, "minimum", 0.4),
     ],
     "fields100": [Bar("wall", 0.12, "best", 1), Bar("bytes", 1.1, "minimum"), Bar("peak", 150)],
     "country": [Bar("wall", 0.35, "best", 0.4), Bar("cpu", 0.8, "best"), Bar("peak", 200)],
