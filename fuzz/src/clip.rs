@@ -135,7 +135,7 @@ fn options(input: &mut Input<'_>) -> (ClipOptions, usize, u8) {
     options.resampling = [None, Some(Resampling::Average), Some(Resampling::Nearest), Some(Resampling::Mode)]
         [usize::from(how >> 5 & 3)];
     options.quality = (how & 128 != 0).then_some(40);
-    options.blocksize = input.one_of(&BLOCKS);
+    options.blocksize = Some(input.one_of(&BLOCKS));
     options.nodata = NoData::new(input.one_of(&NODATA));
     let bands = input.byte();
     options.bands = [vec![], vec![1], vec![2, 1], vec![3, 2, 1], vec![1, 1], vec![4], vec![0], vec![1, 2, 3]]
