@@ -136,6 +136,8 @@ fn options(input: &mut Input<'_>) -> (ClipOptions, usize, u8) {
         [usize::from(how >> 5 & 3)];
     options.quality = (how & 128 != 0).then_some(40);
     options.blocksize = Some(input.one_of(&BLOCKS));
+    // What is copied unseen may be damaged, as it was; the output is to be readable.
+    options.check_copied = true;
     options.nodata = NoData::new(input.one_of(&NODATA));
     let bands = input.byte();
     options.bands = [vec![], vec![1], vec![2, 1], vec![3, 2, 1], vec![1, 1], vec![4], vec![0], vec![1, 2, 3]]
