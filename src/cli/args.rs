@@ -548,6 +548,23 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_a_number_and_a_unit() {
+        for (text, expected) in [
+            ("500000000", Some(500_000_000)),
+            ("96MiB", Some(100_663_296)),
+            ("1.5 GB", Some(1_500_000_000)),
+            ("64k", Some(64_000)),
+            ("", None),
+            ("-1", None),
+            ("many", None),
+            ("1.2.3MB", None),
+            ("5 parsecs", None),
+        ] {
+            assert_eq!(super::bytes(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn copies_within_the_store_are_asked_for() {
         let parse = |more: &[&str]| {
             let words = ["cogclip", "clip", "s3://b/in", "s3://b/out", "--bbox", "0,0,1,1"];

@@ -92,7 +92,7 @@ struct Parent {
 }
 
 impl Job<'_> {
-    /// Makes the output of `pieces`, the source's tiles in the order of the plan.
+    /// Makes the output of `arrivals`, the source's tiles in the order of the plan.
     pub(super) async fn run(
         &self,
         arrivals: impl Stream<Item = Result<Arrival>>,
@@ -218,7 +218,7 @@ struct State {
     empty: Option<Encoded>,
     /// Whether such tiles are left out.
     sparse: bool,
-    /// How many have been.
+    /// How many of them there were.
     blank: u64,
     window: PixelRect,
     /// Image tiles of one place: one, or one for each band.
