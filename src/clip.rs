@@ -23,7 +23,7 @@ use crate::cutline::{Cutline, Frame, Terms};
 use crate::encode::Encoder;
 use crate::error::{Error, Result};
 use crate::fetch::{self, Needed, Requests};
-use crate::geo::{Affine, Bounds, Crs};
+use crate::geo::{Affine, Bounds, Crs, epsg};
 use crate::grid::PixelRect;
 use crate::header::Header;
 use crate::limits::Limits;
@@ -126,6 +126,10 @@ impl Cog {
     ) -> Result<Self> {
         let (uri, ifd) = source::image_of(uri, ifd).await?;
         let source = Source::open(uri, store)?;
+        if source.is_remote() {
+            // While the header is under way.
+            drop(tokio::task::spawn_blocking(epsg::prepare));
+        }
         let (fetched, header) = fetch::header_of(&source, ifd, limits).await?;
         let sidecars = source.sidecars().await;
         Ok(Self { source, fetched, header: Arc::new(header), sidecars })
@@ -270,7 +274,7 @@ impl Cog {
         };
         observer.event(&Event::Planned {
             tiles: requests.tiles(),
-            requests: requests.requests.len() as u64,
+            requests: requests.count(),
             bytes: requests.bytes(),
         });
         let planned = start.elapsed();
@@ -278,7 +282,7 @@ impl Cog {
         let mut nodata_taken = 0;
         loop {
             fetched.tiles += requests.tiles();
-            fetched.requests += requests.requests.len() as u64;
+            fetched.requests += requests.count();
             fetched.bytes += requests.bytes();
             fetched.sparse = requests.sparse;
             let done = match self

@@ -108,6 +108,8 @@ impl Which {
 pub struct Request {
     /// The bytes of the file.
     pub range: Range<u64>,
+    /// In how many pieces of alike length they are fetched: 1, or more of a long one, side by side.
+    pub pieces: u64,
     /// The tiles in it, and sparse ones that are used beside them.
     pub tiles: Vec<(Which, Place)>,
 }
@@ -127,6 +129,12 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Requests as a server counts them: each piece is one.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.requests.iter().map(|request| request.pieces).sum()
+    }
+
     /// Bytes of all requests.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -229,12 +237,19 @@ pub async fn requests(
             out.rest.push((which, place));
         }
     }
-    for merged in cost::merged(&ranges, in_flight) {
+    let merged = cost::merged(&ranges, in_flight);
+    let pieces = if source.is_remote() {
+        let lengths: Vec<_> = merged.iter().map(|one| one.range.end - one.range.start).collect();
+        cost::pieces(&lengths, in_flight)
+    } else {
+        vec![1; merged.len()]
+    };
+    for (merged, pieces) in merged.into_iter().zip(pieces) {
         let mut tiles = Vec::new();
         for part in merged.parts {
             tiles.append(&mut wanted[part]);
         }
-        out.requests.push(Request { range: merged.range, tiles });
+        out.requests.push(Request { range: merged.range, pieces, tiles });
     }
     Ok(out)
 }
@@ -264,7 +279,7 @@ pub fn tiles<'a>(
                 .acquire_many_owned(share)
                 .await
                 .map_err(|_closed| Error::io("the clip was cancelled"))?;
-            let bytes = reading(source.clone(), request.range.clone()).await?;
+            let bytes = reading(source.clone(), request.range.clone(), request.pieces).await?;
             observer.event(&Event::Fetched { bytes: bytes.len() as u64 });
             let mut tiles = Vec::with_capacity(request.tiles.len());
             for (which, place) in &request.tiles {
@@ -286,22 +301,23 @@ pub fn tiles<'a>(
 
 /// A range, read by a task of its own: it goes on while whoever wants it is busy with something else, as a connection that
 /// nobody reads from would count as stalled.
-async fn reading(source: Source, range: Range<u64>) -> Result<Bytes> {
-    match AbortOnDropHandle::new(tokio::spawn(read(source, range))).await {
+async fn reading(source: Source, range: Range<u64>, pieces: u64) -> Result<Bytes> {
+    match AbortOnDropHandle::new(tokio::spawn(read(source, range, pieces))).await {
         Ok(read) => read,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(Error::io("the clip was cancelled").caused_by(error)),
     }
 }
 
-/// A range; one that is longer than a request should be comes over several connections.
-async fn read(source: Source, range: Range<u64>) -> Result<Bytes> {
+/// A range in so many pieces, each over a connection of its own.
+async fn read(source: Source, range: Range<u64>, pieces: u64) -> Result<Bytes> {
     let len = range.end - range.start;
-    if len <= 2 * cost::MAX_REQUEST {
+    if pieces <= 1 {
         return source.read(range).await;
     }
-    let starts = (range.start..range.end).step_by(usize::try_from(cost::MAX_REQUEST).unwrap_or(usize::MAX));
-    let parts = starts.map(|start| source.read(start..(start + cost::MAX_REQUEST).min(range.end)));
+    let step = usize::try_from(len.div_ceil(pieces)).unwrap_or(usize::MAX);
+    let starts = (range.start..range.end).step_by(step);
+    let parts = starts.map(|start| source.read(start..start.saturating_add(step as u64).min(range.end)));
     let mut parts = stream::iter(parts).buffered(SPLIT_WAYS);
     let mut whole = Vec::new();
     while let Some(part) = parts.try_next().await? {

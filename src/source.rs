@@ -86,6 +86,12 @@ pub(crate) struct Answer {
 }
 
 impl Source {
+    /// Whether it is behind a network, where every request waits.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        !matches!(self.inner.backend, Backend::Local(_))
+    }
+
     /// The source that `uri` names: a path, or a `file://`, `http(s)://`, `s3://`, `gs://`, `az://` or
     /// `abfs[s]://` URL. Nothing is read or asked for yet.
     ///

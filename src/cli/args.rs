@@ -560,7 +560,7 @@ mod tests {
             ("1.2.3MB", None),
             ("5 parsecs", None),
         ] {
-            assert_eq!(super::bytes(text).ok(), expected, "{text:?}");
+            assert_eq!(bytes(text).ok(), expected, "{text:?}");
         }
     }
 

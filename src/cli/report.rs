@@ -319,13 +319,18 @@ pub(super) fn plan_json(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
     });
     out["tiles"] = tiles;
     out["header"] = json!({ "requests": cog.stats().requests, "bytes": cog.stats().bytes });
-    out["requests"] = requests.requests.len().into();
+    out["requests"] = requests.count().into();
     out["bytes"] = requests.bytes().into();
     out["ranges"] = requests
         .requests
         .iter()
         .map(|request| {
-            json!({ "start": request.range.start, "end": request.range.end, "tiles": request.tiles.len() })
+            json!({
+                "start": request.range.start,
+                "end": request.range.end,
+                "tiles": request.tiles.len(),
+                "pieces": request.pieces,
+            })
         })
         .collect();
     out["nodata"] = nodata(plan);
@@ -361,7 +366,7 @@ pub(super) fn plan_text(cog: &Cog, plan: &Plan, requests: &Requests) -> String {
     } else if plan.passage.count() > 0 {
         line("copied", format!("{} tiles of the output as they are stored", plan.passage.count()));
     }
-    line("fetch", format!("{} requests, {} bytes", requests.requests.len(), requests.bytes()));
+    line("fetch", format!("{} requests, {} bytes", requests.count(), requests.bytes()));
     line("header", format!("{} requests, {} bytes (spent)", cog.stats().requests, cog.stats().bytes));
     let levels: Vec<String> = plan.levels.iter().map(|grid| grid.image.to_string()).collect();
     line(
@@ -375,9 +380,11 @@ pub(super) fn plan_text(cog: &Cog, plan: &Plan, requests: &Requests) -> String {
         ),
     );
     for request in &requests.requests {
+        let pieces =
+            if request.pieces > 1 { format!(", in {} pieces", request.pieces) } else { String::new() };
         line(
             "range",
-            format!("{}..{} ({} tiles)", request.range.start, request.range.end, request.tiles.len()),
+            format!("{}..{} ({} tiles{pieces})", request.range.start, request.range.end, request.tiles.len()),
         );
     }
     out

@@ -96,12 +96,12 @@ impl Cog {
             )
             .await?;
             fetched.tiles += requests.tiles();
-            fetched.requests += requests.requests.len() as u64;
+            fetched.requests += requests.count();
             fetched.bytes += requests.bytes();
             fetched.sparse += requests.sparse;
             observer.event(&Event::Planned {
                 tiles: requests.tiles(),
-                requests: requests.requests.len() as u64,
+                requests: requests.count(),
                 bytes: requests.bytes(),
             });
             let pass = Pass { cog: self, outputs: &outputs, options, shares, sink: &sink, observer };

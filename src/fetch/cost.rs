@@ -27,6 +27,29 @@ const WASTE_SHARE: u64 = 32;
 /// Bytes of a merged request at most: several run at once, and one that must be repeated costs little.
 pub(super) const MAX_REQUEST: u64 = 4 << 20;
 
+/// Saving that much of the time in which bytes flow is worth one more connection: half a round trip.
+const WORTH_A_CONNECTION: u64 = IN_A_ROUND_TRIP / 2;
+
+/// In how many pieces, each a request of its own, the requests of these lengths are to be fetched when `in_flight` may run at a
+/// time. Two kinds have more than one: those that are longer than is good to repeat, and the longest of a few that would leave
+/// connections idle, as `n` connections bring all bytes in an n-th of the time.
+pub(super) fn pieces(lengths: &[u64], in_flight: usize) -> Vec<u64> {
+    let mut pieces: Vec<u64> = lengths
+        .iter()
+        .map(|&len| if len > 2 * MAX_REQUEST { len.div_ceil(MAX_REQUEST) } else { 1 })
+        .collect();
+    let all: u64 = lengths.iter().sum();
+    let mut count: u64 = pieces.iter().sum();
+    // From n connections to n + 1: all / n - all / (n + 1).
+    while count < in_flight as u64 && count > 0 && all / (count * (count + 1)) >= WORTH_A_CONNECTION {
+        let longest = (0..lengths.len()).max_by_key(|&n| (lengths[n] / pieces[n], std::cmp::Reverse(n)));
+        let Some(longest) = longest else { break };
+        pieces[longest] += 1;
+        count += 1;
+    }
+    pieces
+}
+
 /// Requests for `ranges` when `in_flight` may run at a time; in the order of the smallest index that each contains. Of few
 /// bytes more requests are made than of many, so that all connections are used.
 pub(super) fn merged(ranges: &[Range<u64>], in_flight: usize) -> Vec<Merged> {
@@ -98,6 +121,22 @@ mod tests {
         // Padding always.
         check(&[(1000, 10), (1522, 10)], 30, &[(1000, 1532)]);
         check(&[(1000, 10), (1523, 10)], 30, &[(1000, 1010), (1523, 1533)]);
+    }
+
+    #[test]
+    fn few_requests_use_more_connections() {
+        // 15 ms saved are worth one: of 1.5 MB, half of 30 ms.
+        assert_eq!(pieces(&[1_500_000], 32), [2]);
+        assert_eq!(pieces(&[1_499_999], 32), [1]);
+        // From two to three: a sixth of 90 ms.
+        assert_eq!(pieces(&[1_640_000, 1_650_000], 32), [1, 1]);
+        assert_eq!(pieces(&[2_500_000, 2_000_000], 32), [2, 1]);
+        assert_eq!(pieces(&[4_000_000, 500_000], 32), [2, 1]);
+        // From four to five, a twentieth of 300 ms; no more than may run.
+        assert_eq!(pieces(&[15_000_000], 32), [5]);
+        assert_eq!(pieces(&[15_000_000], 2), [4]);
+        assert_eq!(pieces(&[8_000_000], 1), [1]);
+        assert_eq!(pieces(&[], 32), [0; 0]);
     }
 
     #[test]

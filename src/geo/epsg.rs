@@ -294,6 +294,11 @@ fn text() -> &'static str {
     })
 }
 
+/// Reads the table, so that whoever needs it next need not wait: some milliseconds. To be called on a thread that may be busy.
+pub(crate) fn prepare() {
+    table();
+}
+
 fn table() -> &'static Table {
     static PARSED: OnceLock<Table> = OnceLock::new();
     PARSED.get_or_init(|| Table::parse(text()).0)

@@ -3,7 +3,7 @@
 //! The sizes of headers are bounded by hyper: 100 of them and about 400 KiB over HTTP/1.1, 16 KiB over HTTP/2.
 
 use std::net::IpAddr;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -42,20 +42,61 @@ enum Version {
     Negotiated,
 }
 
-/// The client for `kind`. Redirects are never followed by it: the transport does.
-///
-/// # Errors
-/// [`crate::ErrorKind::Usage`] for a value that is not understood, or roots that cannot be read.
-pub(crate) fn build(options: &StoreOptions, kind: Kind) -> Result<Client> {
-    install_tls();
-    check(options)?;
-    let roots = roots::named(options, kind)?;
+/// A client, whole as soon as a URL needs it: the system's root certificates are hundreds of files, whose reading takes longer
+/// than many a request over plain HTTP.
+pub(crate) struct HttpClient {
+    /// One that trusts nobody, and so is for plain HTTP only.
+    plain: Option<Client>,
+    whole: OnceLock<Client>,
+    options: StoreOptions,
+    kind: Kind,
+}
+
+impl HttpClient {
+    /// The client for `kind`. Redirects are never followed by it: the transport does.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] for a value that is not understood, or roots that are named and cannot be read.
+    pub(crate) fn new(options: &StoreOptions, kind: Kind) -> Result<Self> {
+        install_tls();
+        check(options)?;
+        let roots = roots::named(options, kind)?;
+        // The way to a proxy may be HTTPS even where the server's is not.
+        let needs_roots = roots.is_some() || kind != Kind::Metadata && !proxies(options)?.is_empty();
+        let whole = OnceLock::new();
+        let plain = if needs_roots {
+            drop(whole.set(trusting(options, kind, roots.as_deref())?));
+            None
+        } else {
+            Some(configured(options, kind)?.tls_certs_only([]).build().map_err(wrong)?)
+        };
+        Ok(Self { plain, whole, options: options.clone(), kind })
+    }
+
+    /// The client to ask `url` with.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] when roots cannot be read.
+    pub(crate) fn of(&self, url: &Url) -> Result<&Client> {
+        if let Some(plain) = self.plain.as_ref().filter(|_| url.scheme() == "http") {
+            return Ok(plain);
+        }
+        if let Some(whole) = self.whole.get() {
+            return Ok(whole);
+        }
+        let whole = trusting(&self.options, self.kind, None)?;
+        Ok(self.whole.get_or_init(|| whole))
+    }
+}
+
+/// A client that trusts `roots`, or those of the system.
+fn trusting(options: &StoreOptions, kind: Kind, roots: Option<&[reqwest::Certificate]>) -> Result<Client> {
     let proxy_roots = key(options, "proxy_ca_certificate").map(|pem| roots::of_pem(pem.as_bytes()));
     let configure = |extra: Vec<reqwest::Certificate>| -> Result<ClientBuilder> {
         let mut builder = configured(options, kind)?;
         let mut extra = extra;
         extra.extend(proxy_roots.clone().unwrap_or_default());
-        builder = match &roots {
+        builder = match roots {
             Some(roots) => builder.tls_certs_only(roots.iter().cloned().chain(extra)),
             None if extra.is_empty() => builder,
             None => builder.tls_certs_merge(extra),

@@ -75,7 +75,7 @@ fn tls_server() -> (SocketAddr, Protocols) {
 
 /// The body of what is there, or the message of the error, and how often it was tried.
 async fn get(options: &StoreOptions, kind: Kind, url: &str) -> (std::result::Result<String, String>, u64) {
-    let transport = Transport::new(build(options, kind).unwrap(), options, "server".into());
+    let transport = Transport::new(HttpClient::new(options, kind).unwrap(), options, "server".into());
     let request = Request {
         method: Method::GET,
         url: Url::parse(url).unwrap(),
@@ -138,7 +138,7 @@ async fn only_who_is_trusted_is_asked() {
 
 #[track_caller]
 fn refused(keys: &[(&str, &str)], environment: &[(&str, &str)], expected: &str) {
-    let error = build(&options(keys, environment), Kind::Web).map(drop).unwrap_err();
+    let error = HttpClient::new(&options(keys, environment), Kind::Web).map(drop).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     let text = format!("{error}: {:?}", std::error::Error::source(&error));
     assert!(text.contains(expected) && !text.contains("SECRET"), "{text}");
@@ -158,6 +158,26 @@ fn values_are_checked() {
     refused(&[], &[("SSL_CERT_DIR", "/nowhere/at/all")], "SSL_CERT_DIR: /nowhere/at/all cannot be read");
     let key = fixture("server.key");
     refused(&[], &[("SSL_CERT_FILE", key.to_str().unwrap())], "name no certificate");
+}
+
+#[tokio::test]
+async fn roots_are_read_when_a_url_needs_them() {
+    let server = Scripted::new(|mut asked| asked.answer("200 OK", "", "plain"));
+    let plain = server.url("/a");
+    let secure = Url::parse("https://127.0.0.1:9/").unwrap();
+    let client = HttpClient::new(&options(&[], &[]), Kind::Web).unwrap();
+    let answer = client.of(&plain).unwrap().execute(reqwest::Request::new(Method::GET, plain.clone()));
+    assert_eq!(answer.await.unwrap().text().await.unwrap(), "plain");
+    assert!(client.whole.get().is_none());
+    assert!(std::ptr::eq(client.of(&secure).unwrap(), client.whole.get().unwrap()));
+    // Roots that are named are read at once, so that what is wrong with them is said before anything is fetched.
+    let root = fixture("root.pem");
+    let named =
+        HttpClient::new(&options(&[], &[("SSL_CERT_FILE", root.to_str().unwrap())]), Kind::Web).unwrap();
+    assert!(named.plain.is_none() && named.whole.get().is_some());
+    let proxied =
+        HttpClient::new(&options(&[("proxy_url", "https://127.0.0.1:9")], &[]), Kind::Store).unwrap();
+    assert!(std::ptr::eq(proxied.of(&plain).unwrap(), proxied.whole.get().unwrap()));
 }
 
 #[test]
@@ -305,7 +325,8 @@ async fn the_certificates_of_aws_are_for_aws() {
     }
     for (path, part) in [("/nowhere", "aws_ca_bundle: /nowhere cannot be read"), (key, "has no certificate")]
     {
-        let error = build(&options(&[], &[("AWS_CA_BUNDLE", path)]), Kind::Aws).map(drop).unwrap_err();
+        let error =
+            HttpClient::new(&options(&[], &[("AWS_CA_BUNDLE", path)]), Kind::Aws).map(drop).unwrap_err();
         assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(part), "{error}");
     }
 }

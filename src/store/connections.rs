@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::StoreOptions;
-use super::client::{self, Kind};
+use super::client::{HttpClient, Kind};
 use super::endpoint::{self, Endpoint};
 use super::location::{Bucket, Cloud};
 use super::transport::Transport;
@@ -199,7 +199,7 @@ fn is_of_web(key: &str) -> bool {
 fn transport(options: &StoreOptions, kind: Kind, url: &Url) -> Result<Transport> {
     // A transport that kept the list that it is in would never be dropped.
     let options = StoreOptions { connections: Connections::default(), ..options.clone() };
-    let client = client::build(&options, kind)?;
+    let client = HttpClient::new(&options, kind)?;
     let host = url.host_str().unwrap_or_default();
     let server = match url.port_or_known_default() {
         Some(port) => format!("{host}:{port}"),

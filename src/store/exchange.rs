@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::StoreOptions;
-use super::client::{self, Kind};
+use super::client::{HttpClient, Kind};
 use super::request::Request;
 use crate::error::{Error, Result};
 
@@ -20,7 +20,7 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks the services that hand out credentials.
 pub(crate) struct Exchange {
-    client: reqwest::Client,
+    client: HttpClient,
     tries: u32,
     first_wait: Duration,
     timeout: Duration,
@@ -46,11 +46,11 @@ impl Exchange {
     /// With services of the network ([`Kind::Store`], [`Kind::Aws`]), or those of the machine ([`Kind::Metadata`]).
     ///
     /// # Errors
-    /// Those of [`client::build`].
+    /// Those of [`HttpClient::new`].
     pub(crate) fn new(options: &StoreOptions, kind: Kind) -> Result<Self> {
         let is_near = kind == Kind::Metadata;
         Ok(Self {
-            client: client::build(options, kind)?,
+            client: HttpClient::new(options, kind)?,
             tries: options.max_retries.min(if is_near { 2 } else { 4 }).saturating_add(1),
             first_wait: options.backoff_base,
             timeout: if is_near { METADATA_TIMEOUT } else { options.idle_timeout },
@@ -59,11 +59,12 @@ impl Exchange {
 
     /// The body of the answer to `request`, which may be sent several times. `what` is asked, for messages.
     pub(crate) async fn send(&self, what: &str, request: &Request) -> Result<Bytes, Silence> {
+        let client = self.client.of(&request.url).map_err(Silence::Unreachable)?;
         let mut wait = self.first_wait;
         let mut tries = 1_u32;
         loop {
             let last = tries >= self.tries;
-            let silence = match self.once(what, request).await {
+            let silence = match self.once(client, what, request).await {
                 Ok(body) => return Ok(body),
                 Err(silence) => silence,
             };
@@ -83,10 +84,9 @@ impl Exchange {
         }
     }
 
-    async fn once(&self, what: &str, request: &Request) -> Result<Bytes, Silence> {
+    async fn once(&self, client: &reqwest::Client, what: &str, request: &Request) -> Result<Bytes, Silence> {
         let host = request.url.host_str().unwrap_or_default();
-        let sending = self
-            .client
+        let sending = client
             .request(request.method.clone(), request.url.clone())
             .headers(request.headers.clone())
             .body(request.body.concat());

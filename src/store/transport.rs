@@ -13,13 +13,13 @@ use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION,
     TRANSFER_ENCODING,
 };
-use reqwest::{Client, Method, Version};
+use reqwest::{Method, Version};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::StoreOptions;
 use super::auth::Auth;
 use super::body::{Progress, Upload, length, take};
-use super::client::duration;
+use super::client::{HttpClient, duration};
 use super::fault::{Asked, Fault, seconds};
 use super::hedge::{Hedges, NEVER_BELOW};
 use super::pace::{Pace, Permit};
@@ -40,7 +40,7 @@ const MOST_OF_A_REFUSAL: u64 = 64 << 10;
 pub(crate) struct Transport(Arc<Inner>);
 
 struct Inner {
-    client: Client,
+    client: HttpClient,
     options: StoreOptions,
     /// The idle timeout, before the request leaves and after.
     connecting: Duration,
@@ -83,9 +83,9 @@ struct Outcome<T> {
 }
 
 impl Transport {
-    /// The way to `server`, which is its name in events. The keys `timeout` and `read_timeout` are what `client::build` has found to
-    /// be times.
-    pub(crate) fn new(client: Client, options: &StoreOptions, server: String) -> Self {
+    /// The way to `server`, which is its name in events. The keys `timeout` and `read_timeout` are what [`HttpClient::new`] has found
+    /// to be times.
+    pub(crate) fn new(client: HttpClient, options: &StoreOptions, server: String) -> Self {
         let key = |name| duration(options, name).ok().flatten();
         let idle = key("read_timeout").unwrap_or(options.idle_timeout);
         let connect = key("connect_timeout").unwrap_or(options.connect_timeout);
@@ -321,6 +321,7 @@ impl Inner {
             let error = Error::usage(format!("{}: that is not a URL that can be asked for", call.shown));
             return Err(Fault::never(error));
         }
+        let client = self.client.of(&url).map_err(Fault::never)?;
         let mut wire = reqwest::Request::new(request.method.clone(), url);
         *wire.headers_mut() = request.headers.clone();
         let progress = Arc::new(Progress::new());
@@ -329,7 +330,7 @@ impl Inner {
         if call.counted {
             Tally::count(&call.tally.requests);
         }
-        let mut answer = pin!(self.client.execute(wire));
+        let mut answer = pin!(client.execute(wire));
         loop {
             let began = progress.began();
             let idle = if began { self.idle } else { self.connecting };

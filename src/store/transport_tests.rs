@@ -10,7 +10,7 @@ use url::Url;
 use super::*;
 use crate::error::ErrorKind;
 use crate::observe::Observer;
-use crate::store::client::{Kind, build};
+use crate::store::client::{HttpClient, Kind};
 use crate::store::scripted::{Asked as Got, Scripted};
 
 /// What a server does with a request.
@@ -52,7 +52,7 @@ impl Way {
     pub(super) fn new(options: StoreOptions) -> Self {
         let events = Arc::new(Events::default());
         let options = StoreOptions { observer: Arc::clone(&events) as _, ..options };
-        let client = build(&options, Kind::Store).unwrap();
+        let client = HttpClient::new(&options, Kind::Store).unwrap();
         Self {
             transport: Transport::new(client, &options, "server".into()),
             tally: Tally::default(),
@@ -534,9 +534,10 @@ async fn silence_counts_from_when_the_request_has_left() {
 async fn what_never_connected_was_not_done() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = Scripted::new(drop);
-    let client = build(&options(), Kind::Store).unwrap();
+    let client = HttpClient::new(&options(), Kind::Store).unwrap();
     for (address, unknown) in [(closed, false), (server.address, true)] {
-        let cause = client.get(format!("http://{address}/?SECRET")).send().await.unwrap_err();
+        let url = Url::parse(&format!("http://{address}/?SECRET")).unwrap();
+        let cause = client.of(&url).unwrap().get(url).send().await.unwrap_err();
         let fault = Asked { shown: "SHOWN", doing: "reading" }.of(cause);
         assert_eq!((fault.again, fault.unknown), (true, unknown), "{:?}", fault.error);
     }
