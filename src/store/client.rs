@@ -42,12 +42,12 @@ enum Version {
     Negotiated,
 }
 
-/// A client, whole as soon as a URL needs it: the system's root certificates are hundreds of files, whose reading takes longer
-/// than many a request over plain HTTP.
+/// A client that reads root certificates when a URL needs them first: they are hundreds of files, whose reading takes longer than
+/// many a request over plain HTTP.
 pub(crate) struct HttpClient {
-    /// One that trusts nobody, and so is for plain HTTP only.
+    /// One that trusts nobody, and so is for plain HTTP without a proxy only.
     plain: Option<Client>,
-    whole: OnceLock<Client>,
+    trusting: OnceLock<Client>,
     options: StoreOptions,
     kind: Kind,
 }
@@ -56,52 +56,57 @@ impl HttpClient {
     /// The client for `kind`. Redirects are never followed by it: the transport does.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] for a value that is not understood, or roots that are named and cannot be read.
+    /// [`crate::ErrorKind::Usage`] for a value that is not understood.
     pub(crate) fn new(options: &StoreOptions, kind: Kind) -> Result<Self> {
         install_tls();
         check(options)?;
-        let roots = roots::named(options, kind)?;
+        let plain = configured(options, kind)?.tls_certs_only([]).build().map_err(wrong)?;
         // The way to a proxy may be HTTPS even where the server's is not.
-        let needs_roots = roots.is_some() || kind != Kind::Metadata && !proxies(options)?.is_empty();
-        let whole = OnceLock::new();
-        let plain = if needs_roots {
-            drop(whole.set(trusting(options, kind, roots.as_deref())?));
-            None
-        } else {
-            Some(configured(options, kind)?.tls_certs_only([]).build().map_err(wrong)?)
-        };
-        Ok(Self { plain, whole, options: options.clone(), kind })
+        let is_direct = kind == Kind::Metadata || proxies(options)?.is_empty();
+        Ok(Self {
+            plain: is_direct.then_some(plain),
+            trusting: OnceLock::new(),
+            options: options.clone(),
+            kind,
+        })
     }
 
     /// The client to ask `url` with.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] when roots cannot be read.
+    /// [`crate::ErrorKind::Usage`] when roots are needed and cannot be read.
     pub(crate) fn of(&self, url: &Url) -> Result<&Client> {
-        if let Some(plain) = self.plain.as_ref().filter(|_| url.scheme() == "http") {
-            return Ok(plain);
+        match &self.plain {
+            Some(plain) if url.scheme() == "http" => Ok(plain),
+            _ => self.trusting(),
         }
-        if let Some(whole) = self.whole.get() {
-            return Ok(whole);
+    }
+
+    /// The client with roots.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] when they cannot be read.
+    pub(crate) fn trusting(&self) -> Result<&Client> {
+        if let Some(ready) = self.trusting.get() {
+            return Ok(ready);
         }
-        let whole = trusting(&self.options, self.kind, None)?;
-        Ok(self.whole.get_or_init(|| whole))
+        let made = trusting(&self.options, self.kind)?;
+        Ok(self.trusting.get_or_init(|| made))
     }
 }
 
-/// A client that trusts `roots`, or those of the system.
-fn trusting(options: &StoreOptions, kind: Kind, roots: Option<&[reqwest::Certificate]>) -> Result<Client> {
+/// A client that trusts the roots that are named, or else those of the system.
+fn trusting(options: &StoreOptions, kind: Kind) -> Result<Client> {
+    let roots = roots::named(options, kind)?;
     let proxy_roots = key(options, "proxy_ca_certificate").map(|pem| roots::of_pem(pem.as_bytes()));
-    let configure = |extra: Vec<reqwest::Certificate>| -> Result<ClientBuilder> {
-        let mut builder = configured(options, kind)?;
-        let mut extra = extra;
+    let configure = |mut extra: Vec<reqwest::Certificate>| -> Result<ClientBuilder> {
+        let builder = configured(options, kind)?;
         extra.extend(proxy_roots.clone().unwrap_or_default());
-        builder = match roots {
+        Ok(match &roots {
             Some(roots) => builder.tls_certs_only(roots.iter().cloned().chain(extra)),
             None if extra.is_empty() => builder,
             None => builder.tls_certs_merge(extra),
-        };
-        Ok(builder)
+        })
     };
     configure(Vec::new())?.build().or_else(|first| {
         // Where the system has roots, only those are trusted.

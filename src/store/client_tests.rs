@@ -138,7 +138,8 @@ async fn only_who_is_trusted_is_asked() {
 
 #[track_caller]
 fn refused(keys: &[(&str, &str)], environment: &[(&str, &str)], expected: &str) {
-    let error = HttpClient::new(&options(keys, environment), Kind::Web).map(drop).unwrap_err();
+    let client = HttpClient::new(&options(keys, environment), Kind::Web);
+    let error = client.and_then(|client| client.trusting().map(drop)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
     let text = format!("{error}: {:?}", std::error::Error::source(&error));
     assert!(text.contains(expected) && !text.contains("SECRET"), "{text}");
@@ -165,19 +166,19 @@ async fn roots_are_read_when_a_url_needs_them() {
     let server = Scripted::new(|mut asked| asked.answer("200 OK", "", "plain"));
     let plain = server.url("/a");
     let secure = Url::parse("https://127.0.0.1:9/").unwrap();
-    let client = HttpClient::new(&options(&[], &[]), Kind::Web).unwrap();
+    let nowhere = [("SSL_CERT_FILE", "/nowhere/at/all")];
+    let client = HttpClient::new(&options(&[], &nowhere), Kind::Web).unwrap();
     let answer = client.of(&plain).unwrap().execute(reqwest::Request::new(Method::GET, plain.clone()));
     assert_eq!(answer.await.unwrap().text().await.unwrap(), "plain");
-    assert!(client.whole.get().is_none());
-    assert!(std::ptr::eq(client.of(&secure).unwrap(), client.whole.get().unwrap()));
-    // Roots that are named are read at once, so that what is wrong with them is said before anything is fetched.
+    let error = client.of(&secure).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    // The way to a proxy may need them.
+    let proxied = HttpClient::new(&options(&[("proxy_url", "https://127.0.0.1:9")], &nowhere), Kind::Store);
+    assert_eq!(proxied.unwrap().of(&plain).unwrap_err().kind(), ErrorKind::Usage);
     let root = fixture("root.pem");
-    let named =
-        HttpClient::new(&options(&[], &[("SSL_CERT_FILE", root.to_str().unwrap())]), Kind::Web).unwrap();
-    assert!(named.plain.is_none() && named.whole.get().is_some());
-    let proxied =
-        HttpClient::new(&options(&[("proxy_url", "https://127.0.0.1:9")], &[]), Kind::Store).unwrap();
-    assert!(std::ptr::eq(proxied.of(&plain).unwrap(), proxied.whole.get().unwrap()));
+    let named = [("SSL_CERT_FILE", root.to_str().unwrap())];
+    let client = HttpClient::new(&options(&[], &named), Kind::Web).unwrap();
+    assert!(std::ptr::eq(client.of(&secure).unwrap(), client.of(&secure).unwrap()));
 }
 
 #[test]

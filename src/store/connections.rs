@@ -200,6 +200,8 @@ fn transport(options: &StoreOptions, kind: Kind, url: &Url) -> Result<Transport>
     // A transport that kept the list that it is in would never be dropped.
     let options = StoreOptions { connections: Connections::default(), ..options.clone() };
     let client = HttpClient::new(&options, kind)?;
+    // What is wrong with root certificates is said before anything is asked.
+    client.of(url)?;
     let host = url.host_str().unwrap_or_default();
     let server = match url.port_or_known_default() {
         Some(port) => format!("{host}:{port}"),

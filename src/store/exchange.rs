@@ -46,11 +46,16 @@ impl Exchange {
     /// With services of the network ([`Kind::Store`], [`Kind::Aws`]), or those of the machine ([`Kind::Metadata`]).
     ///
     /// # Errors
-    /// Those of [`HttpClient::new`].
+    /// Those of [`HttpClient::new`] and [`HttpClient::trusting`].
     pub(crate) fn new(options: &StoreOptions, kind: Kind) -> Result<Self> {
         let is_near = kind == Kind::Metadata;
+        let client = HttpClient::new(options, kind)?;
+        if !is_near {
+            // What is wrong with root certificates is said before anything is asked.
+            client.trusting()?;
+        }
         Ok(Self {
-            client: HttpClient::new(options, kind)?,
+            client,
             tries: options.max_retries.min(if is_near { 2 } else { 4 }).saturating_add(1),
             first_wait: options.backoff_base,
             timeout: if is_near { METADATA_TIMEOUT } else { options.idle_timeout },
