@@ -25,12 +25,13 @@ use crate::error::{Error, Result};
 use crate::fetch::{self, Needed, Requests};
 use crate::geo::{Affine, Bounds, Crs, epsg};
 use crate::grid::PixelRect;
-use crate::header::Header;
+use crate::header::{FIRST_BYTES, Header};
 use crate::limits::Limits;
 use crate::mask::Rule;
 use crate::observe::{Event, Observer};
 use crate::options::ClipOptions;
 use crate::plan::Plan;
+use crate::provenance::{self, Provenance};
 use crate::sink::{Published, Sink, SinkOptions};
 use crate::source::{self, Sidecar, SidecarKind, Source, SourceMeta, SourceStats};
 use crate::store::StoreOptions;
@@ -44,6 +45,8 @@ pub struct Cog {
     fetched: Fetched,
     header: Arc<Header>,
     sidecars: Vec<Sidecar>,
+    /// What tells its version from others.
+    version: Option<String>,
 }
 
 /// What a clip did.
@@ -132,7 +135,14 @@ impl Cog {
         }
         let (fetched, header) = fetch::header_of(&source, ifd, limits).await?;
         let sidecars = source.sidecars().await;
-        Ok(Self { source, fetched, header: Arc::new(header), sidecars })
+        let version = if source.is_remote() {
+            source.meta().and_then(|meta| meta.etag)
+        } else {
+            // A file's time would tell two copies of it apart.
+            let first = fetched.get(0..FIRST_BYTES.min(fetched.size), "the header").ok();
+            first.map(|first| format!("header:{}", provenance::sha256(&first)))
+        };
+        Ok(Self { source, fetched, header: Arc::new(header), sidecars, version })
     }
 
     /// Files beside the raster that other programs would read with it. None of them is followed.
@@ -216,7 +226,23 @@ impl Cog {
                 options,
             )
         })();
-        planned.map_err(|error| error.at(self.uri()))
+        let mut planned = planned.map_err(|error| error.at(self.uri()))?;
+        if let Some(plan) = planned.as_mut().filter(|_| options.provenance) {
+            plan.provenance = Some(self.provenance(cutline, options));
+        }
+        Ok(planned)
+    }
+
+    /// What an output of these says of how it was made.
+    #[must_use]
+    pub fn provenance(&self, cutline: &Cutline, options: &ClipOptions) -> Provenance {
+        Provenance {
+            source: self.uri().to_owned(),
+            version: self.version.clone(),
+            cutline: provenance::hex(&cutline.digest()),
+            options: provenance::sha256(options.of_output()),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+        }
     }
 
     /// Where the raster lies; `None` without a geotransform.
