@@ -6,6 +6,7 @@ mod halving;
 mod memory;
 pub mod naming;
 mod outbox;
+pub mod selection;
 pub mod split;
 mod transfer;
 
@@ -47,6 +48,20 @@ pub struct Cog {
     sidecars: Vec<Sidecar>,
     /// What tells its version from others.
     version: Option<String>,
+    /// Permits for work on the processor that are shared with other clips.
+    workers: Option<Workers>,
+}
+
+/// The threads that several clips share for work on the processor. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Workers(Arc<Semaphore>);
+
+impl Workers {
+    /// As many as `options.threads` says.
+    #[must_use]
+    pub fn new(options: &ClipOptions) -> Self {
+        Self(Arc::new(Semaphore::new(memory::threads(options))))
+    }
 }
 
 /// What a clip did.
@@ -142,7 +157,7 @@ impl Cog {
             let first = fetched.get(0..FIRST_BYTES.min(fetched.size), "the header").ok();
             first.map(|first| format!("header:{}", provenance::sha256(&first)))
         };
-        Ok(Self { source, fetched, header: Arc::new(header), sidecars, version })
+        Ok(Self { source, fetched, header: Arc::new(header), sidecars, version, workers: None })
     }
 
     /// Files beside the raster that other programs would read with it. None of them is followed.
@@ -381,11 +396,20 @@ impl Cog {
         sink: &mut Sink,
         observer: &dyn Observer,
     ) -> Result<assembly::Done> {
-        let workers = Arc::new(Semaphore::new(memory::threads(options)));
+        let workers = self.workers(options);
         let how = (options, shares);
         let arrivals = arrivals(&self.source, &self.header, requests, Some(plan), how, &workers, observer);
         let job = self.job(plan, how, observer, &workers, transfers)?;
         job.run(arrivals, sink).await.map_err(|error| error.at(self.uri()))
+    }
+
+    /// Has its clips share `workers` with others.
+    pub fn share(&mut self, workers: &Workers) {
+        self.workers = Some(workers.clone());
+    }
+
+    fn workers(&self, options: &ClipOptions) -> Arc<Semaphore> {
+        self.workers.clone().unwrap_or_else(|| Workers::new(options)).0
     }
 
     /// How the memory of a clip is shared out.
