@@ -4,6 +4,7 @@
 //! rows need it. An item fails alone. What an earlier run has done is known by its record ([`status`]) or, where that run was
 //! killed between publishing and recording, by what the output itself says of how it was made ([`crate::provenance`]).
 
+mod cutlines;
 mod group;
 pub mod manifest;
 mod status;
@@ -25,6 +26,7 @@ use crate::observe::Observer;
 use crate::options::ClipOptions;
 use crate::sink::SinkOptions;
 use crate::store::StoreOptions;
+use cutlines::Cutlines;
 use group::Pass;
 use manifest::{Group, Manifest, Row};
 use status::{Record, Status};
@@ -150,6 +152,7 @@ pub struct Batch {
     observer: Arc<dyn Observer>,
     progress: Arc<dyn Progress>,
     workers: Workers,
+    cutlines: Cutlines,
     stop: CancellationToken,
     tally: Tally,
 }
@@ -234,6 +237,7 @@ impl Batch {
             observer,
             progress,
             workers,
+            cutlines: Cutlines::default(),
             stop,
             tally: Tally::default(),
         })

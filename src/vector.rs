@@ -182,6 +182,25 @@ impl Layer {
         let feature = Feature { fid: 0, id: None, properties: Vec::new(), geometry };
         Self { name: name.into(), crs: None, winding: Winding::Any, features: vec![feature] }
     }
+
+    /// Of a layer that was read whole, the features that `query` asks for by their numbers and properties: what reading the file
+    /// with it would have given.
+    ///
+    /// # Errors
+    /// As [`Gathering::finish`].
+    pub fn only(&self, query: &Query, limits: &Limits) -> Result<Self> {
+        let mut found = Gathering::new(self.name.clone(), self.winding, query, limits);
+        found.set_crs(self.crs.clone());
+        for feature in &self.features {
+            if found.wants(feature.fid, &feature.properties) {
+                found.add(feature.clone())?;
+            } else {
+                feature.properties.iter().for_each(|(name, _)| found.declare(name));
+                found.skip();
+            }
+        }
+        found.finish()
+    }
 }
 
 /// What is asked of a file. `Default` asks for everything in its only layer.

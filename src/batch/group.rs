@@ -10,7 +10,6 @@ use serde_json::json;
 use super::manifest::Group;
 use super::status::{self, Record};
 use super::{Batch, IfExists, Item, Outcome, exit_code, key_of};
-use crate::clip::selection::{Selected, Selection};
 use crate::clip::split::Output;
 use crate::clip::{Cog, Report};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,11 +23,8 @@ use crate::source::Source;
 /// Items that are planned together: their tiles are fetched once.
 const TOGETHER: usize = 2000;
 
-/// Bytes of plans that are held at a time, about.
-const PLAN_BYTES: u64 = 32 << 20;
-
-/// Cutlines of one source that are kept in case that the next items want them too.
-const KEPT: usize = 16;
+/// Bytes of one output that wait for its end, at most: what is more goes on its way.
+const OUTPUT_BYTES: u64 = 8 << 20;
 
 /// One source and its items.
 pub(super) struct Pass<'a> {
@@ -62,7 +58,6 @@ impl Pass<'_> {
     /// [`ErrorKind::Io`] when the status cannot be written.
     pub(super) async fn run(&self) -> Result<()> {
         let mut cogs: HashMap<Image, Cog> = HashMap::new();
-        let mut cutlines = Cutlines::default();
         let mut planned: Vec<Planned> = Vec::new();
         let mut held = 0;
         for &number in &self.group.rows {
@@ -83,7 +78,7 @@ impl Pass<'_> {
                 }
             }
             let Some(cog) = cogs.remove(&image) else { continue };
-            let (cog, found) = self.plan(cog, &job.item, &mut cutlines).await;
+            let (cog, found) = self.plan(cog, &job.item).await;
             let found = match found {
                 Ok(found) => found,
                 Err(error) => {
@@ -105,7 +100,7 @@ impl Pass<'_> {
                     match self.is_done(&cog, &job, &plan, &made_of).await {
                         Ok(true) => {}
                         Ok(false) => {
-                            held += bytes_of(&plan);
+                            held += bytes_of(&cog, &plan);
                             planned.push(Planned { job, plan, made_of });
                         }
                         Err(error) => self.failed(&job, &error).await?,
@@ -113,7 +108,7 @@ impl Pass<'_> {
                 }
             }
             cogs.insert(image, cog);
-            if planned.len() >= TOGETHER || held > PLAN_BYTES {
+            if planned.len() >= TOGETHER || held > self.batch.share_of_memory() / 2 {
                 self.make(&mut cogs, std::mem::take(&mut planned)).await?;
                 held = 0;
             }
@@ -156,13 +151,8 @@ impl Pass<'_> {
     }
 
     /// The plan of an item, and what it is made of.
-    async fn plan(
-        &self,
-        cog: Cog,
-        item: &Item,
-        cutlines: &mut Cutlines,
-    ) -> (Cog, Result<(Option<Plan>, Provenance)>) {
-        let selected = match cutlines.read(&cog, item, self).await {
+    async fn plan(&self, cog: Cog, item: &Item) -> (Cog, Result<(Option<Plan>, Provenance)>) {
+        let selected = match self.batch.cutlines.read(&cog, item, &self.batch.options.reading).await {
             Ok(selected) => selected,
             Err(error) => return (cog, Err(error)),
         };
@@ -421,29 +411,10 @@ fn terms_of(item: &Item) -> String {
     )
 }
 
-/// What a plan holds, about.
-fn bytes_of(plan: &Plan) -> u64 {
+/// What a plan and the output that it makes hold, about.
+fn bytes_of(cog: &Cog, plan: &Plan) -> u64 {
     let tiles = plan.tiles.len() + plan.mask_tiles.len();
-    plan.mask.bytes().saturating_add(tiles as u64 * 16).saturating_add(4096)
-}
-
-/// Cutlines that were read last.
-#[derive(Default)]
-struct Cutlines {
-    kept: Vec<(Selection, Arc<Selected>)>,
-}
-
-impl Cutlines {
-    async fn read(&mut self, cog: &Cog, item: &Item, pass: &Pass<'_>) -> Result<Arc<Selected>> {
-        if let Some((_, found)) = self.kept.iter().find(|(selection, _)| *selection == item.selection) {
-            return Ok(Arc::clone(found));
-        }
-        let reading = &pass.batch.options.reading;
-        let found = Arc::new(item.selection.read(cog, reading, &item.options, false).await?);
-        if self.kept.len() >= KEPT {
-            self.kept.remove(0);
-        }
-        self.kept.push((item.selection.clone(), Arc::clone(&found)));
-        Ok(found)
-    }
+    let samples = plan.size().pixels().saturating_mul(plan.output_bands() as u64);
+    let output = samples.saturating_mul(cog.header().sample_type.bytes() as u64).min(OUTPUT_BYTES);
+    plan.mask.bytes().saturating_add(tiles as u64 * 16).saturating_add(output).saturating_add(4096)
 }

@@ -248,10 +248,11 @@ fn arguments(row: &Row, given: &[(String, Option<String>)]) -> Result<Vec<String
     let place = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let says = |name: &str| {
         let name = name.replace('-', "_");
+        let is_said = |name: &str| row.get(name).is_some_and(|value| !value.is_null());
         row.contains_key(&name)
             // One of the two is enough.
-            || name == "cutline" && row.contains_key("bbox")
-            || name == "bbox" && row.contains_key("cutline")
+            || name == "cutline" && is_said("bbox")
+            || name == "bbox" && is_said("cutline")
     };
     for (name, value) in given.iter().filter(|(name, _)| !says(name)) {
         out.push(argument(name, value.as_deref()));

@@ -10,6 +10,7 @@ use crate::cutline::repair::Mode;
 use crate::error::{Error, Result};
 use crate::geo::{Bounds, Crs};
 use crate::layer;
+use crate::limits::Limits;
 use crate::options::ClipOptions;
 use crate::store::StoreOptions;
 use crate::vector::filter::Filter;
@@ -60,6 +61,24 @@ pub struct Selected {
 }
 
 impl Selection {
+    /// The same place without conditions, when these choose some of many features of a file: read once, it serves all that
+    /// [`Selected::only`] can take of it.
+    #[must_use]
+    pub fn whole(&self) -> Option<Self> {
+        let is_file = matches!(&self.polygons, Polygons::Text(text) if !layer::is_inline(text));
+        let chooses = !self.fids.is_empty() || !self.conditions.is_empty();
+        (is_file && chooses).then(|| Self { conditions: Vec::new(), fids: BTreeSet::new(), ..self.clone() })
+    }
+
+    fn query(&self) -> Query {
+        Query {
+            layer: self.layer.clone(),
+            filter: self.conditions.iter().cloned().fold(Filter::default(), Filter::and),
+            fids: self.fids.clone(),
+            bounds: None,
+        }
+    }
+
     /// Reads the features that were asked for. With `everywhere` those beside the raster, too, which a spatial index would
     /// leave out.
     ///
@@ -78,12 +97,7 @@ impl Selection {
             Some("source") => Given::Raster,
             Some(text) => Given::Crs(Crs::parse(text)?),
         };
-        let mut query = Query {
-            layer: self.layer.clone(),
-            filter: self.conditions.iter().cloned().fold(Filter::default(), Filter::and),
-            fids: self.fids.clone(),
-            bounds: None,
-        };
+        let mut query = self.query();
         let (layer, place) = match &self.polygons {
             Polygons::Bbox(text) => (of_box(text)?, "--bbox".to_owned()),
             Polygons::Bytes(name, bytes) => (layer::parse(name, bytes, &query, limits)?, name.clone()),
@@ -124,6 +138,27 @@ impl Selection {
 }
 
 impl Selected {
+    /// Of a file that was read whole, what `selection` asks for.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Usage`] for a number or a property that no feature has.
+    pub fn only(&self, selection: &Selection, limits: &Limits) -> Result<Self> {
+        let layer = self.layer.only(&selection.query(), limits).map_err(|error| error.at(&self.place))?;
+        Ok(Self { layer, crs: self.crs.clone(), place: self.place.clone(), by_index: false })
+    }
+
+    /// Whether features beside the raster were left unread.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.by_index
+    }
+
+    /// Vertices of all features.
+    #[must_use]
+    pub fn vertices(&self) -> usize {
+        self.layer.features.iter().map(|feature| feature.geometry.vertices()).sum()
+    }
+
     /// All features as one cutline.
     ///
     /// # Errors

@@ -21,6 +21,10 @@ mod bombs;
 #[cfg(feature = "cloud")]
 mod back_pressure;
 
+/// Many clips from a manifest: what becomes of each row, and what a second run makes of the first one's record.
+#[cfg(feature = "cli")]
+mod batch;
+
 /// Every pixel of 29,400 random polygons, against what rasterio burnt.
 mod mask;
 
