@@ -89,6 +89,9 @@ pub(super) struct ClipCommand {
     pub(super) split: bool,
     #[command(flatten)]
     pub(super) write: WriteArgs,
+    /// Describe the output in a STAC Item: a path, a URL, or auto for DST with the extension .json (see docs/stac.md)
+    #[arg(long, value_name = "FILE", help_heading = "Output", conflicts_with = "split")]
+    pub(super) stac: Option<String>,
     /// Print a report as one JSON object on standard output
     #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
@@ -489,8 +492,8 @@ impl ClipCommand {
             metadata: self.write.metadata.clone(),
             verify: self.write.verify,
             server_side_copy: self.write.server_side_copy,
-            // Only the report says it.
-            hash: self.json,
+            // Only the report and the STAC Item say it.
+            hash: self.json || self.stac.is_some(),
             ..SinkOptions::default()
         }
     }

@@ -59,13 +59,14 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         ],
         "pure",
     ),
+    ("stac", &["limits", "sample", "grid", "geo", "tiff", "cutline", "header", "plan", "encode"], "pure"),
     ("validate", &["limits", "source", "grid", "tiff", "header", "fetch"], "I/O"),
     ("clip", &[EVERYTHING_ABOVE], "orchestration"),
     (
         "cli",
         &[
             "limits", "sample", "grid", "geo", "observe", "tiff", "vector", "cutline", "mask", "options",
-            "store", "source", "sink", "header", "plan", "fetch", "layer", "validate", "clip",
+            "store", "source", "sink", "header", "plan", "fetch", "layer", "stac", "validate", "clip",
         ],
         "terminal",
     ),
