@@ -4,6 +4,8 @@ mod assets;
 mod bands;
 mod item;
 mod read;
+#[cfg(test)]
+mod read_tests;
 mod reference;
 mod when;
 

@@ -124,6 +124,7 @@ impl Grid<'_> {
             let mut region = Region::default();
             region.add(ring, north, south).ok()?;
             let mut polygons = region.within((-180.0, 180.0));
+            polygons.iter_mut().for_each(tidy);
             polygons.retain(|ring| {
                 meridian::range([ring]).is_some_and(|(west, east)| east - west > NARROW) && area(ring) != 0.0
             });
@@ -312,9 +313,97 @@ fn rectangle([west, south, east, north]: [f64; 4]) -> Ring {
     vec![[west, south], [east, south], [east, north], [west, north], [west, south]]
 }
 
+/// Takes out vertices that are where the one before is, to rounding: between two turns, and on the antimeridian.
+fn tidy(ring: &mut Ring) {
+    ring.dedup_by(|next, last| (next[0] - last[0]).abs() < NARROW && (next[1] - last[1]).abs() < NARROW);
+    if let (Some(first), Some(last)) = (ring.first().copied(), ring.last_mut()) {
+        *last = first;
+    }
+}
+
 /// Area in square degrees, negative when the ring runs clockwise.
 fn area(ring: &[[f64; 2]]) -> f64 {
     let Some([x0, y0]) = ring.first().copied() else { return 0.0 };
     let pairs = ring.iter().zip(ring.iter().skip(1));
     pairs.map(|(a, b)| (a[0] - x0) * (b[1] - y0) - (b[0] - x0) * (a[1] - y0)).sum::<f64>() / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outline(crs: &str, gt: [f64; 6], size: (u32, u32)) -> Option<Outline> {
+        let size = Size { width: size.0, height: size.1 };
+        Outline::of(&Affine(gt), size, &Crs::parse(crs).unwrap())
+    }
+
+    /// Boxes around 800,000 places of the edge by pyproj 3.8, to a quarter of a pixel; of rasters in degrees by hand.
+    #[test]
+    fn boxes_are_as_proj_has_them() {
+        #[track_caller]
+        fn check(crs: &str, gt: [f64; 6], polygons: usize, bbox: [f64; 4], pixel: f64) {
+            let outline = outline(crs, gt, (128, 96)).unwrap();
+            assert!(outline.is_exact);
+            assert_eq!(outline.polygons.len(), polygons, "{outline:?}");
+            let is_near = |(a, b): (&f64, f64)| (a - b).abs() <= pixel / 4.0;
+            assert!(outline.bbox.iter().zip(bbox).all(is_near), "{crs}: {:?}", outline.bbox);
+            for ring in &outline.polygons {
+                assert!(ring.len() > 3 && ring.first() == ring.last() && area(ring) > 0.0, "{ring:?}");
+                assert!(ring.iter().all(|[lon, lat]| lon.abs() <= 180.0 && lat.abs() <= 90.0), "{ring:?}");
+            }
+        }
+        let utm =
+            [13.663_409_025_147_702, 47.836_926_065_638_25, 13.680_731_660_438_978, 47.845_759_129_422_61];
+        check("EPSG:32633", [400_000.0, 10.0, 0.0, 5_300_000.0, 0.0, -10.0], 1, utm, 9e-5);
+        let fiji =
+            [179.783_767_256_857_86, -18.327_659_471_631_87, -179.849_109_415_471_5, -18.061_986_332_444_004];
+        check("EPSG:32701", [160_000.0, 300.0, 0.0, 8_000_000.0, 0.0, -300.0], 2, fiji, 2.7e-3);
+        let europe =
+            [-35.116_786_562_537_61, 31.044_228_783_505_154, 75.266_075_274_966_85, 72.664_410_054_586_01];
+        check("EPSG:3035", [2_500_000.0, 40_000.0, 0.0, 5_500_000.0, 0.0, -40_000.0], 1, europe, 0.36);
+        let pole = [-180.0, -90.0, 180.0, -75.351_240_467_045_71];
+        check("EPSG:3031", [-1_280_000.0, 20_000.0, 0.0, 960_000.0, 0.0, -20_000.0], 1, pole, 0.18);
+        let beside =
+            [141.340_191_745_909_92, -86.319_751_193_384_14, -141.340_191_745_909_92, -81.397_458_476_243_8];
+        check("EPSG:3031", [-320_000.0, 5_000.0, 0.0, -400_000.0, 0.0, -5_000.0], 2, beside, 0.045);
+        let turned = [15.0, 45.131_871_632_180_2, 15.045_994_280_621_244, 45.164_995_971_123_375];
+        check("EPSG:32633", [500_000.0, 17.0, 15.0, 5_000_000.0, 10.0, -25.0], 1, turned, 2e-4);
+        // A quarter of the map of the north, the pole in its corner: 90 degrees of longitude.
+        let quarter = [-45.0, 82.624_763_492_130_64, 45.0, 90.0];
+        check("EPSG:3413", [0.0, 5_000.0, 0.0, 0.0, 0.0, -5_000.0], 1, quarter, 0.045);
+        check("EPSG:4326", [179.5, 0.01, 0.0, 10.0, 0.0, -0.01], 2, [179.5, 9.04, -179.22, 10.0], 1e-9);
+        check("EPSG:4326", [0.0, 2.8125, 0.0, 90.0, 0.0, -1.875], 1, [-180.0, -90.0, 180.0, 90.0], 1e-9);
+        // Half a pixel beyond the poles and the antimeridian.
+        let shifted = [-181.406_25, 2.8125, 0.0, 90.947_368_421, 0.0, -1.894_736_842_105];
+        check("EPSG:4326", shifted, 1, [-180.0, -90.0, 180.0, 90.0], 1e-9);
+    }
+
+    #[test]
+    fn beyond_the_edge_of_the_world_there_is_a_box_and_off_it_nothing() {
+        let sinusoidal = "+proj=sinu +R=6371007.181";
+        let tile = outline(sinusoidal, [-20_015_109.0, 8_687.0, 0.0, 6_671_703.0, 0.0, -8_687.0], (128, 128))
+            .unwrap();
+        assert!(!tile.is_exact);
+        // By hand: the edge of the world runs from (-180, 50) to (-180, 60), and the tile's eastern side at 50 degrees is at
+        // (128 * 8687 - 20015109) / (6371007.181 * cos 50) radians.
+        let [west, south, east, north] = tile.bbox;
+        assert!(
+            (west + 180.0).abs() < 1.0 && (south - 50.0).abs() < 0.2 && (north - 60.0).abs() < 0.2,
+            "{tile:?}"
+        );
+        assert!(east > -180.0 && east < -100.0, "{tile:?}");
+        assert_eq!(outline(sinusoidal, [-30_000_000.0, 10.0, 0.0, 6_000_000.0, 0.0, -10.0], (128, 96)), None);
+        assert_eq!(outline("EPSG:99999", [0.0, 1.0, 0.0, 0.0, 0.0, -1.0], (1, 1)), None);
+        assert_eq!(outline("EPSG:32633", [0.0; 6], (128, 96)), None);
+        assert_eq!(outline("EPSG:32633", [f64::NAN, 1.0, 0.0, 0.0, 0.0, -1.0], (128, 96)), None);
+    }
+
+    /// One pixel, the smallest there are, and the largest rasters.
+    #[test]
+    fn size_does_not_matter() {
+        for (size, pixel) in [((1, 1), 10.0), ((1, 1), 1e-3), ((1, 400_000), 1.0), ((u32::MAX, 1), 1e-4)] {
+            let utm = outline("EPSG:32633", [400_000.0, pixel, 0.0, 5_300_000.0, 0.0, -pixel], size).unwrap();
+            assert!(utm.is_exact && utm.polygons.len() == 1, "{size:?}");
+        }
+    }
 }

@@ -33,6 +33,7 @@ mod invalid_geometries;
 /// A loopback web server, S3, Google Cloud Storage and Azure in one, with faults on demand.
 #[cfg(feature = "cloud")]
 mod server;
+mod stac;
 
 /// The HTTP beneath it.
 #[cfg(feature = "cloud")]
