@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::read::{list, map, parse};
+use super::read::{list, map, object};
 use super::reference::resolve;
 use super::when::{self, When};
 use crate::error::{Error, Result};
@@ -149,7 +149,7 @@ pub(super) fn raster(
     uri: &str,
     is_asked: bool,
 ) -> Result<Option<RasterAsset>> {
-    let asset: Asset<'_> = parse(text, "it")?;
+    let asset: Asset<'_> = object(text, "it")?;
     let roles: Vec<String> = asset
         .roles
         .and_then(|roles| list(roles.get(), MAX_ROLES, "roles").ok())
@@ -167,7 +167,7 @@ pub(super) fn raster(
         let Place { href } = read(place)?;
         Some(Alternate { name, href: resolve(uri, &href).ok()? })
     });
-    let own: Claims<'_> = parse(text, "it")?;
+    let own: Claims<'_> = object(text, "it")?;
     let properties: Claims<'_> = whose.properties.and_then(read).unwrap_or_default();
     let (own, all) = (&own, &properties);
     let code = own.code.or(own.epsg).or(all.code).or(all.epsg);

@@ -50,10 +50,11 @@ impl Said {
         };
         for item in document.root_element().children().filter(roxmltree::Node::is_element) {
             let (Some(name), Some(text)) = (item.attribute("name"), item.text()) else { continue };
+            let text = unescaped(text);
             let sample = item.attribute("sample").and_then(|sample| sample.parse().ok());
             let Some(sample) = sample else {
                 if item.attribute("sample").is_none() {
-                    said.items.insert(name.to_owned(), text.to_owned());
+                    said.items.insert(name.to_owned(), text);
                 }
                 continue;
             };
@@ -72,6 +73,41 @@ impl Said {
     }
 }
 
+/// A text as GDAL reads it, which escapes what it writes twice (`CPLUnescapeString`).
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        let (before, entity) = rest.split_at(at);
+        out.push_str(before);
+        // The longest is `&#1114111;`.
+        let end = entity.bytes().take(12).position(|byte| byte == b';');
+        let name = end.and_then(|end| entity.get(1..end)).unwrap_or_default();
+        let character = match name {
+            "lt" => Some('<'),
+            "gt" => Some('>'),
+            "amp" => Some('&'),
+            "quot" => Some('"'),
+            "apos" => Some('\''),
+            _ => name.strip_prefix('#').and_then(|number| {
+                let code = number
+                    .strip_prefix('x')
+                    .map_or_else(|| number.parse(), |hex| u32::from_str_radix(hex, 16));
+                char::from_u32(code.ok()?)
+            }),
+        };
+        let len = if let Some(character) = character {
+            out.push(character);
+            name.len() + 2
+        } else {
+            out.push('&');
+            1
+        };
+        rest = entity.get(len..).unwrap_or_default();
+    }
+    out + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +117,7 @@ mod tests {
     fn items_are_told_by_their_roles() {
         let said = Said::read(
             "<GDALMetadata>\n  <Item name=\"ACQUISITIONDATETIME\" domain=\"IMAGERY\">2024-05-01 10:20:30</Item>\n  <Item \
-             name=\"DESCRIPTION\" sample=\"1\" role=\"description\">near &lt;infrared&gt;</Item>\n  <Item name=\"UNITTYPE\" \
+             name=\"DESCRIPTION\" sample=\"1\" role=\"description\">near &amp;lt;infrared&amp;gt;</Item>\n  <Item name=\"UNITTYPE\" \
              sample=\"1\" role=\"unittype\">m</Item>\n  <Item name=\"OFFSET\" sample=\"1\" role=\"offset\">-0.1</Item>\n  <Item \
              name=\"SCALE\" sample=\"1\" role=\"scale\">0.0001</Item>\n  <Item name=\"SCALE\" sample=\"2\" \
              role=\"scale\">nan</Item>\n  <Item name=\"SCALE\" sample=\"-1\" role=\"scale\">2</Item>\n</GDALMetadata>\n\0",
@@ -96,5 +132,17 @@ mod tests {
         let items = BTreeMap::from([("ACQUISITIONDATETIME".to_owned(), "2024-05-01 10:20:30".to_owned())]);
         assert_eq!(said.items, items);
         assert_eq!(Said::read("<no"), Said::default());
+    }
+
+    #[test]
+    fn what_is_escaped_twice_is_read_twice() {
+        for (text, expected) in [
+            ("a &lt;b&gt; &amp;amp; &quot;&apos;", "a <b> &amp; \"'"),
+            ("&#228;&#xe4;&#x110000;&#;", "ää&#x110000;&#;"),
+            ("& &; &unknown; &lt", "& &; &unknown; &lt"),
+            ("", ""),
+        ] {
+            assert_eq!(unescaped(text), expected);
+        }
     }
 }

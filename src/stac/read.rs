@@ -123,7 +123,7 @@ pub fn read(bytes: &[u8], uri: &str, selector: &Selector, limits: &Limits) -> Re
     let text = std::str::from_utf8(bytes)
         .map_err(|cause| Error::format("the STAC document is not UTF-8").caused_by(cause))?;
     let text = text.trim_start_matches('\u{feff}');
-    let document: Document<'_> = parse(text, "the STAC document")?;
+    let document: Document<'_> = object(text, "the STAC document")?;
     let mut search = Search::default();
     let mut found = Found::default();
     match document.kind.as_deref() {
@@ -181,7 +181,7 @@ fn take(
     limits: &Limits,
     found: &mut Found,
 ) -> Result<()> {
-    let item: Item<'_> = parse(text, place)?;
+    let item: Item<'_> = object(text, place)?;
     let Some(id) = item.id.filter(|id| !id.is_empty()) else {
         return Err(Error::format(format!("{place} has no `id`")));
     };
@@ -252,7 +252,7 @@ fn next(links: Option<&RawValue>, uri: &str) -> Result<Option<Next>> {
     let Some(links) = links else { return Ok(None) };
     for link in list(links.get(), MAX_LINKS, "`links` of the STAC document")? {
         // Other links are none of our business, and may be as they like.
-        let Ok(link) = serde_json::from_str::<Link<'_>>(link.get()) else { continue };
+        let Ok(link) = object::<Link<'_>>(link.get(), "a link") else { continue };
         if link.rel.as_deref() != Some("next") {
             continue;
         }
@@ -309,8 +309,16 @@ fn headers(raw: &RawValue, place: &str) -> Result<Vec<(String, String)>> {
     Ok(headers)
 }
 
+/// A JSON object as a type, which would be made of an array as well.
+pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T> {
+    if !text.trim_start().starts_with('{') {
+        return Err(Error::format(format!("{what} is no JSON object")));
+    }
+    parse(text, what)
+}
+
 /// JSON text as a type.
-pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T> {
+fn parse<'a, T: Deserialize<'a>>(text: &'a str, what: &str) -> Result<T> {
     serde_json::from_str(text)
         .map_err(|cause| Error::format(format!("{what} cannot be read: {cause}")).caused_by(cause))
 }
