@@ -153,7 +153,7 @@ pub(super) fn raster(
     let roles: Vec<String> = asset
         .roles
         .and_then(|roles| list(roles.get(), MAX_ROLES, "roles").ok())
-        .map(|roles| roles.into_iter().filter_map(|role| read(role)).collect())
+        .map(|roles| roles.into_iter().filter_map(read).collect())
         .unwrap_or_default();
     let Some(href) = asset.href else { return Err(Error::format("it has no `href`")) };
     if !is_asked && !is_raster(asset.media_type.as_deref(), &href, &roles) {
@@ -182,7 +182,7 @@ pub(super) fn raster(
         code: code.and_then(read).and_then(|code| match code {
             Value::String(code) => Some(code).filter(|code| code.len() <= MAX_WORD),
             Value::Number(code) => code.as_u64().map(|code| format!("EPSG:{code}")),
-            _ => None,
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }),
         shape: own.shape.or(all.shape).and_then(read),
         transform: own.transform.or(all.transform).and_then(matrix),
@@ -195,17 +195,14 @@ fn is_raster(media_type: Option<&str>, href: &str, roles: &[String]) -> bool {
     if roles.iter().any(|role| OTHER_ROLES.iter().any(|other| role.eq_ignore_ascii_case(other))) {
         return false;
     }
-    match media_type {
-        Some(media_type) => {
-            let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            // The second and third are what STAC had before 0.9.
-            ["image/tiff", "image/vnd.stac.geotiff", "image/x.geotiff"].contains(&essence.as_str())
-        }
-        None => {
-            let name = href.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
-            name.ends_with(".tif") || name.ends_with(".tiff")
-        }
-    }
+    let Some(media_type) = media_type else {
+        let path = href.split(['?', '#']).next().unwrap_or_default();
+        let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+        return matches!(extension.as_deref(), Some("tif" | "tiff"));
+    };
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    // The second and third are what STAC had before 0.9.
+    ["image/tiff", "image/vnd.stac.geotiff", "image/x.geotiff"].contains(&essence.as_str())
 }
 
 /// A claim as a type; `None` when it is of another.
@@ -216,8 +213,8 @@ fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
 /// Six numbers of a matrix of six or nine.
 fn matrix(raw: &RawValue) -> Option<[f64; 6]> {
     read::<[f64; 6]>(raw).or_else(|| {
-        let [a, b, c, d, e, f, g, h, i] = read::<[f64; 9]>(raw)?;
-        ([g, h, i] == [0.0, 0.0, 1.0]).then_some([a, b, c, d, e, f])
+        let [x_col, x_row, x, y_col, y_row, y, ..] = read::<[f64; 9]>(raw)?;
+        Some([x_col, x_row, x, y_col, y_row, y])
     })
 }
 
@@ -244,7 +241,7 @@ fn bands(own: &Claims<'_>, all: &Claims<'_>) -> Vec<BandClaims> {
         raw.and_then(read).and_then(|nodata| match nodata {
             Value::Number(number) => Some(number.to_string()),
             Value::String(word) => Some(word).filter(|word| ["nan", "inf", "-inf"].contains(&word.as_str())),
-            _ => None,
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         })
     };
     let (data_type, nodata) = (own.data_type.or(all.data_type), own.nodata.or(all.nodata));

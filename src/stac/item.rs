@@ -220,13 +220,13 @@ fn asset(
 
 /// STAC's name (common metadata, "Data types").
 fn data_type(sample: SampleType) -> &'static str {
-    match sample {
-        SampleType::CI16 => "cint16",
-        SampleType::CI32 => "cint32",
-        SampleType::CF32 => "cfloat32",
-        SampleType::CF64 => "cfloat64",
-        // numpy's names are STAC's.
-        other => other.name(),
+    // Of real numbers, numpy's names are STAC's.
+    match sample.name() {
+        "complex_int16" => "cint16",
+        "complex_int32" => "cint32",
+        "complex64" => "cfloat32",
+        "complex128" => "cfloat64",
+        name => name,
     }
 }
 
@@ -258,8 +258,8 @@ fn resolution(plan: &Plan, crs: &Crs) -> Option<f64> {
     let definition = crs.definition()?;
     let [_, y] = transform.apply(col, row);
     let [east, north] = definition.metres_per_unit(y);
-    let side = |x: f64, y: f64| (x * east).hypot(y * north);
-    let nominal = f64::midpoint(side(across, across_y), side(down_x, down));
+    let length = |x: f64, y: f64| (x * east).hypot(y * north);
+    let nominal = f64::midpoint(length(across, across_y), length(down_x, down));
     let known = |metres: f64| (metres.is_finite() && metres > 0.0).then_some(metres);
     let places = [(col, row), (col + 1.0, row), (col, row + 1.0)].map(|(col, row)| transform.apply(col, row));
     let degrees = crs.geographic()?;

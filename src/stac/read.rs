@@ -157,7 +157,7 @@ pub fn read(bytes: &[u8], uri: &str, selector: &Selector, limits: &Limits) -> Re
         kind => {
             return Err(Error::format(format!(
                 "the STAC document is neither an Item nor an ItemCollection: its `type` is {}",
-                kind.map_or("missing".to_owned(), |kind| shown(kind))
+                kind.map_or("missing".to_owned(), shown)
             )));
         }
     }
