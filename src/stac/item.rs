@@ -141,15 +141,15 @@ fn lineage(plan: &Plan, facts: &Facts<'_>) -> String {
     let masked = if let Some((nodata, _)) = &validity.nodata {
         format!("hold the nodata value {}", nodata.text())
     } else if validity.mask {
-        "are masked by an internal mask".to_owned()
+        "are 0 in an internal mask".to_owned()
     } else if validity.alpha.is_some() {
-        "are masked by the alpha band".to_owned()
+        "are 0 in the alpha band".to_owned()
     } else {
         "are 0".to_owned()
     };
     format!(
-        "Clipped along a cutline from columns {x0} to {x1} and rows {y0} to {y1} (from 0, the ends excluded) of {source}. Pixels \
-         outside the cutline {masked}."
+        "Clipped along a cutline from columns {x0} to {x1} and rows {y0} to {y1} (from 0, the ends excluded) of {source}. \
+         Masked pixels {masked}."
     )
 }
 
