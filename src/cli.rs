@@ -9,6 +9,7 @@ mod exit;
 mod info;
 mod progress;
 mod report;
+mod stac;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -194,9 +195,11 @@ async fn clip_command(mut clip: args::ClipCommand) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
+    let described = stac::Described::begin(&clip).await?;
     let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &*bar).await;
     bar.finish();
     let report = report?;
+    described.publish(&cog, &report).await?;
     warn(&clip, cog.remarks().into_iter().chain(warnings::of(&report)));
     if clip.json {
         print(&format!("{:#}\n", report::json(&cog, &clip.dst, &report, opened)))?;

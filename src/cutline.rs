@@ -8,6 +8,7 @@ mod densify;
 mod domain;
 mod footprint;
 mod meridian;
+pub mod outline;
 mod place;
 #[cfg(test)]
 mod place_tests;

@@ -25,6 +25,7 @@ pub mod layer;
 pub mod decode;
 pub mod compose;
 pub mod encode;
+pub mod stac;
 pub mod sink;
 pub mod clip;
 pub mod validate;

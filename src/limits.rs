@@ -35,6 +35,12 @@ pub struct Limits {
     pub output_tiles: u64,
     /// Bytes of a cutline as it is read.
     pub cutline_bytes: u64,
+    /// Bytes of a STAC document: 10,000 Items of 12 kB each, as Sentinel-2's are, take 120 MB.
+    pub stac_bytes: u64,
+    /// Items of a STAC document. APIs hand out at most 10,000 a page (STAC API item-search 1.0.0, `limit`).
+    pub stac_items: usize,
+    /// Assets that are taken from a STAC document and their bands, together: 10,000 Items of 20 assets with a band each.
+    pub stac_assets: usize,
     /// Vertices of a cutline, after densifying.
     pub vertices: usize,
     /// Runs of pixels in a mask (16 bytes each).
@@ -58,6 +64,9 @@ impl Default for Limits {
             source_tiles: 1 << 22,
             output_tiles: 1 << 22,
             cutline_bytes: 256 << 20,
+            stac_bytes: 128 << 20,
+            stac_items: 50_000,
+            stac_assets: 500_000,
             vertices: 1 << 26,
             mask_runs: 1 << 27,
             mask_work: 1 << 29,

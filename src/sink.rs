@@ -29,7 +29,7 @@ use crate::store::StoreOptions;
 use crate::store::location::{Location, redact};
 pub use probe::{Finding, probe};
 
-/// The media type of every output (OGC 21-026 §B: image/tiff with the parameters application and profile).
+/// The media type of a COG (OGC 21-026 §B: image/tiff with the parameters application and profile).
 pub const CONTENT_TYPE: &str = "image/tiff; application=geotiff; profile=cloud-optimized";
 
 /// Bytes that are read at a time: of what is published, to compare it, and of what cannot be copied.
@@ -53,6 +53,8 @@ pub struct SinkOptions {
     pub uploads: usize,
     /// User metadata of an object, name and value; a local file has none.
     pub metadata: Vec<(String, String)>,
+    /// Media type of an object; a local file has none.
+    pub media_type: &'static str,
     /// Whether what was published is read back and compared with what was sent.
     pub verify: bool,
     /// Whether the SHA-256 of a local file is wanted, for which all of it must be looked at once more.
@@ -70,6 +72,7 @@ impl Default for SinkOptions {
             part_size: 8 << 20,
             uploads: 3,
             metadata: Vec::new(),
+            media_type: CONTENT_TYPE,
             verify: false,
             hash: true,
             server_side_copy: false,

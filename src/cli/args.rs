@@ -103,6 +103,9 @@ pub(super) struct ClipCommand {
     pub(super) split: bool,
     #[command(flatten)]
     pub(super) write: WriteArgs,
+    /// Describe the output in a STAC Item: a path, a URL, or auto for DST with the extension .json (see docs/stac.md)
+    #[arg(long, value_name = "FILE", help_heading = "Output", conflicts_with = "split")]
+    pub(super) stac: Option<String>,
     /// Print a report as one JSON object on standard output
     #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
@@ -519,8 +522,8 @@ impl ClipCommand {
     }
 
     pub(super) fn sink_options(&self) -> SinkOptions {
-        // Only the report says the hash.
-        SinkOptions { hash: self.json, ..self.write.options(&self.store) }
+        // Only the report and the STAC Item say the hash.
+        SinkOptions { hash: self.json || self.stac.is_some(), ..self.write.options(&self.store) }
     }
 }
 

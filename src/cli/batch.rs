@@ -76,8 +76,8 @@ pub(super) struct BatchCommand {
     /// Write a line of JSON for each item that ended to this file [default: to standard output]
     #[arg(long, value_name = "FILE", help_heading = "Batch")]
     status: Option<PathBuf>,
-    /// Leave items that --status knows as done, unless source, cutline, options or output have changed
-    #[arg(long, requires = "status", help_heading = "Batch")]
+    /// Leave items that are done, unless source, cutline, options or output have changed: by --status, and by what outputs say
+    #[arg(long, help_heading = "Batch")]
     resume: bool,
     /// Sources that are worked on at a time [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Batch")]
@@ -206,7 +206,8 @@ fn of_array_job(count: usize, variable: &dyn Fn(&str) -> Option<String>) -> Resu
     } else if let Some(index) = number("JOB_COMPLETION_INDEX")? {
         (index, None)
     } else if let Some(task) = number("SLURM_ARRAY_TASK_ID")? {
-        let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
+        // With the number of parts given, tasks are numbered as parts are, and an array may be of some of them only.
+        let first = if count == 0 { number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0) } else { 0 };
         (task.saturating_sub(first), number("SLURM_ARRAY_TASK_COUNT")?)
     } else {
         return Err(Error::usage(
@@ -264,7 +265,7 @@ fn arguments(row: &Row, given: &[(String, Option<String>)]) -> Result<Vec<String
                 "{name}: this is for the whole batch, not for a row; give it as --{long}"
             )));
         }
-        if matches!(long.as_str(), "json" | "quiet" | "verbose" | "log-format" | "split") {
+        if matches!(long.as_str(), "json" | "quiet" | "verbose" | "log-format" | "split" | "stac") {
             return Err(Error::usage(format!("{name}: a row cannot have this")));
         }
         push(&mut out, &long, value);
@@ -608,6 +609,7 @@ mod tests {
             ),
             Some((1, 4))
         );
+        assert_eq!(of(8, &[("SLURM_ARRAY_TASK_ID", "7"), ("SLURM_ARRAY_TASK_MIN", "3")]), Some((7, 8)));
         assert_eq!(of(4, &[("JOB_COMPLETION_INDEX", "4")]), None);
         assert_eq!(of(4, &[]), None);
         assert_eq!(shard("0/8"), Ok((0, 8)));

@@ -77,6 +77,7 @@ impl ObjectSink {
             shown: shown.into(),
             create: !options.overwrite,
             metadata: options.metadata.as_slice().into(),
+            media_type: options.media_type,
             marker: format!("{:016x}", random()).into(),
             tally,
         };

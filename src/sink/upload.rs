@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::CONTENT_TYPE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::cleaning::Cleaning;
 use crate::store::copy::{CopiedPart, Origin};
@@ -26,6 +25,7 @@ pub(super) struct Target {
     pub(super) shown: Arc<str>,
     pub(super) create: bool,
     pub(super) metadata: Arc<[(String, String)]>,
+    pub(super) media_type: &'static str,
     /// What tells this write from any other.
     pub(super) marker: Arc<str>,
     pub(super) tally: Arc<Tally>,
@@ -35,7 +35,7 @@ impl Target {
     pub(super) fn put(&self) -> Put<'_> {
         Put {
             create: self.create,
-            content_type: CONTENT_TYPE,
+            content_type: self.media_type,
             metadata: &self.metadata,
             marker: &self.marker,
         }

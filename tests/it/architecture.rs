@@ -74,6 +74,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         ],
         "pure",
     ),
+    ("stac", &["limits", "sample", "grid", "geo", "tiff", "cutline", "header", "plan", "encode"], "pure"),
     ("validate", &["limits", "source", "grid", "tiff", "header", "fetch"], "I/O"),
     ("clip", &[EVERYTHING_ABOVE], "orchestration"),
     ("batch", &[EVERYTHING_ABOVE], "orchestration"),
@@ -81,7 +82,8 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "cli",
         &[
             "limits", "sample", "grid", "geo", "observe", "tiff", "vector", "cutline", "mask", "options",
-            "store", "source", "sink", "header", "plan", "fetch", "layer", "validate", "clip", "batch",
+            "store", "source", "sink", "header", "plan", "fetch", "layer", "stac", "validate", "clip",
+            "batch",
         ],
         "terminal",
     ),

@@ -34,6 +34,9 @@ mod coverage;
 /// Polygons that are not valid: counted, refused, and filled by the even-odd rule.
 mod invalid_geometries;
 
+/// The STAC Item beside an output.
+mod stac;
+
 /// A loopback web server, S3, Google Cloud Storage and Azure in one, with faults on demand.
 #[cfg(feature = "cloud")]
 mod server;
