@@ -1,0 +1,372 @@
+#!/usr/bin/env python3
+"""Runs a manifest on Dask and on Spark, kills a worker of each in mid-run, and compares every output with rasterio.mask.
+
+    scripts/engines.py --bin target/release/cogclip [--only dask|spark] [--keep DIR]
+
+A loopback S3 (moto) holds a few scenes; a manifest has some 70 items on them, one of which overlaps nothing, one of which has no
+source, and one whose destination is there before. `examples/dask_batch.py` runs it on a cluster of 2 worker processes with
+nannies, `examples/spark_batch.py` on local-cluster[2,1,1024]. The binary goes through a wrapper that counts its starts. In both:
+- the first start of all crashes before it reads anything;
+- when a third of the outputs are there, a worker process (Dask) or an executor's JVM (Spark) that is in the middle of a
+  partition, with outputs of it there and others to come, gets SIGKILL;
+- afterwards there is one report row an item and one object a clip, each equal to rasterio.mask.mask to the last sample and
+  coordinate; the two failures are rows with their exit codes; what was there before was not touched; more runs were started
+  than there are partitions; no upload is left open and none of the binary's processes is left running.
+
+Loopback only, with static keys. Kills only what it has started. Prints `N passed, N failed`; exit code 1 if any failed.
+"""
+
+import argparse
+import contextlib
+import json
+import logging
+import math
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+KEYS = {"AWS_ACCESS_KEY_ID": "engines", "AWS_SECRET_ACCESS_KEY": "engines-secret", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+for name in [name for name in os.environ if name.startswith(("AWS_", "SPARK_", "DASK_")) or name.lower().endswith("_proxy")]:
+    del os.environ[name]
+os.environ.update(KEYS, AWS_EC2_METADATA_DISABLED="true", GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR", NO_PROXY="*")
+
+import boto3
+import numpy as np
+import pandas
+import rasterio
+import rasterio.mask
+import rasterio.shutil
+from affine import Affine
+from botocore.config import Config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from rasterio.io import MemoryFile
+from werkzeug.serving import make_server
+
+ROOT = Path(__file__).resolve().parent.parent
+CRS, PIXEL, SIZE, NODATA = "EPSG:32633", 10.0, 1024, 0
+SCENES, FIELDS, PARTITIONS = 6, 12, 6
+NO_OVERLAP, NO_SOURCE, BEFORE = 5, 40, 21
+# An engine must be through after so many seconds.
+PATIENCE = 200
+
+
+class Store:
+    """An S3 on loopback that tells how many outputs it holds, as each comes in."""
+
+    def __init__(self):
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.bucket, self.published, self.on_publish = None, set(), None
+        inner = DomainDispatcherApplication(create_backend_app)
+
+        def application(environ, start_response):
+            path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+            statuses = []
+
+            def start(status, headers, *rest):
+                statuses.append(status)
+                return start_response(status, headers, *rest)
+
+            body = list(inner(environ, start))
+            if method == "PUT" and self.bucket and path.startswith(f"/{self.bucket}/") and statuses and statuses[0].startswith("200"):
+                self.published.add(path)
+                if self.on_publish:
+                    # Before the answer goes out: whoever wrote this is in the middle of a partition.
+                    self.on_publish()
+            return body
+
+        # One request after the other: moto's conditions hold then as Amazon's do.
+        self.server = make_server("127.0.0.1", 0, application, threaded=False)
+        self.url = f"http://127.0.0.1:{self.server.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.client = boto3.client("s3", endpoint_url=self.url, config=Config(s3={"addressing_style": "path"}, proxies={}))
+
+
+def make_scenes(store, folder):
+    store.client.create_bucket(Bucket="scenes")
+    for n in range(SCENES):
+        rng = np.random.default_rng(n)
+        y, x = np.mgrid[0:SIZE, 0:SIZE]
+        data = (2000 + 900 * np.sin(x / 60 + n) + 700 * np.cos(y / 80) + rng.integers(0, 100, (SIZE, SIZE))).astype("uint16")
+        data[100:160, 300:500] = NODATA
+        profile = dict(driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="uint16", crs=CRS, nodata=NODATA)
+        path = folder / f"scene-{n}.tif"
+        with MemoryFile() as memory:
+            with memory.open(**profile, transform=Affine(PIXEL, 0, 300000.0 + 20000 * n, 0, -PIXEL, 5300000.0)) as out:
+                out.write(data, 1)
+            rasterio.shutil.copy(memory.name, path, driver="COG", blocksize=256, compress="deflate", predictor="yes")
+        store.client.upload_file(str(path), "scenes", path.name)
+
+
+def star(rng, x, y, radius, points):
+    ring = []
+    for k in range(points):
+        angle, r = 2 * math.pi * k / points, radius * rng.uniform(0.5, 1.0)
+        ring.append([x + r * math.cos(angle), y + r * math.sin(angle)])
+    return [*ring, ring[0]]
+
+
+def make_rows(bucket):
+    """The sources in turns, so that keeping them together takes doing."""
+    rng = random.Random(5)
+    rows = []
+    for n in range(SCENES * FIELDS):
+        scene = n % SCENES
+        radius = rng.uniform(300, 1800)
+        x = 300000.0 + 20000 * scene + rng.uniform(radius, SIZE * PIXEL - radius)
+        y = 5300000.0 - rng.uniform(radius, SIZE * PIXEL - radius)
+        if n == NO_OVERLAP:
+            y -= 1e6
+        polygon = {"type": "Polygon", "coordinates": [star(rng, x, y, radius, rng.randint(5, 25))]}
+        source = "s3://scenes/missing.tif" if n == NO_SOURCE else f"s3://scenes/scene-{scene}.tif"
+        # As an object and as text: both are allowed.
+        row = {"src": source, "cutline": polygon if n % 2 else json.dumps(polygon), "cutline_crs": "source", "dst": f"s3://{bucket}/field-{n:03}.tif"}
+        if n % 3 == 0:
+            row["all_touched"] = True
+        rows.append(row)
+    return rows
+
+
+def processes():
+    """Parent and command line of every process that runs, by number."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                stat = Path(f"/proc/{entry}/stat").read_text()
+                fields = stat[stat.rindex(")") + 2 :].split()
+                # A zombie runs no more.
+                if fields[0] != "Z":
+                    found[int(entry)] = (int(fields[1]), Path(f"/proc/{entry}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def descends(pid, ancestor, table):
+    while pid in table and pid != ancestor:
+        pid = table[pid][0]
+    return pid == ancestor
+
+
+class Counted:
+    """The binary behind a wrapper that writes down each start, by process number, and crashes on the first."""
+
+    def __init__(self, binary, folder):
+        self.log, self.path = folder / "starts", folder / "cogclip"
+        self.log.touch()
+        self.path.write_text(f'#!/bin/sh\necho $$ >>"{self.log}"\nmkdir "{folder}/crashed" 2>/dev/null && exit 101\nexec "{binary}" "$@"\n')
+        self.path.chmod(0o755)
+
+    def starts(self):
+        return [int(line) for line in self.log.read_text().split()]
+
+    def running(self, table):
+        # By name too: a number may be another's by now.
+        return [pid for pid in self.starts() if pid in table and "batch" in table[pid][1]]
+
+
+class Killer:
+    """Kills one of the workers that `candidates` names, when a third of the outputs are there and it is in mid-partition."""
+
+    def __init__(self, store, counted, rows, candidates):
+        self.store, self.counted, self.candidates = store, counted, candidates
+        self.after, self.sources = len(rows) // 3, {}
+        for n, row in enumerate(rows):
+            if n not in (NO_OVERLAP, NO_SOURCE, BEFORE):
+                self.sources.setdefault(row["src"], set()).add(row["dst"].replace("s3:/", "", 1))
+        self.killed = None
+        store.on_publish = self.published
+
+    def is_midway(self):
+        """Each source that was begun either has been finished, or has at least 3 outputs to come."""
+        begun = [len(wanted - self.store.published) for wanted in self.sources.values() if wanted & self.store.published]
+        return any(begun) and all(left == 0 or left >= 3 for left in begun)
+
+    def published(self):
+        if self.killed is None and len(self.store.published) >= self.after and self.is_midway():
+            table = processes()
+            running = self.counted.running(table)
+            for worker in self.candidates(table):
+                if any(descends(pid, worker, table) for pid in running):
+                    os.kill(worker, signal.SIGKILL)
+                    self.killed = worker
+                    break
+
+
+class Verdicts:
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def check(self, holds, what):
+        self.passed += bool(holds)
+        self.failed += not holds
+        print(f"{'ok' if holds else 'FAILED'}: {what}", flush=True)
+
+
+def differs(folder, store, row):
+    """What is not as rasterio.mask has it, or None."""
+    bucket, key = row["dst"].removeprefix("s3://").split("/", 1)
+    try:
+        content = store.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except store.client.exceptions.NoSuchKey:
+        return f"{key} is missing"
+    cutline = json.loads(row["cutline"]) if isinstance(row["cutline"], str) else row["cutline"]
+    with rasterio.open(folder / Path(row["src"]).name) as source:
+        expected, transform = rasterio.mask.mask(source, [cutline], crop=True, all_touched=row.get("all_touched", False), nodata=NODATA)
+    with MemoryFile(content) as memory, memory.open() as out:
+        found = out.read()
+        if out.transform != transform or found.shape != expected.shape or out.nodata != NODATA:
+            return f"{key}: {found.shape} at {tuple(out.transform)[:6]} is not {expected.shape} at {tuple(transform)[:6]}"
+    unequal = int((found != expected).sum())
+    return f"{key}: {unequal} samples" if unequal else None
+
+
+def judge(name, verdicts, store, folder, rows, report, counted, killer, code, seconds):
+    good = [n for n in range(len(rows)) if n not in (NO_OVERLAP, NO_SOURCE, BEFORE)]
+    table = processes()
+    verdicts.check(killer.killed is not None, f"{name}: process {killer.killed} was killed in mid-run")
+    verdicts.check(code == 1, f"{name}: exit code 1, since items failed (it was {code}; {seconds:.0f} s)")
+    verdicts.check(sorted(report["item"]) == list(range(len(rows))), f"{name}: one report row an item ({len(report)} for {len(rows)})")
+    status = dict(zip(report["item"], report["status"]))
+    exits = {int(item): int(found) for item, found in zip(report["item"], report["exit_code"]) if not pandas.isna(found)}
+    verdicts.check(exits == {NO_OVERLAP: 8, NO_SOURCE: 5}, f"{name}: the items that cannot be done have exit codes 8 and 5 ({exits})")
+    verdicts.check(all(status.get(n) in ("done", "skipped") for n in good), f"{name}: all other items are done or were found done")
+    reports = {item: json.loads(text) for item, text in zip(report["item"], report["report"]) if isinstance(text, str)}
+    verdicts.check(
+        all(item == told["item"] and told["dst"] == rows[item]["dst"] for item, told in reports.items()) and len(reports) == len(rows),
+        f"{name}: every report is that of its item",
+    )
+    of_source = {}
+    for item, part in zip(report["item"], report["partition"]):
+        of_source.setdefault(rows[item]["src"], set()).add(part)
+    verdicts.check(all(len(parts) == 1 for parts in of_source.values()), f"{name}: the items of a source are in one partition")
+    held = [entry["Key"] for entry in store.client.list_objects_v2(Bucket=store.bucket).get("Contents", [])]
+    wanted = sorted(Path(rows[n]["dst"]).name for n in [*good, BEFORE])
+    verdicts.check(sorted(held) == wanted, f"{name}: one object a clip, and nothing else ({len(held)} for {len(wanted)})")
+    wrong = [difference for n in good if (difference := differs(folder, store, rows[n]))]
+    verdicts.check(not wrong, f"{name}: {len(good) - len(wrong)} outputs of {len(good)} equal rasterio.mask {'; '.join(wrong[:3])}")
+    before = store.client.get_object(Bucket=store.bucket, Key=Path(rows[BEFORE]["dst"]).name)["Body"].read()
+    verdicts.check(before == b"before" and status.get(BEFORE) == "skipped", f"{name}: what was there before is skipped and as it was")
+    # One more for the crash, one at least for the kill.
+    parts = report["partition"].nunique()
+    starts = len(counted.starts())
+    verdicts.check(parts >= 4 and starts >= parts + 2, f"{name}: {parts} partitions were run in {starts} starts")
+    found = sum(status.get(n) == "skipped" for n in good)
+    verdicts.check(found > 0, f"{name}: the second attempt found {found} outputs of the killed one")
+    open_uploads = store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
+    verdicts.check(not open_uploads, f"{name}: no upload is left open")
+    left = counted.running(table)
+    verdicts.check(not left, f"{name}: none of the binary's processes is left running")
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+
+
+def call(command, log):
+    """Runs an example in a session of its own; its exit code, or None where it took too long."""
+    with open(log, "wb") as output:
+        child = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            return child, child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            return child, None
+        finally:
+            # What of its session is left: with it goes the driver's JVM, and with that its executors.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+
+def prepare(name, store, binary, folder):
+    """Bucket, manifest and wrapper of one engine."""
+    place = folder / name
+    place.mkdir()
+    store.bucket = None
+    store.client.create_bucket(Bucket=name)
+    rows = make_rows(name)
+    store.client.put_object(Bucket=name, Key=Path(rows[BEFORE]["dst"]).name, Body=b"before")
+    store.bucket, store.published = name, set()
+    (place / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return place, rows, Counted(binary, place)
+
+
+def on_dask(store, binary, folder, verdicts):
+    from distributed import LocalCluster
+
+    place, rows, counted = prepare("dask-run", store, binary, folder)
+    report = place / "report.parquet"
+    started = time.monotonic()
+    # Worker processes of this one, with a nanny each that starts them anew.
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, silence_logs=50, local_directory=str(place)) as cluster:
+        killer = Killer(store, counted, rows, lambda table: [nanny.pid for nanny in cluster.workers.values() if nanny.pid])
+        command = [sys.executable, ROOT / "examples/dask_batch.py", place / "manifest.jsonl", "--bin", counted.path, "--scheduler", cluster.scheduler_address]
+        _, code = call([*command, "--partitions", PARTITIONS, "--report", report, "--", "--store-option", f"aws_endpoint={store.url}"], place / "log")
+        seconds = time.monotonic() - started
+    if not report.exists():
+        sys.stdout.write((place / "log").read_text()[-6000:])
+        verdicts.check(False, f"dask: a report (exit code {code}, {seconds:.0f} s)")
+        return
+    judge("dask", verdicts, store, folder, rows, pandas.read_parquet(report), counted, killer, code, seconds)
+
+
+def on_spark(store, binary, folder, verdicts):
+    import pyspark
+
+    place, rows, counted = prepare("spark-run", store, binary, folder)
+    report = place / "report.csv"
+    os.environ.update(
+        SPARK_HOME=str(Path(pyspark.__file__).parent),
+        SPARK_LOCAL_IP="127.0.0.1",
+        SPARK_LOCAL_HOSTNAME="localhost",
+        SPARK_LOCAL_DIRS=str(place / "local"),
+        SPARK_WORKER_DIR=str(place / "work"),
+        PYSPARK_PYTHON=sys.executable,
+        PYSPARK_SUBMIT_ARGS="--conf spark.ui.enabled=false --driver-memory 1g pyspark-shell",
+        # Java's own hint files.
+        JAVA_TOOL_OPTIONS=f"-Djava.io.tmpdir={place}",
+    )
+    own = os.getpid()
+
+    def executors(table):
+        return [pid for pid, (_, line) in table.items() if "CoarseGrainedExecutorBackend" in line and descends(pid, own, table)]
+
+    killer = Killer(store, counted, rows, executors)
+    started = time.monotonic()
+    command = [sys.executable, ROOT / "examples/spark_batch.py", place / "manifest.jsonl", "--bin", counted.path, "--master", "local-cluster[2,1,1024]"]
+    _, code = call([*command, "--partitions", PARTITIONS, "--report", report, "--", "--store-option", f"aws_endpoint={store.url}"], place / "log")
+    seconds = time.monotonic() - started
+    parts = sorted(report.glob("part-*.csv"))
+    if len(parts) != 1:
+        sys.stdout.write((place / "log").read_text()[-6000:])
+        verdicts.check(False, f"spark: a report (exit code {code}, {seconds:.0f} s)")
+        return
+    judge("spark", verdicts, store, folder, rows, pandas.read_csv(parts[0]), counted, killer, code, seconds)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True, type=Path)
+    parser.add_argument("--only", choices=("dask", "spark"))
+    parser.add_argument("--keep", type=Path, help="work here and leave it")
+    args = parser.parse_args()
+    folder = args.keep or Path(tempfile.mkdtemp(prefix="engines-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    verdicts = Verdicts()
+    try:
+        store = Store()
+        make_scenes(store, folder)
+        for name, engine in (("dask", on_dask), ("spark", on_spark)):
+            if args.only in (None, name):
+                engine(store, args.bin.resolve(), folder, verdicts)
+    finally:
+        if not args.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(f"{verdicts.passed} passed, {verdicts.failed} failed")
+    return 1 if verdicts.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
