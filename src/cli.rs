@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, Parser};
 
+use crate::clip::selection::Selected;
 use crate::clip::split::Output;
 use crate::clip::{Cog, naming};
 use crate::error::{Error, Result};
@@ -25,7 +26,6 @@ use crate::sink;
 use crate::source::Source;
 use crate::validate;
 use args::{Args, Command};
-use cutline::Selected;
 
 /// What is said when publishing took too long to wait for.
 const NOT_KNOWN: &str = "whether the output was published is not known; look whether it is there";
@@ -170,7 +170,8 @@ async fn clip_command(mut clip: args::ClipCommand) -> Result<ExitCode> {
     options.check_copied = clip.verifies();
     let mut cog = Cog::open_image(&clip.src, clip.image.ifd, &clip.store.options(), &options.limits).await?;
     let opened = started.elapsed();
-    let selected = clip.cutline.read(&cog, &clip.store, &options, clip.split).await?;
+    let selection = clip.cutline.selection(&options.limits)?;
+    let selected = selection.read(&cog, &clip.store.options(), &options, clip.split).await?;
     if clip.split {
         return split(clip, cog, selected, options, &bar).await;
     }
@@ -268,7 +269,8 @@ async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
     for warning in cog.remarks() {
         note(&format!("warning: {warning}"));
     }
-    let selected = plan.cutline.read(&cog, &plan.store, &options, false).await?;
+    let selection = plan.cutline.selection(&options.limits)?;
+    let selected = selection.read(&cog, &plan.store.options(), &options, false).await?;
     let work = options.clone();
     let made;
     (cog, made) = blocking(move || {

@@ -6,6 +6,7 @@ mod halving;
 mod memory;
 pub mod naming;
 mod outbox;
+pub mod selection;
 pub mod split;
 mod transfer;
 
@@ -25,12 +26,13 @@ use crate::error::{Error, Result};
 use crate::fetch::{self, Needed, Requests};
 use crate::geo::{Affine, Bounds, Crs, epsg};
 use crate::grid::PixelRect;
-use crate::header::Header;
+use crate::header::{FIRST_BYTES, Header};
 use crate::limits::Limits;
 use crate::mask::Rule;
 use crate::observe::{Event, Observer};
 use crate::options::ClipOptions;
 use crate::plan::Plan;
+use crate::provenance::{self, Provenance};
 use crate::sink::{Published, Sink, SinkOptions};
 use crate::source::{self, Sidecar, SidecarKind, Source, SourceMeta, SourceStats};
 use crate::store::StoreOptions;
@@ -44,6 +46,22 @@ pub struct Cog {
     fetched: Fetched,
     header: Arc<Header>,
     sidecars: Vec<Sidecar>,
+    /// What tells its version from others.
+    version: Option<String>,
+    /// Permits for work on the processor that are shared with other clips.
+    workers: Option<Workers>,
+}
+
+/// The threads that several clips share for work on the processor. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Workers(Arc<Semaphore>);
+
+impl Workers {
+    /// As many as `options.threads` says.
+    #[must_use]
+    pub fn new(options: &ClipOptions) -> Self {
+        Self(Arc::new(Semaphore::new(memory::threads(options))))
+    }
 }
 
 /// What a clip did.
@@ -132,7 +150,14 @@ impl Cog {
         }
         let (fetched, header) = fetch::header_of(&source, ifd, limits).await?;
         let sidecars = source.sidecars().await;
-        Ok(Self { source, fetched, header: Arc::new(header), sidecars })
+        let version = if source.is_remote() {
+            source.meta().and_then(|meta| meta.etag)
+        } else {
+            // A file's time would tell two copies of it apart.
+            let first = fetched.get(0..FIRST_BYTES.min(fetched.size), "the header").ok();
+            first.map(|first| format!("header:{}", provenance::sha256(&first)))
+        };
+        Ok(Self { source, fetched, header: Arc::new(header), sidecars, version, workers: None })
     }
 
     /// Files beside the raster that other programs would read with it. None of them is followed.
@@ -216,7 +241,23 @@ impl Cog {
                 options,
             )
         })();
-        planned.map_err(|error| error.at(self.uri()))
+        let mut planned = planned.map_err(|error| error.at(self.uri()))?;
+        if let Some(plan) = planned.as_mut().filter(|_| options.provenance) {
+            plan.provenance = Some(self.provenance(cutline, options));
+        }
+        Ok(planned)
+    }
+
+    /// What an output of these says of how it was made.
+    #[must_use]
+    pub fn provenance(&self, cutline: &Cutline, options: &ClipOptions) -> Provenance {
+        Provenance {
+            source: self.uri().to_owned(),
+            version: self.version.clone(),
+            cutline: provenance::hex(&cutline.digest()),
+            options: provenance::sha256(options.of_output()),
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+        }
     }
 
     /// Where the raster lies; `None` without a geotransform.
@@ -355,11 +396,20 @@ impl Cog {
         sink: &mut Sink,
         observer: &dyn Observer,
     ) -> Result<assembly::Done> {
-        let workers = Arc::new(Semaphore::new(memory::threads(options)));
+        let workers = self.workers(options);
         let how = (options, shares);
         let arrivals = arrivals(&self.source, &self.header, requests, Some(plan), how, &workers, observer);
         let job = self.job(plan, how, observer, &workers, transfers)?;
         job.run(arrivals, sink).await.map_err(|error| error.at(self.uri()))
+    }
+
+    /// Has its clips share `workers` with others.
+    pub fn share(&mut self, workers: &Workers) {
+        self.workers = Some(workers.clone());
+    }
+
+    fn workers(&self, options: &ClipOptions) -> Arc<Semaphore> {
+        self.workers.clone().unwrap_or_else(|| Workers::new(options)).0
     }
 
     /// How the memory of a clip is shared out.

@@ -19,6 +19,8 @@ pub use repair::Repairs;
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, Result};
 use crate::geo::{Affine, Bounds, Choice, Crs, Operation, Projector, ShiftGrid};
 use crate::grid::Size;
@@ -114,6 +116,28 @@ impl Cutline {
                 })
             },
         )
+    }
+
+    /// SHA-256 of the polygons and the CRS: alike for cutlines of the same vertices in the same order.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let count = |hash: &mut Sha256, len: usize| hash.update((len as u64).to_le_bytes());
+        let crs = self.crs.as_ref().map(|crs| format!("{crs:?}")).unwrap_or_default();
+        count(&mut hash, crs.len());
+        hash.update(crs);
+        count(&mut hash, self.polygons.len());
+        for polygon in &self.polygons {
+            count(&mut hash, polygon.rings.len());
+            for ring in &polygon.rings {
+                count(&mut hash, ring.len());
+                for [x, y] in ring {
+                    hash.update(x.to_le_bytes());
+                    hash.update(y.to_le_bytes());
+                }
+            }
+        }
+        hash.finalize().into()
     }
 
     /// The rectangle `bounds` as a cutline.

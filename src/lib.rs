@@ -15,6 +15,7 @@ pub mod vector;
 pub mod cutline;
 pub mod mask;
 pub mod options;
+pub mod provenance;
 pub mod store;
 pub mod source;
 pub mod header;

@@ -142,6 +142,8 @@ pub struct ClipOptions {
     pub resampling: Option<Resampling>,
     /// Leave tiles without a valid pixel out of the file.
     pub sparse: bool,
+    /// Say in the output's metadata what it was made of and how: source, its version, cutline, options.
+    pub provenance: bool,
     /// What to do when nothing overlaps.
     pub on_empty: OnEmpty,
     /// Tiles decoded and encoded at a time; 0 for one a core.
@@ -164,6 +166,24 @@ pub struct ClipOptions {
     pub grids: Vec<Arc<ShiftGrid>>,
     /// Bounds on what input may make us allocate.
     pub limits: Limits,
+}
+
+impl ClipOptions {
+    /// A text of all that decides which bytes are written, and of nothing else: alike for options that write alike.
+    #[must_use]
+    pub fn of_output(&self) -> String {
+        let decisive = Self {
+            check_copied: false,
+            on_empty: OnEmpty::Error,
+            threads: 0,
+            requests: 0,
+            read_ahead: 0,
+            max_memory: 0,
+            limits: Limits::default(),
+            ..self.clone()
+        };
+        format!("{decisive:?}")
+    }
 }
 
 impl Default for ClipOptions {
@@ -190,6 +210,7 @@ impl Default for ClipOptions {
             overviews: true,
             resampling: None,
             sparse: false,
+            provenance: true,
             on_empty: OnEmpty::Error,
             threads: 0,
             requests: 32,

@@ -25,6 +25,7 @@ use crate::header::{Header, Image};
 use crate::limits::Limits;
 use crate::mask::{Coverage, Mask, TileClass};
 use crate::options::{ClipOptions, DEFAULT_BLOCKSIZE, Interleave, MaskStorage, OnEmpty};
+use crate::provenance::Provenance;
 use crate::tiff::code::Predictor;
 use window::Burnt;
 
@@ -79,6 +80,8 @@ pub struct Plan {
     pub operation: Option<Operation>,
     /// What was wrong with the cutline's polygons.
     pub repairs: Repairs,
+    /// What the output says of how it was made; `None` for nothing.
+    pub provenance: Option<Provenance>,
 }
 
 impl Plan {
@@ -184,6 +187,7 @@ impl Plan {
             passage,
             operation: cutline.operation.clone(),
             repairs: cutline.repairs,
+            provenance: None,
         }))
     }
 

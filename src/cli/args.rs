@@ -271,6 +271,9 @@ pub(super) struct WhatArgs {
     /// Leave tiles without a pixel of the cutline out of the file
     #[arg(long, help_heading = "Output")]
     sparse: bool,
+    /// Say nothing in the output's metadata of the source, its version, the cutline and the options
+    #[arg(long, help_heading = "Output")]
+    no_provenance: bool,
     /// Memory to keep within, such as 96MiB: what is held ahead of need is cut to it [default: 128MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes, help_heading = "Reading")]
     max_memory: Option<u64>,
@@ -354,6 +357,7 @@ impl WhatArgs {
                 ResamplingArg::Mode => Resampling::Mode,
             }),
             sparse: self.sparse,
+            provenance: !self.no_provenance,
             on_empty: self.on_empty.map_or(default.on_empty, |what| match what {
                 OnEmptyArg::Error => OnEmpty::Error,
                 OnEmptyArg::Skip => OnEmpty::Skip,

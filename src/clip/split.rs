@@ -12,7 +12,7 @@ use futures::{FutureExt, Stream};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::arrival::{Arrival, arrivals};
-use super::memory::{self, Shares};
+use super::memory::Shares;
 use super::transfer::Transfers;
 use super::{Cog, Fetches, Report};
 use crate::compose::Piece;
@@ -68,21 +68,47 @@ impl Cog {
     ) -> Result<SplitReport> {
         let start = Instant::now();
         distinct(&outputs)?;
+        let mut reports: Vec<Option<Report>> = outputs.iter().map(|_| None).collect();
+        let of = reports.len();
+        let mut published = 0;
+        let mut ended = |number: usize, made: Result<Report>| {
+            let report =
+                made.map_err(|error| Error::at(error, format!("after {published} of {of} outputs")))?;
+            published += 1;
+            let bytes = report.published.size;
+            observer.event(&Event::Output { done: published, of: of as u64, bytes });
+            if let Some(place) = reports.get_mut(number) {
+                *place = Some(report);
+            }
+            Ok(())
+        };
+        let fetched = self.each(&mut outputs, options, sink, observer, &mut ended).await?;
+        let outputs = outputs.into_iter().zip(reports.into_iter().flatten()).collect();
+        Ok(SplitReport { outputs, fetched, time: start.elapsed() })
+    }
+
+    /// Carries out many plans in one pass over the source, and tells `ended` of each output by its place in `outputs` as soon as it
+    /// is published, or has failed. An output that fails leaves the others alone, unless `ended` returns an error, which ends all.
+    ///
+    /// # Errors
+    /// Those of `ended`; and when the source could not be read on: as [`Cog::clip`]. Outputs that `ended` was not told of by then are
+    /// not published.
+    pub async fn each(
+        &mut self,
+        outputs: &mut [Output],
+        options: &ClipOptions,
+        sink: &SinkOptions,
+        observer: &dyn Observer,
+        ended: Ended<'_>,
+    ) -> Result<Fetches> {
         let sink = SinkOptions { spill: sink.spill.min(SPILL_BYTES), ..sink.clone() };
-        for output in &mut outputs {
+        for output in &mut *outputs {
             // Tiles are decoded for all outputs that need them.
             output.plan.passage = Passage::default();
         }
-        let Some(first) = outputs.first() else {
-            return Ok(SplitReport {
-                outputs: Vec::new(),
-                fetched: Fetches::default(),
-                time: start.elapsed(),
-            });
-        };
+        let Some(first) = outputs.first() else { return Ok(Fetches::default()) };
         let shares = self.shares(&first.plan, options, &sink)?;
         let mut fetched = Fetches::default();
-        let mut reports: Vec<Option<Report>> = outputs.iter().map(|_| None).collect();
         let mut wanted: Vec<usize> = (0..outputs.len()).collect();
         while !wanted.is_empty() {
             let needed = Needed::by(wanted.iter().filter_map(|&n| outputs.get(n)).map(|output| &output.plan));
@@ -104,12 +130,8 @@ impl Cog {
                 requests: requests.count(),
                 bytes: requests.bytes(),
             });
-            let pass = Pass { cog: self, outputs: &outputs, options, shares, sink: &sink, observer };
-            let again = pass.run(&wanted, &requests, &mut reports).await;
-            let again = again.map_err(|error| {
-                let published = reports.iter().filter(|report| report.is_some()).count();
-                Error::at(error, format!("after {published} of {} outputs", reports.len()))
-            })?;
+            let pass = Pass { cog: self, outputs, options, shares, sink: &sink, observer };
+            let again = pass.run(&wanted, &requests, &mut *ended).await?;
             // The nodata value that was chosen for these is held by valid pixels: once more, with an internal mask.
             for &(number, samples) in &again {
                 observer.event(&Event::NoDataTaken { samples });
@@ -119,10 +141,12 @@ impl Cog {
             }
             wanted = again.into_iter().map(|(number, _)| number).collect();
         }
-        let outputs = outputs.into_iter().zip(reports.into_iter().flatten()).collect();
-        Ok(SplitReport { outputs, fetched, time: start.elapsed() })
+        Ok(fetched)
     }
 }
+
+/// Is told of an output, by its place, that was published or has failed. An error from it ends all others.
+pub type Ended<'a> = &'a mut (dyn FnMut(usize, Result<Report>) -> Result<()> + Send);
 
 /// Refuses outputs that would replace one another.
 fn distinct(outputs: &[Output]) -> Result<()> {
@@ -161,7 +185,7 @@ impl Pass<'_> {
         &self,
         wanted: &[usize],
         requests: &Requests,
-        reports: &mut [Option<Report>],
+        ended: Ended<'_>,
     ) -> Result<Vec<(usize, u64)>> {
         let mut routes = Routes::new();
         let mut missing: HashMap<usize, usize> = HashMap::new();
@@ -175,11 +199,10 @@ impl Pass<'_> {
                 *missing.entry(number).or_default() += 1;
             }
         }
-        let workers = Arc::new(Semaphore::new(memory::threads(self.options)));
+        let workers = self.cog.workers(self.options);
         let publishing = Semaphore::new(self.options.requests.max(1));
         let mut running = FuturesUnordered::new();
-        let published = reports.iter().filter(|report| report.is_some()).count() as u64;
-        let mut done = Done { reports, again: Vec::new(), published, observer: self.observer };
+        let mut done = Done { ended, again: Vec::new() };
         // Those that need no tile at all.
         for &number in wanted.iter().filter(|number| !missing.contains_key(number)) {
             let (sender, receiver) = mpsc::channel(LAG_TILES);
@@ -294,27 +317,20 @@ impl Pass<'_> {
 
 /// What has been made.
 struct Done<'a> {
-    reports: &'a mut [Option<Report>],
+    ended: Ended<'a>,
     again: Vec<(usize, u64)>,
-    published: u64,
-    observer: &'a dyn Observer,
 }
 
 impl Done<'_> {
     fn take(&mut self, (number, outcome): Outcome) -> Result<()> {
-        match outcome? {
-            Err(samples) => self.again.push((number, samples)),
-            Ok(report) => {
-                let bytes = report.published.size;
-                if let Some(place) = self.reports.get_mut(number) {
-                    *place = Some(report);
-                }
-                self.published += 1;
-                let of = self.reports.len() as u64;
-                self.observer.event(&Event::Output { done: self.published, of, bytes });
+        match outcome {
+            Ok(Err(samples)) => {
+                self.again.push((number, samples));
+                Ok(())
             }
+            Ok(Ok(report)) => (self.ended)(number, Ok(report)),
+            Err(error) => (self.ended)(number, Err(error)),
         }
-        Ok(())
     }
 }
 

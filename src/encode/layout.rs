@@ -243,6 +243,10 @@ fn image_fields(header: &Header, plan: &Plan) -> Result<ImageFields> {
         Some(coverage) => Some(metadata::with_items(kept.as_deref(), &coverage.items())),
         None => kept,
     };
+    let kept = match &plan.provenance {
+        Some(provenance) => metadata::with_provenance(kept, provenance),
+        None => kept,
+    };
     if let Some(text) = kept {
         full.insert(tag::GDAL_METADATA, Value::ascii(&text));
     }

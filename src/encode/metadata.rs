@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 
 use roxmltree::{Document, ParsingOptions};
 
+use crate::provenance::{self, Provenance};
+
 /// Elements and texts of a file's metadata; beyond that it is not looked into.
 const MAX_NODES: u32 = 1 << 20;
 
 /// The text for the kept bands (from 0, in the output's order): items about other bands go, items about kept ones get
-/// their new number, statistics go because a clip makes them false. `None` when nothing is left.
+/// their new number, statistics and what tells of an earlier clip go because a clip makes them false. `None` when nothing is left.
 ///
 /// A text that is not well-formed XML is handed on as it is when all bands are kept, and dropped otherwise: GDAL itself
 /// ignores it.
@@ -26,7 +28,9 @@ pub fn of_bands(text: &str, bands: &[u16], of: u16) -> Option<String> {
     }
     let mut out = String::new();
     for item in document.root_element().children().filter(roxmltree::Node::is_element) {
-        if item.attribute("name").is_some_and(|name| name.starts_with("STATISTICS_")) {
+        if item.attribute("name").is_some_and(|name| name.starts_with("STATISTICS_"))
+            || provenance::is_of_domain(item.attribute("domain"))
+        {
             continue;
         }
         let source = &text[item.range()];
@@ -48,6 +52,15 @@ pub fn of_bands(text: &str, bands: &[u16], of: u16) -> Option<String> {
 pub fn with_items(text: Option<&str>, items: &str) -> String {
     let kept = text.and_then(|text| text.trim_end().strip_suffix("</GDALMetadata>"));
     format!("{}{items}</GDALMetadata>\n", kept.unwrap_or("<GDALMetadata>\n"))
+}
+
+/// The text with where the output comes from. What GDAL ignores, because it does not end as it should, is not touched.
+#[must_use]
+pub fn with_provenance(text: Option<String>, provenance: &Provenance) -> Option<String> {
+    match text {
+        Some(text) if !text.trim_end().ends_with("</GDALMetadata>") => Some(text),
+        text => Some(with_items(text.as_deref(), &provenance.items())),
+    }
 }
 
 #[cfg(test)]

@@ -326,8 +326,8 @@ async fn the_certificates_of_aws_are_for_aws() {
     }
     for (path, part) in [("/nowhere", "aws_ca_bundle: /nowhere cannot be read"), (key, "has no certificate")]
     {
-        let error =
-            HttpClient::new(&options(&[], &[("AWS_CA_BUNDLE", path)]), Kind::Aws).map(drop).unwrap_err();
+        let client = HttpClient::new(&options(&[], &[("AWS_CA_BUNDLE", path)]), Kind::Aws).unwrap();
+        let error = client.trusting().map(drop).unwrap_err();
         assert!(error.kind() == ErrorKind::Usage && error.to_string().contains(part), "{error}");
     }
 }

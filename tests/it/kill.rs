@@ -253,7 +253,7 @@ fn writers(raster: &Raster) -> [Writer; 2] {
 }
 
 fn arguments<'a>(src: &'a str, dst: &'a str, bbox: &'a str) -> Vec<&'a str> {
-    let fixed = ["--cutline-crs", "source", "--compress", "none", "--no-overviews"];
+    let fixed = ["--cutline-crs", "source", "--compress", "none", "--no-overviews", "--no-provenance"];
     [&["clip", src, dst, "--bbox", bbox], fixed.as_slice()].concat()
 }
 

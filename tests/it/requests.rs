@@ -29,7 +29,8 @@ fn pixels(cog: &Cog, corners: &[[f64; 2]]) -> Cutline {
 }
 
 async fn clip(cog: &mut Cog, cutline: &Cutline, dst: &str, sink: &SinkOptions) -> Report {
-    let options = ClipOptions::default();
+    // What it says of where it comes from would differ by place.
+    let options = ClipOptions { provenance: false, ..ClipOptions::default() };
     let plan = cog.plan(cutline, &options).unwrap().unwrap();
     cog.clip(plan, dst, &options, sink, &Silent).await.unwrap()
 }
@@ -105,6 +106,48 @@ async fn the_choice_of_an_image_stays_here() {
         assert_eq!(requests.len(), before + 1, "{uri}");
         assert!(requests.iter().all(|r| !r.path.contains("ifd") && !r.query.contains("ifd")), "{requests:?}");
     }
+}
+
+#[tokio::test]
+async fn an_output_says_what_it_was_made_of() {
+    let server = Server::start();
+    server.put("/bucket/in/scene.tif", testdata("sample/scene.tif"));
+    let folder = tempfile::tempdir().unwrap();
+    let (limits, store) = (Limits::default(), options(&server));
+    let uri = format!("{}/bucket/in/scene.tif?token=SECRET", server.url());
+    let metadata = async |src: &str, name: &str, options: &ClipOptions| {
+        let mut cog = Cog::open(src, &store, &limits).await.unwrap();
+        let cutline = pixels(&cog, &[[100.5, 80.0], [700.0, 200.0], [300.0, 600.0]]);
+        let plan = cog.plan(&cutline, options).unwrap().unwrap();
+        let provenance = plan.provenance.clone();
+        let out = folder.path().join(name).to_str().unwrap().to_owned();
+        cog.clip(plan, &out, options, &SinkOptions::default(), &Silent).await.unwrap();
+        let cog = Cog::open(&out, &store, &limits).await.unwrap();
+        (cog.header().metadata.clone().unwrap_or_default(), provenance, out)
+    };
+    let (text, provenance, out) = metadata(&uri, "a.tif", &ClipOptions::default()).await;
+    let provenance = provenance.unwrap();
+    assert!(provenance.is_in(&text), "{text}");
+    assert!(!text.contains("SECRET"), "{text}");
+    let cog = Cog::open(&uri, &store, &limits).await.unwrap();
+    assert_eq!(provenance.version, cog.meta().unwrap().etag);
+    for item in [
+        format!(">{}/bucket/in/scene.tif</Item>", server.url()),
+        format!("<Item name=\"VERSION\" domain=\"COGCLIP\">{}</Item>", env!("CARGO_PKG_VERSION")),
+    ] {
+        assert!(text.contains(&item), "{text}");
+    }
+    // Other options, another output; those of the machine change nothing.
+    let (_, other, _) = metadata(&uri, "b.tif", &ClipOptions { pad: 1, ..ClipOptions::default() }).await;
+    assert_eq!(other.map(|it| it.options == provenance.options), Some(false));
+    let (_, alike, _) = metadata(&uri, "c.tif", &ClipOptions { threads: 1, ..ClipOptions::default() }).await;
+    assert_eq!(alike, Some(provenance.clone()));
+    // A clip of a clip tells of itself alone, or of nothing.
+    let (again, own, _) = metadata(&out, "d.tif", &ClipOptions::default()).await;
+    assert!(own.unwrap().is_in(&again) && !provenance.is_in(&again), "{again}");
+    let silent = ClipOptions { provenance: false, ..ClipOptions::default() };
+    let (none, ..) = metadata(&out, "e.tif", &silent).await;
+    assert!(!none.contains("COGCLIP"), "{none}");
 }
 
 #[tokio::test]

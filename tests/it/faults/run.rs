@@ -214,7 +214,7 @@ pub(crate) fn arguments<'a>(
     extra: &[&'a str],
 ) -> Vec<&'a str> {
     let mut args = vec!["clip", src, dst, "--bbox", &raster.bbox, "--cutline-crs", "source"];
-    args.extend(["--compress", "none", "--no-overviews"]);
+    args.extend(["--compress", "none", "--no-overviews", "--no-provenance"]);
     args.extend(extra);
     args
 }
