@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs a manifest on Dask and on Spark, kills a worker of each in mid-run, and compares every output with rasterio.mask.
+"""Runs a manifest on Dask and on Spark, kills a worker of each in mid-run, and in shards as Kubernetes, AWS Batch and Slurm do, and
+compares every output with rasterio.mask.
 
-    scripts/engines.py --bin target/release/cogclip [--only dask|spark] [--keep DIR]
+    scripts/engines.py --bin target/release/cogclip [--only shards|dask|spark] [--keep DIR]
 
 A loopback S3 (moto) holds a few scenes; a manifest has some 70 items on them, one of which overlaps nothing, one of which has no
 source, and one whose destination is there before. `examples/dask_batch.py` runs it on a cluster of 2 worker processes with
@@ -13,6 +14,9 @@ nannies, `examples/spark_batch.py` on local-cluster[2,1,1024]. The binary goes t
   coordinate; the two failures are rows with their exit codes; what was there before was not touched; more runs were started
   than there are partitions; no upload is left open and none of the binary's processes is left running.
 
+The shards are run with the very arguments of deploy/kubernetes and deploy/aws-batch and the script of docs/engines.md, in the
+environment that those engines give. Of each, one shard is run once more, as after a node that was lost.
+
 Loopback only, with static keys. Kills only what it has started. Prints `N passed, N failed`; exit code 1 if any failed.
 """
 
@@ -23,6 +27,7 @@ import logging
 import math
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -43,6 +48,7 @@ import pandas
 import rasterio
 import rasterio.mask
 import rasterio.shutil
+import yaml
 from affine import Affine
 from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -358,10 +364,99 @@ def on_spark(store, binary, folder, verdicts):
     judge("spark", verdicts, store, folder, rows, pandas.read_csv(parts[0]), counted, killer, code, seconds)
 
 
+class Untagged(yaml.SafeLoader):
+    """YAML in which CloudFormation's short forms are nothing."""
+
+
+Untagged.add_multi_constructor("!", lambda loader, tag, node: None)
+
+
+def kubernetes_arguments():
+    documents = yaml.safe_load_all((ROOT / "deploy/kubernetes/indexed-job.yaml").read_text())
+    job = next(document for document in documents if document["kind"] == "Job")
+    return job["spec"]["completions"], job["spec"]["template"]["spec"]["containers"][0]["args"]
+
+
+def batch_arguments():
+    template = yaml.load((ROOT / "deploy/aws-batch/template.yaml").read_text(), Untagged)
+    shards = template["Parameters"]["Shards"]["Default"]
+    command = template["Resources"]["JobDefinition"]["Properties"]["ContainerProperties"]["Command"]
+    return shards, [{"Ref::manifest": "s3://my-bucket/manifest.jsonl", "Ref::shards": str(shards)}.get(part, part) for part in command]
+
+
+def slurm_script():
+    """How many tasks the script of the documentation asks for, and what it runs."""
+    text = (ROOT / "docs/engines.md").read_text()
+    block = text[text.index("<!-- slurm -->") : text.index("<!-- /slurm -->")].split("```")[1].removeprefix("sh\n")
+    return int(re.search(r"--array=0-(\d+)", block)[1]) + 1, block
+
+
+def on_shards(store, binary, folder, verdicts):
+    # What the task's role would be asked for, and where S3 is.
+    surroundings = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": store.url, **KEYS}
+    shards, arguments = kubernetes_arguments()
+    engines = [("kubernetes", shards, arguments, lambda shard, shards: {"JOB_COMPLETION_INDEX": str(shard)})]
+    shards, arguments = batch_arguments()
+    engines.append(
+        ("aws-batch", shards, arguments, lambda shard, shards: {"AWS_BATCH_JOB_ARRAY_INDEX": str(shard), "AWS_BATCH_JOB_ARRAY_SIZE": str(shards)})
+    )
+    shards, script = slurm_script()
+    engines.append(
+        (
+            "slurm",
+            shards,
+            ["sh", "-eu", "-c", script],
+            lambda shard, shards: {
+                "SLURM_ARRAY_TASK_ID": str(shard),
+                "SLURM_ARRAY_TASK_COUNT": str(shards),
+                "SLURM_ARRAY_TASK_MIN": "0",
+                "SLURM_ARRAY_TASK_MAX": str(shards - 1),
+                "SLURM_CPUS_PER_TASK": "2",
+            },
+        )
+    )
+    for name, shards, arguments, told in engines:
+        place, rows, _ = prepare(f"{name}-run", store, binary, folder)
+        (place / "bin").mkdir()
+        (place / "bin/cogclip").symlink_to(binary)
+        store.client.create_bucket(Bucket=f"{name}-manifests")
+        store.client.upload_file(str(place / "manifest.jsonl"), f"{name}-manifests", "manifest.jsonl")
+        if arguments[0] == "batch":
+            arguments = [str(binary), *(f"s3://{name}-manifests/manifest.jsonl" if part.startswith("s3://") else part for part in arguments)]
+        lines, codes, counts = [], set(), []
+        # The last of them is the first once more.
+        for shard in [*range(shards), 0]:
+            environment = {**surroundings, "PATH": f"{place / 'bin'}:{os.environ['PATH']}", **told(shard, shards)}
+            ran = subprocess.run(arguments, cwd=place, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False)
+            said = ran.stdout
+            if name == "slurm":
+                said = (place / f"status-{shard}.jsonl").read_text()
+            lines.append([json.loads(line) for line in said.splitlines()])
+            codes.add(ran.returncode)
+            counts.append(len(lines[-1]))
+            if ran.returncode not in (0, 1):
+                print(ran.stderr[-2000:])
+        verdicts.check(codes == {0, 1}, f"{name}: {shards} shards end with 0, or with 1 where items failed ({sorted(codes)})")
+        first = [line for shard in lines[:-1] for line in shard]
+        verdicts.check(
+            sorted(line["item"] for line in first) == list(range(len(rows))) and all(line["dst"] == rows[line["item"]]["dst"] for line in first),
+            f"{name}: every row is in one shard, with its number in the manifest ({min(counts)} to {max(counts)} a shard)",
+        )
+        exits = {line["item"]: line.get("exit_code") for line in first if line["status"] == "failed"}
+        verdicts.check(exits == {NO_OVERLAP: 8, NO_SOURCE: 5}, f"{name}: the items that cannot be done have exit codes 8 and 5 ({exits})")
+        done = {line["item"] for line in first if line["status"] == "done"}
+        verdicts.check(done == set(range(len(rows))) - {NO_OVERLAP, NO_SOURCE, BEFORE}, f"{name}: {len(done)} items are done")
+        if name != "slurm":
+            repeated = {line["status"] for line in lines[-1]}
+            verdicts.check("skipped" in repeated and "done" not in repeated, f"{name}: a shard that is run again skips what is there {sorted(repeated)}")
+        wrong = [difference for n in sorted(done) if (difference := differs(folder, store, rows[n]))]
+        verdicts.check(not wrong, f"{name}: {len(done) - len(wrong)} outputs of {len(done)} equal rasterio.mask {'; '.join(wrong[:3])}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, type=Path)
-    parser.add_argument("--only", choices=("dask", "spark"))
+    parser.add_argument("--only", choices=("shards", "dask", "spark"))
     parser.add_argument("--keep", type=Path, help="work here and leave it")
     args = parser.parse_args()
     folder = args.keep or Path(tempfile.mkdtemp(prefix="engines-"))
@@ -370,7 +465,7 @@ def main():
     try:
         store = Store()
         make_scenes(store, folder)
-        for name, engine in (("dask", on_dask), ("spark", on_spark)):
+        for name, engine in (("shards", on_shards), ("dask", on_dask), ("spark", on_spark)):
             if args.only in (None, name):
                 engine(store, args.bin.resolve(), folder, verdicts)
     finally:
