@@ -2,6 +2,7 @@
 //! environment or knows clap.
 
 mod args;
+mod batch;
 mod cutline;
 mod doctor;
 mod exit;
@@ -14,11 +15,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use crate::clip::selection::Selected;
 use crate::clip::split::Output;
-use crate::clip::{Cog, naming};
+use crate::clip::{Cog, naming, warnings};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::options::ClipOptions;
@@ -36,10 +37,12 @@ const LONGEST_GOODBYE: Duration = Duration::from_secs(10);
 /// Runs the command line; the exit codes are listed in `cogclip --help`.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match args::parse() {
         Ok(args) => args,
         Err(error) => return exit::of_clap(&error),
     };
+    // A batch ends what it has begun.
+    let is_batch = matches!(args.command, Command::Batch(_));
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(64)
@@ -54,7 +57,7 @@ pub fn main() -> ExitCode {
             let mut job = std::pin::pin!(run(args));
             tokio::select! {
                 done = &mut job => done,
-                code = interrupted() => stopped(job, code).await,
+                code = interrupted(), if !is_batch => stopped(job, code).await,
             }
         };
         // Dropping the job removes what it had put aside: temporary files at once, uploads now. A further signal does not wait
@@ -124,6 +127,7 @@ async fn interrupted() -> ExitCode {
 async fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Clip(clip) => clip_command(*clip).await,
+        Command::Batch(batch) => batch::run(*batch).await,
         Command::Plan(plan) => plan_command(*plan).await,
         Command::Info(info) => {
             let cog =
@@ -193,7 +197,7 @@ async fn clip_command(mut clip: args::ClipCommand) -> Result<ExitCode> {
     let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &*bar).await;
     bar.finish();
     let report = report?;
-    warn(&clip, cog.remarks().into_iter().chain(report::warnings(&report)));
+    warn(&clip, cog.remarks().into_iter().chain(warnings::of(&report)));
     if clip.json {
         print(&format!("{:#}\n", report::json(&cog, &clip.dst, &report, opened)))?;
     } else if !clip.quiet && !clip.logs_json() {

@@ -9,6 +9,7 @@ mod outbox;
 pub mod selection;
 pub mod split;
 mod transfer;
+pub mod warnings;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -28,6 +28,7 @@ pub mod encode;
 pub mod sink;
 pub mod clip;
 pub mod validate;
+pub mod batch;
 #[cfg(feature = "cli")]
 pub mod cli;
 

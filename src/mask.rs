@@ -172,6 +172,12 @@ impl Mask {
         self.size
     }
 
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (size_of_val(&*self.bands) + size_of_val(&*self.runs)) as u64
+    }
+
     /// Number of pixels inside.
     #[must_use]
     pub fn count(&self) -> u64 {

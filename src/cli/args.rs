@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::batch::BatchCommand;
 use super::cutline::CutlineArgs;
 use crate::error::{Error, Result};
 use crate::mask::Rule;
@@ -48,11 +49,23 @@ pub(super) struct Args {
     pub(super) command: Command,
 }
 
+/// The command line.
+pub(super) fn parse() -> Result<Args, clap::Error> {
+    let matches = Args::command().try_get_matches()?;
+    let mut args = Args::from_arg_matches(&matches)?;
+    if let (Command::Batch(batch), Some((_, given))) = (&mut args.command, matches.subcommand()) {
+        batch.remember(given);
+    }
+    Ok(args)
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Clip one raster to one cutline
     #[command(after_help = EXAMPLES)]
     Clip(Box<ClipCommand>),
+    /// Many clips from a manifest, concurrently; a run that was stopped can be resumed
+    Batch(Box<BatchCommand>),
     /// Dry run: print the requests, bytes, tiles and output grid of a clip; fetches only the header
     Plan(Box<PlanCommand>),
     /// Print a raster's header, and what images the file holds
@@ -71,6 +84,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("polygons").args(["cutline", "bbox"]).required(true))]
 pub(super) struct ClipCommand {
     /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL; #ifd=N chooses one image of many
     pub(super) src: String,
@@ -111,6 +125,7 @@ pub(super) enum LogFormat {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("polygons").args(["cutline", "bbox"]).required(true))]
 pub(super) struct PlanCommand {
     /// The raster: a path, or a file://, http(s)://, s3://, gs:// or az:// URL; #ifd=N chooses one image of many
     pub(super) src: String,
@@ -283,7 +298,7 @@ pub(super) struct WhatArgs {
 }
 
 /// A number of bytes: `500000000`, `96MiB`, `1.5 GB`.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -307,6 +322,10 @@ fn bytes(text: &str) -> Result<u64, String> {
 }
 
 impl WhatArgs {
+    pub(super) fn max_memory(&self) -> Option<u64> {
+        self.max_memory
+    }
+
     pub(super) fn options(&self) -> Result<ClipOptions> {
         let default = ClipOptions::default();
         let nodata = self.nodata.as_deref().map(|text| {
@@ -449,6 +468,19 @@ pub(super) struct WriteArgs {
     server_side_copy: bool,
 }
 
+impl WriteArgs {
+    pub(super) fn options(&self, store: &StoreArgs) -> SinkOptions {
+        SinkOptions {
+            overwrite: self.overwrite,
+            store: store.writing(&self.dst_pairs),
+            metadata: self.metadata.clone(),
+            verify: self.verify,
+            server_side_copy: self.server_side_copy,
+            ..SinkOptions::default()
+        }
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 pub(super) struct DoctorCommand {
     /// An object or a file that could be written: a probe beside it is written, read, and deleted
@@ -487,16 +519,8 @@ impl ClipCommand {
     }
 
     pub(super) fn sink_options(&self) -> SinkOptions {
-        SinkOptions {
-            overwrite: self.write.overwrite,
-            store: self.store.writing(&self.write.dst_pairs),
-            metadata: self.write.metadata.clone(),
-            verify: self.write.verify,
-            server_side_copy: self.write.server_side_copy,
-            // Only the report says it.
-            hash: self.json,
-            ..SinkOptions::default()
-        }
+        // Only the report says the hash.
+        SinkOptions { hash: self.json, ..self.write.options(&self.store) }
     }
 }
 
@@ -526,7 +550,7 @@ impl clap::builder::TypedValueParser for Pair {
 }
 
 /// `500ms`, `20s`, `5m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let seconds = match unit {

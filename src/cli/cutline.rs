@@ -16,7 +16,7 @@ use crate::vector::filter::Filter;
 #[command(next_help_heading = "Cutline")]
 pub(super) struct CutlineArgs {
     /// Polygons: a path, a URL, `-` for standard input, or GeoJSON or WKT itself; see README for the formats
-    #[arg(long, value_name = "CUTLINE", required_unless_present = "bbox", conflicts_with = "bbox")]
+    #[arg(long, value_name = "CUTLINE", conflicts_with = "bbox")]
     cutline: Option<String>,
     /// A box instead: minx,miny,maxx,maxy
     #[arg(long, value_name = "BOX", allow_hyphen_values = true)]
@@ -59,20 +59,32 @@ pub(super) struct CutlineArgs {
 impl CutlineArgs {
     /// Options of a clip that concern the cutline.
     pub(super) async fn apply(&self, options: ClipOptions, store: &StoreArgs) -> Result<ClipOptions> {
-        if self.max_crs_error.is_some_and(|metres| metres.is_nan() || metres < 0.0) {
-            return Err(Error::usage("--max-crs-error takes a number of metres, 0 or more"));
-        }
         let mut grids = Vec::new();
         for uri in &self.grid {
             grids.push(layer::shift_grid(uri, &store.options(), &options.limits).await?);
+        }
+        Ok(ClipOptions { grids, ..self.of_options(options)? })
+    }
+
+    /// The same, without grids, which have to be read.
+    pub(super) fn of_options(&self, options: ClipOptions) -> Result<ClipOptions> {
+        if self.max_crs_error.is_some_and(|metres| metres.is_nan() || metres < 0.0) {
+            return Err(Error::usage("--max-crs-error takes a number of metres, 0 or more"));
         }
         Ok(ClipOptions {
             strict: self.strict,
             max_crs_error: self.max_crs_error,
             allow_ballpark: self.allow_ballpark,
-            grids,
             ..options
         })
+    }
+
+    /// What a row of a manifest asks for.
+    pub(super) fn selection_of_row(&self, limits: &Limits) -> Result<Selection> {
+        if self.cutline.as_deref() == Some("-") {
+            return Err(Error::usage("cutline: a row cannot take it from standard input"));
+        }
+        self.selection(limits)
     }
 
     /// What was asked for; reads standard input if that is it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clip::split::SplitReport;
-use crate::clip::{Cog, Report};
+use crate::clip::{Cog, Report, warnings};
 use crate::fetch::Requests;
 use crate::plan::{NoDataOrigin, Plan};
 use crate::store::redact;
@@ -176,67 +176,11 @@ pub(super) fn text(cog: &Cog, destination: &str, report: &Report) -> String {
     )
 }
 
-/// What a person should know of a clip that succeeded.
-pub(super) fn warnings(report: &Report) -> Vec<String> {
-    let mut out = report.published.remarks.clone();
-    let repairs = report.plan.repairs;
-    let tangled = repairs.self_intersections + repairs.nested_rings + repairs.holes_outside;
-    if tangled > 0 {
-        out.push(format!(
-            "the cutline's polygons cross or overlap themselves in {tangled} places; what lies within an odd number of rings was \
-             kept, as GDAL does (--strict refuses them)"
-        ));
-    }
-    if repairs.skipped_kinds > 0 {
-        out.push(format!(
-            "{} points or lines beside polygons in the cutline were left out",
-            repairs.skipped_kinds
-        ));
-    }
-    if let Some(operation) = report.plan.operation.as_ref().filter(|operation| operation.is_ballpark) {
-        out.push(format!(
-            "nothing vouches for how the cutline came to the raster's datum: {}",
-            operation.name
-        ));
-    }
-    if let Some(obstacle) = report.plan.passage.obstacle() {
-        out.push(format!("--align-tiles: no tile could be copied as it is stored: {obstacle}"));
-    }
-    if report.counts.inside == 0 {
-        out.push(
-            "no pixel's centre lies in the cutline, so every pixel is masked; see --all-touched".to_owned(),
-        );
-    }
-    if report.nodata_taken > 0 {
-        out.push(format!(
-            "{} valid samples hold the value that would have marked masked pixels; an internal mask was written instead",
-            report.nodata_taken
-        ));
-    } else if let Some((value, origin)) = &report.plan.validity.nodata {
-        if *origin == NoDataOrigin::Chosen {
-            out.push(format!("the raster declares no nodata value; {value} was chosen"));
-        } else if report.counts.hidden > 0 {
-            out.push(format!(
-                "{} valid samples hold the nodata value {value} and now read as nodata",
-                report.counts.hidden
-            ));
-        }
-    }
-    if report.counts.partial > 0 {
-        out.push(format!(
-            "{} samples are nodata in the source and read as valid, because their pixel is valid in another band and a mask \
-             speaks for all bands",
-            report.counts.partial
-        ));
-    }
-    out
-}
-
 /// What a person should know of a split that succeeded: the same of many outputs once.
 pub(super) fn split_warnings(report: &SplitReport) -> Vec<String> {
     let mut seen: Vec<(String, &str, usize)> = Vec::new();
     for (output, report) in &report.outputs {
-        for warning in warnings(report) {
+        for warning in warnings::of(report) {
             if let Some((.., count)) = seen.iter_mut().find(|(text, ..)| *text == warning) {
                 *count += 1;
             } else if seen.len() < MOST_WARNINGS {

@@ -76,11 +76,12 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ),
     ("validate", &["limits", "source", "grid", "tiff", "header", "fetch"], "I/O"),
     ("clip", &[EVERYTHING_ABOVE], "orchestration"),
+    ("batch", &[EVERYTHING_ABOVE], "orchestration"),
     (
         "cli",
         &[
             "limits", "sample", "grid", "geo", "observe", "tiff", "vector", "cutline", "mask", "options",
-            "store", "source", "sink", "header", "plan", "fetch", "layer", "validate", "clip",
+            "store", "source", "sink", "header", "plan", "fetch", "layer", "validate", "clip", "batch",
         ],
         "terminal",
     ),

@@ -1,0 +1,449 @@
+//! The items of one source.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::manifest::Group;
+use super::status::{self, Record};
+use super::{Batch, IfExists, Item, Outcome, exit_code, key_of};
+use crate::clip::selection::{Selected, Selection};
+use crate::clip::split::Output;
+use crate::clip::{Cog, Report};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Limits;
+use crate::options::ClipOptions;
+use crate::plan::Plan;
+use crate::provenance::Provenance;
+use crate::sink::SinkOptions;
+use crate::source::Source;
+
+/// Items that are planned together: their tiles are fetched once.
+const TOGETHER: usize = 2000;
+
+/// Bytes of plans that are held at a time, about.
+const PLAN_BYTES: u64 = 32 << 20;
+
+/// Cutlines of one source that are kept in case that the next items want them too.
+const KEPT: usize = 16;
+
+/// One source and its items.
+pub(super) struct Pass<'a> {
+    pub(super) batch: &'a Batch,
+    pub(super) group: &'a Group,
+}
+
+/// An item, and its row.
+struct Job {
+    number: u64,
+    key: u128,
+    item: Item,
+    /// What an earlier run has recorded.
+    known: Option<Record>,
+}
+
+/// An item that is to be made.
+struct Planned {
+    job: Job,
+    plan: Plan,
+    made_of: Provenance,
+}
+
+/// What of a cog's opening is alike for items: the image, and which options its pixels are read with.
+type Image = (String, Option<usize>);
+
+impl Pass<'_> {
+    /// Does the items.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when the status cannot be written.
+    pub(super) async fn run(&self) -> Result<()> {
+        let mut cogs: HashMap<Image, Cog> = HashMap::new();
+        let mut cutlines = Cutlines::default();
+        let mut planned: Vec<Planned> = Vec::new();
+        let mut held = 0;
+        for &number in &self.group.rows {
+            if self.batch.stop.is_cancelled() {
+                return Ok(());
+            }
+            let Some(job) = self.job(number).await? else { continue };
+            let image = (job.item.src.clone(), job.item.ifd);
+            if !cogs.contains_key(&image) {
+                match self.open(&image, &job.item.options.limits).await {
+                    Ok(cog) => {
+                        cogs.insert(image.clone(), cog);
+                    }
+                    Err(error) => {
+                        self.failed(&job, &error).await?;
+                        continue;
+                    }
+                }
+            }
+            let Some(cog) = cogs.remove(&image) else { continue };
+            let (cog, found) = self.plan(cog, &job.item, &mut cutlines).await;
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    self.failed(&job, &error).await?;
+                    cogs.insert(image, cog);
+                    continue;
+                }
+            };
+            let (plan, made_of) = found;
+            match plan {
+                None => self.skipped(&job, "no overlap").await?,
+                Some(plan) => {
+                    if self.batch.options.dry_run {
+                        let mut cog = cog;
+                        self.weigh(&mut cog, &job, &plan).await?;
+                        cogs.insert(image, cog);
+                        continue;
+                    }
+                    match self.is_done(&cog, &job, &plan, &made_of).await {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            held += bytes_of(&plan);
+                            planned.push(Planned { job, plan, made_of });
+                        }
+                        Err(error) => self.failed(&job, &error).await?,
+                    }
+                }
+            }
+            cogs.insert(image, cog);
+            if planned.len() >= TOGETHER || held > PLAN_BYTES {
+                self.make(&mut cogs, std::mem::take(&mut planned)).await?;
+                held = 0;
+            }
+        }
+        self.make(&mut cogs, planned).await?;
+        for cog in cogs.values() {
+            let stats = cog.stats();
+            if !self.batch.options.dry_run {
+                self.batch.tally.requests.fetch_add(stats.requests, Ordering::Relaxed);
+                self.batch.tally.bytes.fetch_add(stats.bytes, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The item of a row; `None` when the row makes none, which has been said.
+    async fn job(&self, number: u64) -> Result<Option<Job>> {
+        let row = self.batch.manifest.row(number)?;
+        let key = key_of(&row);
+        match (self.batch.make)(&row) {
+            Ok(item) => {
+                let known = self.batch.known.get(&key).cloned();
+                Ok(Some(Job { number, key, item, known }))
+            }
+            Err(error) => {
+                let text = |name: &str| row.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+                let mut line = status::head(number, key, "failed", text("src"), text("dst"));
+                told(&mut line, &error);
+                self.batch.status.line(&line).await?;
+                self.batch.ended(Outcome::Failed, 0);
+                Ok(None)
+            }
+        }
+    }
+
+    async fn open(&self, (src, ifd): &Image, limits: &Limits) -> Result<Cog> {
+        let mut cog = Cog::open_image(src, *ifd, &self.batch.options.reading, limits).await?;
+        cog.share(&self.batch.workers);
+        Ok(cog)
+    }
+
+    /// The plan of an item, and what it is made of.
+    async fn plan(
+        &self,
+        cog: Cog,
+        item: &Item,
+        cutlines: &mut Cutlines,
+    ) -> (Cog, Result<(Option<Plan>, Provenance)>) {
+        let selected = match cutlines.read(&cog, item, self).await {
+            Ok(selected) => selected,
+            Err(error) => return (cog, Err(error)),
+        };
+        let options = ClipOptions { max_memory: self.batch.share_of_memory(), ..item.options.clone() };
+        // Burning a large cutline takes a while.
+        let work = move || {
+            let found = (|| {
+                let cutline = selected.united(&options)?;
+                let made_of = cog.provenance(&cutline, &options);
+                Ok((cog.plan(&cutline, &options)?, made_of))
+            })();
+            (cog, found)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(match error.try_into_panic() {
+                Ok(panic) => panic,
+                Err(_cancelled) => Box::new("planning was cancelled"),
+            }),
+        }
+    }
+
+    /// Whether an earlier run has done it, and nothing has changed since.
+    async fn is_done(&self, cog: &Cog, job: &Job, plan: &Plan, made_of: &Provenance) -> Result<bool> {
+        if !self.batch.options.resume {
+            return Ok(false);
+        }
+        let there = Source::open(&job.item.dst, &job.item.sink.store)?;
+        if let Some(known) = &job.known {
+            let etag = cog.meta().and_then(|meta| meta.etag);
+            let alike = known.source_etag == etag
+                && known.cutline.as_ref() == Some(&made_of.cutline)
+                && known.options.as_ref() == Some(&made_of.options);
+            if !alike {
+                return Ok(false);
+            }
+            match there.head(1).await {
+                Ok(_) => {}
+                Err(error) if error.is_absent() => return Ok(false),
+                Err(error) => return Err(error),
+            }
+            let meta = there.meta();
+            let same = meta.is_some_and(|meta| meta.etag == known.etag && meta.size == known.size);
+            if same {
+                self.batch.ended(Outcome::Already, 0);
+            }
+            return Ok(same);
+        }
+        // It may have been published by a run that was killed before it could say so.
+        if plan.provenance.is_none() {
+            return Ok(false);
+        }
+        match Cog::open(&job.item.dst, &job.item.sink.store, &job.item.options.limits).await {
+            Ok(found) if found.header().metadata.as_deref().is_some_and(|text| made_of.is_in(text)) => {
+                let mut line = line_of(job, "done");
+                line["found"] = true.into();
+                let meta = found.meta();
+                line["source_etag"] = cog.meta().and_then(|meta| meta.etag).into();
+                line["cutline_sha256"] = made_of.cutline.clone().into();
+                line["options_sha256"] = made_of.options.clone().into();
+                line["size"] = meta.as_ref().map(|meta| meta.size).into();
+                line["etag"] = meta.and_then(|meta| meta.etag).into();
+                self.batch.status.line(&line).await?;
+                self.batch.ended(Outcome::Already, 0);
+                Ok(true)
+            }
+            // What cannot be read as a raster is none of ours; what cannot be reached will say so when it is written.
+            Ok(_) | Err(_) => Ok(false),
+        }
+    }
+
+    /// Makes items, those with the same options in one pass over the source.
+    async fn make(&self, cogs: &mut HashMap<Image, Cog>, planned: Vec<Planned>) -> Result<()> {
+        let mut alike: Vec<(String, Vec<Planned>)> = Vec::new();
+        for one in planned {
+            let terms = terms_of(&one.job.item);
+            match alike.iter_mut().find(|(other, _)| *other == terms) {
+                Some((_, all)) => all.push(one),
+                None => alike.push((terms, vec![one])),
+            }
+        }
+        for (_, items) in alike {
+            let Some(first) = items.first() else { continue };
+            let image = (first.job.item.src.clone(), first.job.item.ifd);
+            let Some(cog) = cogs.get_mut(&image) else { continue };
+            self.pass(cog, items).await?;
+        }
+        Ok(())
+    }
+
+    /// One pass over the source.
+    async fn pass(&self, cog: &mut Cog, items: Vec<Planned>) -> Result<()> {
+        let Some(first) = items.first() else { return Ok(()) };
+        let options =
+            ClipOptions { max_memory: self.batch.share_of_memory(), ..first.job.item.options.clone() };
+        let sink = SinkOptions {
+            overwrite: first.job.item.sink.overwrite || self.batch.options.if_exists == IfExists::Overwrite,
+            ..first.job.item.sink.clone()
+        };
+        let started = Instant::now();
+        let etag = cog.meta().and_then(|meta| meta.etag);
+        let mut jobs = Vec::with_capacity(items.len());
+        let mut outputs = Vec::with_capacity(items.len());
+        for Planned { job, plan, made_of } in items {
+            outputs.push(Output { name: job.item.dst.clone(), plan, destination: job.item.dst.clone() });
+            jobs.push(Some((job, made_of)));
+        }
+        let finish = async |job: &Job, made_of: &Provenance, made: Result<Report>| match made {
+            Ok(report) => self.done(job, made_of, etag.as_deref(), &report, started).await,
+            Err(error)
+                if error.kind() == ErrorKind::Exists && self.batch.options.if_exists == IfExists::Skip =>
+            {
+                self.skipped(job, "the destination exists").await
+            }
+            Err(error) => self.failed(job, &error).await,
+        };
+        if let ([output], [slot]) = (&mut *outputs, &mut *jobs) {
+            // Alone, tiles may be copied as they are stored.
+            let made = cog
+                .clip(output.plan.clone(), &output.destination, &options, &sink, &*self.batch.observer)
+                .await;
+            if let Some((job, made_of)) = slot.take() {
+                finish(&job, &made_of, made).await?;
+            }
+            return Ok(());
+        }
+        // Lines are written by a task beside the pass, since the local ones look at what is there.
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let mut ended = move |number: usize, made: Result<Report>| {
+            // A receiver that is gone has failed, which is said below.
+            sender.send((number, made)).map_err(|_gone| Error::io("the status could not be written"))
+        };
+        let observer = Arc::clone(&self.batch.observer);
+        let work = async {
+            let made = cog.each(&mut outputs, &options, &sink, &*observer, &mut ended).await;
+            drop(ended);
+            made
+        };
+        let write = async {
+            while let Some((number, made)) = receiver.recv().await {
+                if let Some((job, made_of)) = jobs.get_mut(number).and_then(Option::take) {
+                    finish(&job, &made_of, made).await?;
+                }
+            }
+            Ok(())
+        };
+        let (made, written): (_, Result<()>) = futures::join!(work, write);
+        written?;
+        if let Err(error) = made {
+            // The source could not be read on: so far as they are not done, none of them can be.
+            for (job, _) in jobs.iter().flatten() {
+                self.failed(job, &error).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn done(
+        &self,
+        job: &Job,
+        made_of: &Provenance,
+        source_etag: Option<&str>,
+        report: &Report,
+        started: Instant,
+    ) -> Result<()> {
+        let mut etag = report.published.etag.clone();
+        if etag.is_none() {
+            // A local file is known by its size and time.
+            let there = Source::open(&job.item.dst, &job.item.sink.store)?;
+            if there.head(1).await.is_ok() {
+                etag = there.meta().and_then(|meta| meta.etag);
+            }
+        }
+        let (size, counts) = (report.plan.size(), report.counts);
+        let mut line = line_of(job, "done");
+        line["source_etag"] = source_etag.into();
+        line["cutline_sha256"] = made_of.cutline.clone().into();
+        line["options_sha256"] = made_of.options.clone().into();
+        line["etag"] = etag.into();
+        line["size"] = report.published.size.into();
+        line["sha256"] = report.published.sha256.clone().into();
+        line["width"] = size.width.into();
+        line["height"] = size.height.into();
+        line["inside"] = counts.inside.into();
+        line["valid"] = counts.valid.into();
+        line["warnings"] = crate::clip::warnings::of(report).into();
+        line["milliseconds"] = json!((started.elapsed().as_secs_f64() * 1e3).round());
+        self.batch.status.line(&line).await?;
+        self.batch.ended(Outcome::Done, report.published.size);
+        Ok(())
+    }
+
+    async fn skipped(&self, job: &Job, reason: &str) -> Result<()> {
+        let mut line = line_of(job, "skipped");
+        line["reason"] = reason.into();
+        self.batch.status.line(&line).await?;
+        self.batch.ended(Outcome::Skipped, 0);
+        Ok(())
+    }
+
+    async fn failed(&self, job: &Job, error: &Error) -> Result<()> {
+        let mut line = line_of(job, "failed");
+        told(&mut line, error);
+        self.batch.status.line(&line).await?;
+        self.batch.ended(Outcome::Failed, 0);
+        Ok(())
+    }
+
+    /// What an item would take.
+    async fn weigh(&self, cog: &mut Cog, job: &Job, plan: &Plan) -> Result<()> {
+        let found = cog.requests(plan, &job.item.options).await;
+        let requests = match found {
+            Ok(requests) => requests,
+            Err(error) => return self.failed(job, &error).await,
+        };
+        let pixels = plan.size().pixels().saturating_mul(plan.output_bands() as u64);
+        let samples = pixels.saturating_mul(cog.header().sample_type.bytes() as u64);
+        let mut line = line_of(job, "planned");
+        line["requests"] = requests.count().into();
+        line["bytes"] = requests.bytes().into();
+        line["output_samples"] = samples.into();
+        self.batch.status.line(&line).await?;
+        self.batch.tally.requests.fetch_add(requests.count(), Ordering::Relaxed);
+        self.batch.tally.bytes.fetch_add(requests.bytes(), Ordering::Relaxed);
+        self.batch.ended(Outcome::Skipped, samples);
+        Ok(())
+    }
+}
+
+fn line_of(job: &Job, status: &str) -> serde_json::Value {
+    status::head(job.number, job.key, status, &job.item.src, &job.item.dst)
+}
+
+/// Adds what went wrong.
+fn told(line: &mut serde_json::Value, error: &Error) {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    line["exit_code"] = exit_code(error.kind()).into();
+    line["error"] = text.into();
+}
+
+/// What must be alike for items to be made in one pass.
+fn terms_of(item: &Item) -> String {
+    let SinkOptions { overwrite, metadata, verify, server_side_copy, .. } = &item.sink;
+    format!(
+        "{} {:?} {overwrite} {verify} {server_side_copy} {metadata:?} {:?} {:?}",
+        item.options.of_output(),
+        item.options.on_empty,
+        item.src,
+        item.ifd
+    )
+}
+
+/// What a plan holds, about.
+fn bytes_of(plan: &Plan) -> u64 {
+    let tiles = plan.tiles.len() + plan.mask_tiles.len();
+    plan.mask.bytes().saturating_add(tiles as u64 * 16).saturating_add(4096)
+}
+
+/// Cutlines that were read last.
+#[derive(Default)]
+struct Cutlines {
+    kept: Vec<(Selection, Arc<Selected>)>,
+}
+
+impl Cutlines {
+    async fn read(&mut self, cog: &Cog, item: &Item, pass: &Pass<'_>) -> Result<Arc<Selected>> {
+        if let Some((_, found)) = self.kept.iter().find(|(selection, _)| *selection == item.selection) {
+            return Ok(Arc::clone(found));
+        }
+        let reading = &pass.batch.options.reading;
+        let found = Arc::new(item.selection.read(cog, reading, &item.options, false).await?);
+        if self.kept.len() >= KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push((item.selection.clone(), Arc::clone(&found)));
+        Ok(found)
+    }
+}
