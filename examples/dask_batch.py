@@ -2,7 +2,7 @@
 """Runs a manifest of `cogclip batch` on a Dask cluster.
 
     python examples/dask_batch.py MANIFEST --bin cogclip [--scheduler ADDRESS] [--partitions N] --report out.parquet|csv
-                                  [--if-exists skip|overwrite] [-- OPTION OF BATCH...]
+                                  [--if-exists fail|skip|overwrite] [-- OPTION OF BATCH...]
 
 Without --scheduler it starts a cluster on this machine, one worker a core. Needs `distributed` and `pandas` here, with `pyarrow`
 for Parquet, and nothing on the workers but Dask and the binary. A worker that dies or a run that breaks off is tried again, 4 times

@@ -1,25 +1,31 @@
 """A manifest of `cogclip batch` in partitions, and what a worker of any engine does with one.
 
 `dask_batch.py` and `spark_batch.py` hand these functions to their workers. A partition is a list of rows; all rows of one source
-are in one partition, so that its header is fetched once. A worker pipes its partition to `cogclip batch -` and returns one report
-row an item, or raises, and then the engine runs the partition again, here or elsewhere.
+are in one partition, so that its header is read once and each tile once. A worker pipes its partition to `cogclip batch -` and
+returns one report row an item, or raises, and then the engine runs the partition again, here or elsewhere.
 
-Nothing is lost by that, and nothing doubled: every destination is published whole or not at all, so what a killed worker has left
-is either a finished output or none. The second attempt finds the finished ones and skips or overwrites them, as `if_exists` says.
-The rows come from the attempt that returned and from no other; docs/engines.md says more.
+Nothing is lost by that, and nothing doubled. Every destination is published whole or not at all, so what a killed worker has left
+is either a finished output or none. An output says of what it was made, and with --resume the next attempt knows by that which
+ones are its own, and leaves these alone; what was there before is another's, and --if-exists says what becomes of it. The rows of
+the report are those of the attempt that returned, and of no other. docs/engines.md says more.
 """
 
 import heapq
 import json
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 # How often an engine runs a partition before its items are rows that failed.
 ATTEMPTS = 4
 # The columns of a report, in this order; `report` is the whole status line as JSON.
 COLUMNS = ("item", "status", "src", "dst", "exit_code", "error", "partition", "report")
 STATUSES = ("done", "skipped", "failed")
+# The exit code of an item whose destination exists.
+EXISTS = 9
 # Of what a run said on standard error, so much goes into the error of a partition.
 TAIL = 2000
 
@@ -68,33 +74,42 @@ def run(number, rows, command, if_exists):
     `command` is the binary and the options of `batch`. Raises `Unfinished` where it ends with neither 0 nor 1 (it crashed, was
     killed, or did not like the manifest), or says less or more than one line an item.
     """
-    command = [command[0], "batch", "-", "--if-exists", if_exists, *command[1:]]
-    # Should the worker be killed, what it started is told to stop, and aborts its uploads.
-    if setpriv := shutil.which("setpriv"):
-        command = [setpriv, "--pdeathsig", "TERM", *command]
-    manifest = "".join(json.dumps(row) + "\n" for _, row in rows)
-    ran = subprocess.run(command, input=manifest.encode(), capture_output=True, check=False)
-    said = ran.stderr[-TAIL:].decode(errors="replace").strip()
-    if ran.returncode not in (0, 1):
-        raise Unfinished(f"partition {number}: {command[0]} ended with {ran.returncode}: {said}")
+    reports = attempt(number, rows, command, if_exists)
+    # Where a worker was given up that lives, its run goes on, and may have published these while this one was at work. Then they
+    # are known by what they were made of, and else they fail as before.
+    late = {report["item"] for report in reports if report["exit_code"] == EXISTS}
+    if late:
+        again = attempt(number, [(item, row) for item, row in rows if item in late], command, if_exists)
+        reports = [report for report in reports if report["item"] not in late] + again
+    return reports
+
+
+def attempt(number, rows, command, if_exists):
+    """One run of the binary over these rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        # New every time: the disk of a worker is gone with it. What was done before is known by the outputs themselves.
+        record = Path(folder, "status.jsonl")
+        command = [command[0], "batch", "-", "--status", str(record), "--resume", "--if-exists", if_exists, *command[1:]]
+        # Should the worker be killed, what it started is told to stop, and aborts its uploads.
+        if setpriv := shutil.which("setpriv"):
+            command = [setpriv, "--pdeathsig", "TERM", *command]
+        manifest = "".join(json.dumps(row) + "\n" for _, row in rows)
+        ran = subprocess.run(command, input=manifest.encode(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        said = ran.stderr[-TAIL:].decode(errors="replace").strip()
+        if ran.returncode not in (0, 1):
+            raise Unfinished(f"partition {number}: cogclip batch ended with {ran.returncode}: {said}")
+        lines = record.read_text().splitlines() if record.exists() else []
     reports = {}
     try:
-        for line in ran.stdout.splitlines():
+        for line in lines:
             status = json.loads(line)
-            item, row = rows[status["item"]]
-            if status["item"] < 0 or item in reports or status["status"] not in STATUSES:
+            place = status["item"]
+            if place in reports or place not in range(len(rows)) or status["status"] not in STATUSES:
                 raise ValueError(f"unexpected status line {line!r}")
-            reports[item] = {
-                "item": item,
-                "status": status["status"],
-                "src": row["src"],
-                "dst": row["dst"],
-                "exit_code": status.get("exit_code"),
-                "error": status.get("error"),
-                "partition": number,
-                # The number of the row in the manifest, not in the partition.
-                "report": json.dumps({**status, "item": item}),
-            }
+            # The number of the row in the manifest, not in the partition.
+            status["item"] = rows[place][0]
+            row = {column: status.get(column) for column in COLUMNS}
+            reports[place] = {**row, "partition": number, "report": json.dumps(status)}
     except (ValueError, LookupError, TypeError) as error:
         raise Unfinished(f"partition {number}: {type(error).__name__}: {error}; {said}") from error
     if len(reports) != len(rows):
@@ -102,10 +117,15 @@ def run(number, rows, command, if_exists):
     return list(reports.values())
 
 
+def shown(location):
+    """A location without what may be secret in it: user, password and query."""
+    return re.sub(r"^(https?://)(?:[^/@]*@)?([^?]*).*", r"\1\2", location, flags=re.DOTALL)
+
+
 def given_up(number, rows, error):
     """The report rows of a partition that never came to its end. What it has published is there all the same."""
     return [
-        {"item": item, "status": "failed", "src": row["src"], "dst": row["dst"], "exit_code": None, "error": str(error), "partition": number, "report": None}
+        {**dict.fromkeys(COLUMNS), "item": item, "status": "failed", "src": shown(row["src"]), "dst": shown(row["dst"]), "error": str(error), "partition": number}
         for item, row in rows
     ]
 
@@ -128,7 +148,7 @@ def add_arguments(parser):
     parser.add_argument("manifest", help="JSON Lines as `cogclip batch` reads them; `-` for standard input")
     parser.add_argument("--bin", default="cogclip", help="the binary, on every worker [default: cogclip]")
     parser.add_argument("--partitions", type=int, help="at most so many; never more than sources [default: 4 a worker core]")
-    parser.add_argument("--if-exists", choices=("skip", "overwrite"), default="skip", help="`fail` cannot be had: a second attempt could not tell what the first one left from what was there before [default: skip]")
+    parser.add_argument("--if-exists", choices=("fail", "skip", "overwrite"), default="fail", help="when there is something else at a destination than what the row makes [default: fail]")
     parser.add_argument("--report", required=True, help="where the rows go: NAME.parquet or NAME.csv")
     parser.epilog = "Behind `--`: options of `cogclip batch` for all items, such as -- --store-option region=eu-central-1"
 

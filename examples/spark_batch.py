@@ -2,7 +2,7 @@
 """Runs a manifest of `cogclip batch` on Spark.
 
     spark-submit --master MASTER examples/spark_batch.py MANIFEST --bin cogclip [--partitions N] --report out.parquet|csv
-                                  [--if-exists skip|overwrite] [-- OPTION OF BATCH...]
+                                  [--if-exists fail|skip|overwrite] [-- OPTION OF BATCH...]
     python examples/spark_batch.py MANIFEST --master 'local-cluster[2,1,1024]' …
 
 Needs `pyspark` and Java here, and nothing on the executors but Python and the binary. An executor that dies or a run that breaks

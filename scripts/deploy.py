@@ -84,7 +84,7 @@ def check_kubernetes(text):
             rule["action"] in ("FailJob", "FailIndex", "Ignore", "Count") for rule in spec["podFailurePolicy"]["rules"]
         ),
         "--shards is completions": after(arguments, "--shards") == str(spec["completions"]),
-        # What is being published has 10 s more.
+        # What is just being published has 15 s more.
         "terminationGracePeriodSeconds is at least --grace and 15 s": pod.get("terminationGracePeriodSeconds", 30) >= seconds(after(arguments, "--grace")) + 15,
         "the service account is the one of the file": pod.get("serviceAccountName") == kinds["ServiceAccount"]["metadata"]["name"],
         "it runs as nobody in particular, without rights, on a read-only disk": pod["securityContext"].get("runAsNonRoot") is True
@@ -120,7 +120,7 @@ def check_batch(text):
     rules = {
         f"every Ref:: of the command has a parameter, {sorted(named)}": named == set(definition["Parameters"]),
         "it is tried at most 10 times, as AWS Batch has it": 1 <= definition["RetryStrategy"]["Attempts"] <= 10,
-        # 30 s between SIGTERM and SIGKILL, 10 of which are for what is being published.
+        # 30 s between SIGTERM and SIGKILL, 15 of which are for what is just being published.
         "--grace is at most 15 s": seconds(after(container["Command"], "--grace")) <= 15,
         "it runs as nobody in particular on a read-only disk": container.get("ReadonlyRootFilesystem") is True and container.get("User", "0").split(":")[0] != "0",
         "what else fails is tried again": definition["RetryStrategy"]["EvaluateOnExit"][-1] == {"OnReason": "*", "Action": "RETRY"},
@@ -197,7 +197,7 @@ FILES = {
             ("        Image: !Ref Image\n", ""),
             ("ArrayProperties:\n              Size: !Ref Shards", "ArrayProperties:\n              Length: !Ref Shards"),
             ("        shards: !Ref Shards\n", ""),
-            ("- 15s", "- 60s"),
+            ("- 10s", "- 20s"),
         ],
     ),
     "step-functions/template.yaml": (
@@ -281,19 +281,26 @@ def check_handler(verdicts, binary):
             41: {"src": f"{folder}/none.tif", "cutline": str(sample / "field.geojson"), "dst": f"{folder}/b.tif"},
             42: {"src": str(sample / "scene.tif"), "cutline": (sample / "field.geojson").read_text(), "dst": f"{folder}/c.tif"},
         }
+        # As from a manifest in CSV.
+        rows[42] |= {"all_touched": "true", "invert": "false", "pad": ""}
         event = {"Items": [{"item": item, "row": row} for item, row in rows.items()]}
         module = load_handler(binary)
         first = module.handler(event, Context(900_000))
         told = [(row["item"], row["status"], row["exit_code"]) for row in first]
         verdicts.check(told == [(40, "done", None), (41, "failed", 5), (42, "done", None)], f"handler: a row an item with its number in the manifest {told}")
         verdicts.check(Path(folder, "a.tif").exists() and Path(folder, "c.tif").exists(), "handler: the outputs are there")
-        again = [row["status"] for row in module.handler(event, Context(900_000))]
-        verdicts.check(again == ["skipped", "failed", "skipped"], f"handler: called again it skips what is there {again}")
+        before = [Path(folder, name).stat().st_mtime_ns for name in ("a.tif", "c.tif")]
+        again = [(row["status"], row["exit_code"]) for row in module.handler(event, Context(900_000))]
+        after = [Path(folder, name).stat().st_mtime_ns for name in ("a.tif", "c.tif")]
+        verdicts.check(again == [("done", None), ("failed", 5), ("done", None)] and before == after, f"handler: called again it finds what it has made {again}")
+        Path(folder, "a.tif").write_bytes(b"another's")
+        again = [(row["status"], row["exit_code"]) for row in module.handler(event, Context(900_000))]
+        verdicts.check(again == [("failed", 9), ("failed", 5), ("done", None)], f"handler: what another has made is refused {again}")
         slow, crash = Path(folder, "slow"), Path(folder, "crash")
         slow.write_text("#!/bin/sh\nexec sleep 60\n")
         crash.write_text("#!/bin/sh\nexit 101\n")
         # A second is left, when the margin is taken off; and a run that crashes.
-        for name, program, left in (("time runs out", slow, 21_000), ("it crashes", crash, 900_000)):
+        for name, program, left in (("time runs out", slow, 26_000), ("it crashes", crash, 900_000)):
             program.chmod(0o755)
             module = load_handler(program)
             try:
