@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs a manifest on Dask and on Spark, kills a worker of each in mid-run, and in shards as Kubernetes, AWS Batch and Slurm do, and
-compares every output with rasterio.mask.
+"""Runs a manifest in shards, as Kubernetes, AWS Batch and Slurm do, and on Dask and Spark, of each of which a worker is killed in
+mid-run; compares every output with rasterio.mask.
 
     scripts/engines.py --bin target/release/cogclip [--only shards|dask|spark] [--keep DIR]
 
@@ -12,8 +12,9 @@ nannies, `examples/spark_batch.py` on local-cluster[2,1,1024]. The binary goes t
   partition, with outputs of it there and others to come, gets SIGKILL;
 - one output is published by somebody else, who has made the same, just before it is published here;
 - afterwards there is one report row an item and one object a clip, each equal to rasterio.mask.mask to the last sample and
-  coordinate; the failures are rows with their exit codes; what was there before was not touched; its partition was run
-  twice; what the killed run had published was found, and not made again; no upload is left open and none of the binary's processes is left running.
+  coordinate; the failures are rows with their exit codes; what was there before was not touched; the partition of the killed
+  worker was run again, and what its first run had published was found, and not made again; no upload is left open and none of
+  the binary's processes is left running.
 
 The shards are run with the very arguments of deploy/kubernetes and deploy/aws-batch and the script of docs/engines.md, in the
 environment that those engines give. Of each, one shard is run once more, as after a node that was lost.
@@ -282,7 +283,7 @@ def judge(name, verdicts, store, folder, rows, report, counted, killer, code, se
     # The one that crashed has read nothing.
     verdicts.check(parts >= 4 and len(starts) > len(list(counted.folder.glob("manifest.*[0-9]"))), f"{name}: {parts} partitions, {len(starts)} starts, the first of which crashed")
     runs = sum(counted.outputs(pid) == killer.outputs for pid in starts)
-    verdicts.check(killer.outputs and runs == 2, f"{name}: the partition of the killed worker was run {runs} times")
+    verdicts.check(killer.outputs and runs >= 2, f"{name}: the partition of the killed worker was run {runs} times")
     found = {rows[n]["dst"].replace("s3:/", "", 1) for n in good if reports.get(n, {}).get("found")}
     verdicts.check(
         killer.left_behind and killer.left_behind <= found,
