@@ -119,7 +119,10 @@ fn options_for_all_rows_and_of_one() {
     let manifest = work.manifest(&[
         work.row("a.tif", &json!({})),
         work.row("b.tif", &json!({"pad": 0})),
-        work.row("c.tif", &json!({"bbox": "463000,5240000,463100,5240100", "cutline": null})),
+        work.row(
+            "c.tif",
+            &json!({"bbox": "463000,5240000,463100,5240100", "cutline": null, "cutline_crs": "source"}),
+        ),
     ]);
     let out = runs(&[&manifest, "--pad", "3", "--cutline-crs", "EPSG:4326", "--on-empty", "write"], 0);
     let lines = Work::lines(&out.stdout);
