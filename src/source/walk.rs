@@ -1,0 +1,182 @@
+//! The files of this machine that a pattern matches, in the order of their names.
+
+use std::collections::HashSet;
+use std::fs::{self, FileType};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::pattern::{Pattern, States, Step};
+use crate::error::{Error, Result};
+
+/// Names that are kept at a time, those of the folders around included: a hundred megabytes.
+const MAX_HELD: usize = 1 << 20;
+
+/// Names that are looked at: some minutes of work, if the disk is idle.
+const MAX_SEEN: u64 = 1 << 26;
+
+/// Folders in each other. Paths of Linux have at most 2,048.
+const MAX_DEPTH: usize = 2_048;
+
+/// A walk that is under way.
+///
+/// The names of a folder are sorted with a '/' after those of folders, so that whole paths come in the order of their bytes.
+pub(super) struct Walk {
+    pattern: Pattern,
+    /// The folders that are being walked, each in the one before.
+    folders: Vec<Folder>,
+    held: usize,
+    seen: u64,
+    /// The folders that links below a `**` have led to.
+    followed: HashSet<PathBuf>,
+}
+
+struct Folder {
+    /// As the pattern spells it, its '/' included; empty for the working directory.
+    path: String,
+    /// What is left of it, the first last.
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    /// With a '/' after it if it is a folder.
+    name: String,
+    states: States,
+}
+
+impl Walk {
+    /// Nothing is looked at yet.
+    pub(super) fn new(pattern: Pattern) -> Self {
+        // The walk begins with the one entry that the literal part is.
+        let entries = vec![Entry { name: String::new(), states: pattern.start() }];
+        let lead = Folder { path: pattern.lead().to_owned(), entries };
+        Self { pattern, folders: vec![lead], held: 1, seen: 0, followed: HashSet::new() }
+    }
+
+    /// The next file; `None` when there is none any more. May take its time.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Io`] for a folder that cannot be read, [`crate::ErrorKind::Limit`] for too many names,
+    /// [`crate::ErrorKind::Unsupported`] for a name that is not UTF-8.
+    pub(super) fn next(&mut self) -> Result<Option<String>> {
+        while let Some(folder) = self.folders.last_mut() {
+            let Some(Entry { name, states }) = folder.entries.pop() else {
+                self.folders.pop();
+                continue;
+            };
+            self.held = self.held.saturating_sub(1);
+            let path = format!("{}{name}", folder.path);
+            if name.is_empty() || name.ends_with('/') {
+                self.enter(path, states)?;
+            } else {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
+    fn enter(&mut self, path: String, states: States) -> Result<()> {
+        if self.folders.len() >= MAX_DEPTH {
+            return Err(Error::limit(format!("{path}: more than {MAX_DEPTH} folders are in each other")));
+        }
+        let mut entries = Vec::new();
+        if let Some(names) = self.pattern.literals(states) {
+            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            for name in names {
+                let kind = match fs::metadata(format!("{path}{name}")) {
+                    Ok(found) => found.file_type(),
+                    Err(cause) if is_nothing(&cause) => continue,
+                    Err(cause) => return Err(unreadable(&format!("{path}{name}"), cause)),
+                };
+                let step = self.pattern.step(states, &name);
+                self.add(&mut entries, name, kind, step)?;
+            }
+        } else {
+            let from = if path.is_empty() { "." } else { &path };
+            let listed = match fs::read_dir(from) {
+                Ok(listed) => listed,
+                Err(cause) if is_nothing(&cause) => return Ok(()),
+                Err(cause) => return Err(unreadable(from, cause)),
+            };
+            // Found out when it is first needed.
+            let mut here = None;
+            for entry in listed {
+                let entry = entry.map_err(|cause| unreadable(from, cause))?;
+                let name = entry.file_name();
+                let shown = name.to_string_lossy();
+                let mut step = self.pattern.step(states, &shown);
+                self.seen = self.seen.saturating_add(1);
+                if self.seen > MAX_SEEN {
+                    return Err(Error::limit(format!(
+                        "{from}: more than {MAX_SEEN} names have been looked at; narrow the pattern"
+                    )));
+                }
+                if !step.is_end() && step.states().is_none() {
+                    continue;
+                }
+                let mut kind = match entry.file_type() {
+                    Ok(kind) => kind,
+                    Err(cause) if is_nothing(&cause) => continue,
+                    Err(cause) => return Err(unreadable(&format!("{path}{shown}"), cause)),
+                };
+                if kind.is_symlink() {
+                    kind = match fs::metadata(entry.path()) {
+                        Ok(found) => found.file_type(),
+                        // It leads nowhere, or round in a circle.
+                        Err(_) => continue,
+                    };
+                    if kind.is_dir() && step.is_deeper() && !self.follows(&entry.path(), from, &mut here) {
+                        step = step.without_deeper();
+                    }
+                }
+                let Some(name) = name.to_str() else {
+                    return Err(Error::unsupported(format!(
+                        "{path}{shown}: the pattern matches a name that is not UTF-8, and cannot be written; rename it"
+                    )));
+                };
+                self.add(&mut entries, name.to_owned(), kind, step)?;
+            }
+        }
+        entries.sort_unstable_by(|a, b| b.name.cmp(&a.name));
+        self.held = self.held.saturating_add(entries.len());
+        self.folders.push(Folder { path, entries });
+        Ok(())
+    }
+
+    /// Whether a link below a `**` is followed to its folder: not to one around it, and to none twice.
+    fn follows(&mut self, link: &Path, from: &str, here: &mut Option<PathBuf>) -> bool {
+        let Ok(target) = fs::canonicalize(link) else { return false };
+        if here.is_none() {
+            *here = fs::canonicalize(from).ok();
+        }
+        let is_around = here.as_ref().is_none_or(|here| here.starts_with(&target));
+        !is_around && self.followed.insert(target)
+    }
+
+    /// Adds an entry for what is matched, or may hold what is.
+    fn add(&self, entries: &mut Vec<Entry>, name: String, kind: FileType, step: Step) -> Result<()> {
+        let states = step.states();
+        if kind.is_dir() && !states.is_none() {
+            entries.push(Entry { name: name + "/", states });
+        } else if kind.is_file() && step.is_end() {
+            entries.push(Entry { name, states });
+        }
+        if self.held.saturating_add(entries.len()) > MAX_HELD {
+            return Err(Error::limit(format!(
+                "{}: more than {MAX_HELD} names are in one folder and those around it; narrow the pattern",
+                self.pattern.lead()
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn is_nothing(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn unreadable(path: &str, cause: io::Error) -> Error {
+    Error::io(format!(
+        "cannot list {path}: {cause}; what is below it is not known: narrow the pattern, or ask for permission"
+    ))
+    .caused_by(cause)
+}
