@@ -92,13 +92,17 @@ fn files_are_found_as_by_glob() {
     }
     let root = format!("{}/", folder.path().to_str().unwrap());
     for (pattern, expected) in paths {
-        let pattern_there = Pattern::parse(&format!("{root}{pattern}"), true).unwrap();
-        let mut walk = Walk::new(pattern_there);
-        let mut got = Vec::new();
+        let here = Pattern::parse(&format!("{root}{pattern}"), true).unwrap();
+        let named = here.name().filter(|name| Path::new(name).is_file());
+        let mut got: Vec<_> = named.map(|name| name.strip_prefix(&root).unwrap().to_owned()).into_iter().collect();
+        if here.name().is_some() {
+            assert_eq!(got, expected, "{pattern}");
+            continue;
+        }
+        let mut walk = Walk::new(here);
         while let Some(path) = walk.next().unwrap() {
             got.push(path.strip_prefix(&root).unwrap().to_owned());
         }
-        let expected: Vec<_> = expected.iter().map(|path| path.replace("/./", "/./")).collect();
         assert_eq!(got, expected, "{pattern}");
     }
 }
@@ -268,7 +272,13 @@ async fn links_are_followed_once_and_never_in_circles() {
     link(&folder, "y.tif", "z.tif");
     link(&folder, "root", ".");
     let all = [
-        "a/1.tif", "a/b/2.tif", "c/3.tif", "c/to-a/1.tif", "c/to-a/b/2.tif", "y.tif", "z.tif",
+        "a/1.tif",
+        "a/b/2.tif",
+        "c/3.tif",
+        "c/to-a-again/1.tif",
+        "c/to-a-again/b/2.tif",
+        "y.tif",
+        "z.tif",
     ];
     assert_eq!(below(folder.path(), "**/*.tif").await.unwrap(), all);
     assert_eq!(below(folder.path(), "").await.unwrap(), all);

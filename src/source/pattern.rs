@@ -100,6 +100,10 @@ impl Pattern {
             }
             components.push(Component::Tiff);
         }
+        // At the end, all files in any number of folders.
+        if components.last() == Some(&Component::Folders) {
+            components.push(Component::Wild(vec![Token::Many]));
+        }
         if components.len() > MAX_COMPONENTS {
             return Err(wrong(&format!(
                 "the pattern has more than {MAX_COMPONENTS} folders after its first wildcard; name some of them"

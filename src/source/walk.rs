@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{self, FileType};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::pattern::{Pattern, States, Step};
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ const MAX_DEPTH: usize = 2_048;
 /// The names of a folder are sorted with a '/' after those of folders, so that whole paths come in the order of their bytes.
 pub(super) struct Walk {
     pattern: Pattern,
+    /// Before the first folder is entered.
+    start: Option<States>,
     /// The folders that are being walked, each in the one before.
     folders: Vec<Folder>,
     held: usize,
@@ -40,16 +42,16 @@ struct Folder {
 struct Entry {
     /// With a '/' after it if it is a folder.
     name: String,
-    states: States,
+    step: Step,
+    /// Whether it is a link to a folder.
+    is_link: bool,
 }
 
 impl Walk {
     /// Nothing is looked at yet.
     pub(super) fn new(pattern: Pattern) -> Self {
-        // The walk begins with the one entry that the literal part is.
-        let entries = vec![Entry { name: String::new(), states: pattern.start() }];
-        let lead = Folder { path: pattern.lead().to_owned(), entries };
-        Self { pattern, folders: vec![lead], held: 1, seen: 0, followed: HashSet::new() }
+        let start = Some(pattern.start());
+        Self { pattern, start, folders: Vec::new(), held: 0, seen: 0, followed: HashSet::new() }
     }
 
     /// The next file; `None` when there is none any more. May take its time.
@@ -58,17 +60,25 @@ impl Walk {
     /// [`crate::ErrorKind::Io`] for a folder that cannot be read, [`crate::ErrorKind::Limit`] for too many names,
     /// [`crate::ErrorKind::Unsupported`] for a name that is not UTF-8.
     pub(super) fn next(&mut self) -> Result<Option<String>> {
+        if let Some(start) = self.start.take() {
+            self.enter(self.pattern.lead().to_owned(), start)?;
+        }
         while let Some(folder) = self.folders.last_mut() {
-            let Some(Entry { name, states }) = folder.entries.pop() else {
+            let Some(Entry { name, mut step, is_link }) = folder.entries.pop() else {
                 self.folders.pop();
                 continue;
             };
             self.held = self.held.saturating_sub(1);
             let path = format!("{}{name}", folder.path);
-            if name.is_empty() || name.ends_with('/') {
-                self.enter(path, states)?;
-            } else {
+            if !name.ends_with('/') {
                 return Ok(Some(path));
+            }
+            // In the order of names, not in that of the disk: of two links to a folder always the same one is followed.
+            if is_link && step.is_deeper() && !follows(&path, &folder.path, &mut self.followed) {
+                step = step.without_deeper();
+            }
+            if !step.states().is_none() {
+                self.enter(path, step.states())?;
             }
         }
         Ok(None)
@@ -88,7 +98,7 @@ impl Walk {
                     Err(cause) => return Err(unreadable(&format!("{path}{name}"), cause)),
                 };
                 let step = self.pattern.step(states, &name);
-                self.add(&mut entries, name, kind, step)?;
+                self.add(&mut entries, name, kind, step, false)?;
             }
         } else {
             let from = if path.is_empty() { "." } else { &path };
@@ -97,13 +107,11 @@ impl Walk {
                 Err(cause) if is_nothing(&cause) => return Ok(()),
                 Err(cause) => return Err(unreadable(from, cause)),
             };
-            // Found out when it is first needed.
-            let mut here = None;
             for entry in listed {
                 let entry = entry.map_err(|cause| unreadable(from, cause))?;
                 let name = entry.file_name();
                 let shown = name.to_string_lossy();
-                let mut step = self.pattern.step(states, &shown);
+                let step = self.pattern.step(states, &shown);
                 self.seen = self.seen.saturating_add(1);
                 if self.seen > MAX_SEEN {
                     return Err(Error::limit(format!(
@@ -118,22 +126,20 @@ impl Walk {
                     Err(cause) if is_nothing(&cause) => continue,
                     Err(cause) => return Err(unreadable(&format!("{path}{shown}"), cause)),
                 };
-                if kind.is_symlink() {
+                let is_link = kind.is_symlink();
+                if is_link {
                     kind = match fs::metadata(entry.path()) {
                         Ok(found) => found.file_type(),
                         // It leads nowhere, or round in a circle.
                         Err(_) => continue,
                     };
-                    if kind.is_dir() && step.is_deeper() && !self.follows(&entry.path(), from, &mut here) {
-                        step = step.without_deeper();
-                    }
                 }
                 let Some(name) = name.to_str() else {
                     return Err(Error::unsupported(format!(
                         "{path}{shown}: the pattern matches a name that is not UTF-8, and cannot be written; rename it"
                     )));
                 };
-                self.add(&mut entries, name.to_owned(), kind, step)?;
+                self.add(&mut entries, name.to_owned(), kind, step, is_link)?;
             }
         }
         entries.sort_unstable_by(|a, b| b.name.cmp(&a.name));
@@ -142,23 +148,19 @@ impl Walk {
         Ok(())
     }
 
-    /// Whether a link below a `**` is followed to its folder: not to one around it, and to none twice.
-    fn follows(&mut self, link: &Path, from: &str, here: &mut Option<PathBuf>) -> bool {
-        let Ok(target) = fs::canonicalize(link) else { return false };
-        if here.is_none() {
-            *here = fs::canonicalize(from).ok();
-        }
-        let is_around = here.as_ref().is_none_or(|here| here.starts_with(&target));
-        !is_around && self.followed.insert(target)
-    }
-
     /// Adds an entry for what is matched, or may hold what is.
-    fn add(&self, entries: &mut Vec<Entry>, name: String, kind: FileType, step: Step) -> Result<()> {
-        let states = step.states();
-        if kind.is_dir() && !states.is_none() {
-            entries.push(Entry { name: name + "/", states });
+    fn add(
+        &self,
+        entries: &mut Vec<Entry>,
+        name: String,
+        kind: FileType,
+        step: Step,
+        is_link: bool,
+    ) -> Result<()> {
+        if kind.is_dir() && !step.states().is_none() {
+            entries.push(Entry { name: name + "/", step, is_link });
         } else if kind.is_file() && step.is_end() {
-            entries.push(Entry { name, states });
+            entries.push(Entry { name, step, is_link });
         }
         if self.held.saturating_add(entries.len()) > MAX_HELD {
             return Err(Error::limit(format!(
@@ -168,6 +170,13 @@ impl Walk {
         }
         Ok(())
     }
+}
+
+/// Whether the link `link` in the folder `from`, below a `**`, is followed to its folder: not to one around it, and to none twice.
+fn follows(link: &str, from: &str, followed: &mut HashSet<PathBuf>) -> bool {
+    let from = if from.is_empty() { "." } else { from };
+    let (Ok(target), Ok(here)) = (fs::canonicalize(link), fs::canonicalize(from)) else { return false };
+    !here.starts_with(&target) && followed.insert(target)
 }
 
 fn is_nothing(cause: &io::Error) -> bool {

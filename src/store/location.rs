@@ -152,7 +152,10 @@ impl<'a> Place<'a> {
             "file" if rest.starts_with('/') || rest.to_ascii_lowercase().starts_with("localhost/") => {
                 Ok(Self::FileUrl(path))
             }
-            "http" | "https" => Ok(Self::Web(path.split(['?', '#']).next().unwrap_or_default())),
+            "http" | "https" => {
+                let named = rest.split(['?', '#']).next().unwrap_or_default();
+                Ok(Self::Web(named.find('/').map_or("", |slash| &named[slash..])))
+            }
             "s3" => bucket(Cloud::S3),
             "gs" => bucket(Cloud::Google),
             "az" | "abfs" | "abfss" => bucket(Cloud::Azure),
