@@ -6,9 +6,9 @@
 
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
+use super::local;
 use super::pattern::{self, Pattern};
 use super::walk::Walk;
-use super::local;
 use crate::error::{Error, Result};
 use crate::store::StoreOptions;
 #[cfg(feature = "cloud")]
@@ -60,7 +60,10 @@ pub fn is_pattern(text: &str) -> bool {
 /// or an option that is not understood; [`crate::ErrorKind::Io`] when listing is not allowed or could not be done after all retries;
 /// [`crate::ErrorKind::Unsupported`] for a name that matches and cannot be opened; [`crate::ErrorKind::Limit`] for a list without
 /// end.
-pub fn expand(pattern: &str, options: &StoreOptions) -> impl Stream<Item = Result<String>> + Send + Unpin + use<> {
+pub fn expand(
+    pattern: &str,
+    options: &StoreOptions,
+) -> impl Stream<Item = Result<String>> + Send + Unpin + use<> {
     let (pattern, options) = (pattern.to_owned(), options.clone());
     stream::once(async move {
         let found: Found = if is_pattern(&pattern) {
@@ -168,20 +171,15 @@ fn in_bucket(
 }
 
 #[cfg(not(feature = "cloud"))]
-fn in_bucket(
-    _: Bucket,
-    _: Pattern,
-    _: String,
-    _: String,
-    shown: &str,
-    _: &StoreOptions,
-) -> Result<Found> {
+fn in_bucket(_: Bucket, _: Pattern, _: String, _: String, shown: &str, _: &StoreOptions) -> Result<Found> {
     Err(crate::store::without_cloud(shown))
 }
 
 /// `found`, and nothing after its first error.
 #[cfg(feature = "cloud")]
-fn until_error(found: impl Stream<Item = Result<String>> + Send) -> impl Stream<Item = Result<String>> + Send {
+fn until_error(
+    found: impl Stream<Item = Result<String>> + Send,
+) -> impl Stream<Item = Result<String>> + Send {
     found.scan(false, |is_over, item| {
         let item = (!*is_over).then_some(item);
         *is_over = !matches!(item, Some(Ok(_)));
@@ -211,7 +209,8 @@ fn bucket_uri(bucket: &Bucket, before: &str, key: &str, fragment: &str) -> Resul
 
 /// The location of a path, which opens that very file.
 pub(super) fn local_uri(path: &str, fragment: &str) -> Result<String> {
-    let is_itself = |uri: &str| matches!(Location::parse(uri), Ok(Location::Local(found)) if found.as_os_str() == uri);
+    let is_itself =
+        |uri: &str| matches!(Location::parse(uri), Ok(Location::Local(found)) if found.as_os_str() == uri);
     // `s3:/a.tif` looks like a URL that lacks a slash.
     let uri = [path.to_owned(), format!("./{path}")].into_iter().find(|uri| is_itself(uri));
     uri.map(|uri| with_fragment(uri, fragment)).ok_or_else(|| {
@@ -245,7 +244,8 @@ fn split_fragment(text: &str) -> (&str, &str) {
 }
 
 fn has_wildcard(bucket: &Bucket) -> bool {
-    bucket.name.contains(['*', '?', '[']) || bucket.host.as_ref().is_some_and(|host| host.contains(['*', '?', '[']))
+    bucket.name.contains(['*', '?', '['])
+        || bucket.host.as_ref().is_some_and(|host| host.contains(['*', '?', '[']))
 }
 
 /// A path with the separators of patterns: a backslash is one on Windows, and takes no wildcard its meaning there.
@@ -255,7 +255,11 @@ fn spelled(path: &str) -> String {
 
 /// The pattern of paths that the path of a `file://` URL is: what is percent-encoded has no meaning as a wildcard.
 fn decoded(path: &str) -> Result<String> {
-    let wrong = || Error::usage("a file URL with a pattern has a '%' that is not followed by two hexadecimal digits of UTF-8");
+    let wrong = || {
+        Error::usage(
+            "a file URL with a pattern has a '%' that is not followed by two hexadecimal digits of UTF-8",
+        )
+    };
     let mut text = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(at) = rest.find('%') {

@@ -78,7 +78,8 @@ fn link(folder: &tempfile::TempDir, name: &str, target: impl AsRef<Path>) {
 /// All that `expand` gives of a pattern below `folder`, without the folder.
 async fn below(folder: &Path, pattern: &str) -> Result<Vec<String>> {
     let folder = format!("{}/", folder.to_str().unwrap());
-    let found: Vec<String> = expand(&(folder.clone() + pattern), &StoreOptions::default()).try_collect().await?;
+    let found: Vec<String> =
+        expand(&(folder.clone() + pattern), &StoreOptions::default()).try_collect().await?;
     Ok(found.into_iter().map(|uri| uri.strip_prefix(&folder).unwrap().to_owned()).collect())
 }
 
@@ -94,7 +95,8 @@ fn files_are_found_as_by_glob() {
     for (pattern, expected) in paths {
         let here = Pattern::parse(&format!("{root}{pattern}"), true).unwrap();
         let named = here.name().filter(|name| Path::new(name).is_file());
-        let mut got: Vec<_> = named.map(|name| name.strip_prefix(&root).unwrap().to_owned()).into_iter().collect();
+        let mut got: Vec<_> =
+            named.map(|name| name.strip_prefix(&root).unwrap().to_owned()).into_iter().collect();
         if here.name().is_some() {
             assert_eq!(got, expected, "{pattern}");
             continue;
@@ -109,7 +111,18 @@ fn files_are_found_as_by_glob() {
 
 #[tokio::test]
 async fn a_slash_at_the_end_stands_for_all_tiffs_below() {
-    let folder = tree(&["a.tif", "b.TIFF", "c.Tif", "d.tif.aux.xml", "tif", ".e.tif", "x/f.tiff", "x/y/g.tif", "x.z/h.tif", ".i/j.tif"]);
+    let folder = tree(&[
+        "a.tif",
+        "b.TIFF",
+        "c.Tif",
+        "d.tif.aux.xml",
+        "tif",
+        ".e.tif",
+        "x/f.tiff",
+        "x/y/g.tif",
+        "x.z/h.tif",
+        ".i/j.tif",
+    ]);
     let all = ["a.tif", "b.TIFF", "c.Tif", "x.z/h.tif", "x/f.tiff", "x/y/g.tif"];
     assert_eq!(below(folder.path(), "").await.unwrap(), all);
     assert_eq!(below(folder.path(), "x*/").await.unwrap(), all[3..]);
@@ -153,8 +166,7 @@ async fn names_stand_for_themselves() {
     // What opens a location opens that file.
     assert_eq!(super::image_of("b.tif#ifd=1#ifd=0", None).await.unwrap(), ("b.tif#ifd=1", 0));
     // No path is looked for in a location.
-    let found: Vec<_> =
-        expand("s3://b/k.tif#ifd=1", &StoreOptions::default()).try_collect().await.unwrap();
+    let found: Vec<_> = expand("s3://b/k.tif#ifd=1", &StoreOptions::default()).try_collect().await.unwrap();
     assert_eq!(found, ["s3://b/k.tif#ifd=1"]);
 }
 
@@ -271,22 +283,12 @@ async fn links_are_followed_once_and_never_in_circles() {
     link(&folder, "c/nowhere", "nothing");
     link(&folder, "y.tif", "z.tif");
     link(&folder, "root", ".");
-    let all = [
-        "a/1.tif",
-        "a/b/2.tif",
-        "c/3.tif",
-        "c/to-a-again/1.tif",
-        "c/to-a-again/b/2.tif",
-        "y.tif",
-        "z.tif",
-    ];
+    let all =
+        ["a/1.tif", "a/b/2.tif", "c/3.tif", "c/to-a-again/1.tif", "c/to-a-again/b/2.tif", "y.tif", "z.tif"];
     assert_eq!(below(folder.path(), "**/*.tif").await.unwrap(), all);
     assert_eq!(below(folder.path(), "").await.unwrap(), all);
     // Where the pattern says how deep, there are no circles, and each name counts.
-    assert_eq!(
-        below(folder.path(), "c/*/1.tif").await.unwrap(),
-        ["c/to-a-again/1.tif", "c/to-a/1.tif"]
-    );
+    assert_eq!(below(folder.path(), "c/*/1.tif").await.unwrap(), ["c/to-a-again/1.tif", "c/to-a/1.tif"]);
     // Two links in each of many folders in a row: 2^40 paths.
     let folder = tempfile::tempdir().unwrap();
     for index in 0..40 {

@@ -207,10 +207,14 @@ impl Listing {
             (Some(next), _) => next,
         };
         if token.as_ref() == Some(next) || self.earlier == *next {
-            return Err(self.wrong("the server lists in a circle: a page is said to be followed by an earlier one"));
+            return Err(
+                self.wrong("the server lists in a circle: a page is said to be followed by an earlier one")
+            );
         }
         if self.empty >= MAX_EMPTY {
-            return Err(self.wrong(&format!("the server sends {MAX_EMPTY} pages in a row without a key, and no end")));
+            return Err(
+                self.wrong(&format!("the server sends {MAX_EMPTY} pages in a row without a key, and no end"))
+            );
         }
         if self.pages.is_power_of_two() {
             self.earlier.clone_from(next);
@@ -221,7 +225,9 @@ impl Listing {
     /// Refuses a key that cannot be in this list, or not here.
     fn check(&mut self, key: &str) -> Result<()> {
         if !key.starts_with(&self.prefix) {
-            return Err(self.wrong("the server lists keys that do not begin with what was asked for (prefix)"));
+            return Err(
+                self.wrong("the server lists keys that do not begin with what was asked for (prefix)")
+            );
         }
         if key.len() > MAX_KEY {
             return Err(self.wrong(&format!("the server lists a key of more than {MAX_KEY} bytes")));

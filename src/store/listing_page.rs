@@ -128,10 +128,7 @@ impl At {
 
     /// Whether its text is looked at.
     fn has_text(self) -> bool {
-        matches!(
-            self,
-            Self::Key | Self::Size | Self::Kind | Self::Truncated | Self::Token | Self::Encoding
-        )
+        matches!(self, Self::Key | Self::Size | Self::Kind | Self::Truncated | Self::Token | Self::Encoding)
     }
 }
 
@@ -154,8 +151,7 @@ impl Page {
         let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}').trim();
         let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        let root: &[u8] =
-            if dialect == Dialect::Azure { b"EnumerationResults" } else { b"ListBucketResult" };
+        let root: &[u8] = if dialect == Dialect::Azure { b"EnumerationResults" } else { b"ListBucketResult" };
         let mut reading = Reading::default();
         let mut is_done = false;
         loop {
@@ -351,7 +347,8 @@ mod tests {
 
     #[test]
     fn what_is_no_page_is_none() {
-        let wide = |inner: &str, count| format!("<ListBucketResult>{}</ListBucketResult>", inner.repeat(count));
+        let wide =
+            |inner: &str, count| format!("<ListBucketResult>{}</ListBucketResult>", inner.repeat(count));
         let one = "<Contents><Key>k</Key></Contents>";
         assert_eq!(keys(Dialect::S3, &wide(one, MAX_KEYS)).unwrap().len(), MAX_KEYS);
         let bomb = "<!DOCTYPE a [<!ENTITY b \"bbbb\">]><ListBucketResult><Contents><Key>&b;</Key></Contents></ListBucketResult>";

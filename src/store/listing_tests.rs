@@ -12,7 +12,13 @@ fn page(scheme: &str, keys: &[&str], folders: &[&str], token: Option<&str>) -> R
     let escape = |key: &str| key.replace('&', "&amp;").replace('<', "&lt;");
     let token = token.map(escape);
     let text = if scheme == "az" {
-        let blob = |key: &&str| format!("<Blob><Name>{}</Name><Properties><Content-Length>{}</Content-Length></Properties></Blob>", escape(key), size(key));
+        let blob = |key: &&str| {
+            format!(
+                "<Blob><Name>{}</Name><Properties><Content-Length>{}</Content-Length></Properties></Blob>",
+                escape(key),
+                size(key)
+            )
+        };
         let folder = |key: &&str| format!("<BlobPrefix><Name>{key}</Name></BlobPrefix>");
         format!(
             "<?xml version=\"1.0\"?><EnumerationResults><Blobs>{}{}</Blobs><NextMarker>{}</NextMarker></EnumerationResults>",
@@ -21,14 +27,17 @@ fn page(scheme: &str, keys: &[&str], folders: &[&str], token: Option<&str>) -> R
             token.unwrap_or_default()
         )
     } else {
-        let object = |key: &&str| format!("<Contents><Key>{}</Key><Size>{}</Size></Contents>", escape(key), size(key));
+        let object =
+            |key: &&str| format!("<Contents><Key>{}</Key><Size>{}</Size></Contents>", escape(key), size(key));
         let folder = |key: &&str| format!("<CommonPrefixes><Prefix>{key}</Prefix></CommonPrefixes>");
         format!(
             "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>{}</IsTruncated>{}{}{}</ListBucketResult>",
             token.is_some(),
             keys.iter().map(object).collect::<String>(),
             folders.iter().map(folder).collect::<String>(),
-            token.map_or_else(String::new, |token| format!("<NextContinuationToken>{token}</NextContinuationToken>"))
+            token.map_or_else(String::new, |token| format!(
+                "<NextContinuationToken>{token}</NextContinuationToken>"
+            ))
         )
     };
     reply(200, &[], &text)
@@ -75,10 +84,7 @@ async fn pages_follow_each_other() {
         assert_eq!(listing.page().await.unwrap(), None);
         let lines: Vec<_> = server.asked().iter().map(Asked::line).collect();
         let (first, token) = if scheme == "az" {
-            (
-                "GET /bucket?restype=container&comp=list&maxresults=1000&prefix=p%2F&delimiter=%2F",
-                "marker",
-            )
+            ("GET /bucket?restype=container&comp=list&maxresults=1000&prefix=p%2F&delimiter=%2F", "marker")
         } else {
             ("GET /bucket?list-type=2&max-keys=1000&prefix=p%2F&delimiter=%2F", "continuation-token")
         };
@@ -141,7 +147,11 @@ async fn that_listing_is_not_allowed_is_said() {
     let server = Server::new(move |_, _| reply(404, &[], missing));
     says(&keys(&server, "s3", "").await.unwrap_err(), ErrorKind::Io, "the bucket does not exist");
     let server = Server::new(|_, _| reply(404, &[], ""));
-    says(&keys(&server, "gs", "").await.unwrap_err(), ErrorKind::Io, "the bucket, or the endpoint, is another");
+    says(
+        &keys(&server, "gs", "").await.unwrap_err(),
+        ErrorKind::Io,
+        "the bucket, or the endpoint, is another",
+    );
     // An error that came too late for its status.
     let late = "<Error><Code>InternalError</Code></Error>";
     let server = Server::new(move |_, _| reply(200, &[], late));
@@ -159,26 +169,56 @@ async fn hostile_lists_are_refused() {
             assert!(server.asked().len() <= most, "{text}: {} requests", server.asked().len());
         };
         // A token that repeats, at once, after a while, and only with folders.
-        refused("lists in a circle", 2, Box::new(move |i| page(scheme, &[&format!("p/{i}")], &[], Some("1")))).await;
+        refused(
+            "lists in a circle",
+            2,
+            Box::new(move |i| page(scheme, &[&format!("p/{i}")], &[], Some("1"))),
+        )
+        .await;
         refused(
             "lists in a circle",
             16,
             Box::new(move |i| {
-                page(scheme, &[], &["p/x/"], Some(["1", "2", "3", "4", "2"][if i < 4 { i } else { 2 + i % 3 }]))
+                page(
+                    scheme,
+                    &[],
+                    &["p/x/"],
+                    Some(["1", "2", "3", "4", "2"][if i < 4 { i } else { 2 + i % 3 }]),
+                )
             }),
         )
         .await;
         // Keys that repeat, whatever the tokens.
-        refused("in no order", 4, Box::new(move |i| page(scheme, &[["p/a", "p/b"][i % 2]], &[], Some(&i.to_string())))).await;
+        refused(
+            "in no order",
+            4,
+            Box::new(move |i| page(scheme, &[["p/a", "p/b"][i % 2]], &[], Some(&i.to_string()))),
+        )
+        .await;
         refused("in no order", 1, Box::new(move |_| page(scheme, &["p/b", "p/a"], &[], None))).await;
         refused("in no order", 1, Box::new(move |_| page(scheme, &["p/a", "p/a"], &[], None))).await;
-        refused("do not begin with what was asked for", 1, Box::new(move |_| page(scheme, &["p"], &[], None))).await;
-        refused("do not begin with what was asked for", 1, Box::new(move |_| page(scheme, &["q/a"], &[], None))).await;
+        refused(
+            "do not begin with what was asked for",
+            1,
+            Box::new(move |_| page(scheme, &["p"], &[], None)),
+        )
+        .await;
+        refused(
+            "do not begin with what was asked for",
+            1,
+            Box::new(move |_| page(scheme, &["q/a"], &[], None)),
+        )
+        .await;
         let long = format!("p/{}", "a".repeat(5_000));
-        refused("a key of more than 4096 bytes", 1, Box::new(move |_| page(scheme, &[&long], &[], None))).await;
-        // Nothing, without an end.
-        refused("1000 pages in a row without a key", 1_000, Box::new(move |i| page(scheme, &[], &[], Some(&i.to_string()))))
+        refused("a key of more than 4096 bytes", 1, Box::new(move |_| page(scheme, &[&long], &[], None)))
             .await;
+        // Nothing, without an end.
+        refused(
+            "1000 pages in a row without a key",
+            1_000,
+            Box::new(move |i| page(scheme, &[], &[], Some(&i.to_string()))),
+        )
+        .await;
         // No list.
         for text in ["", "{}", "<html>Sign in</html>", "<!DOCTYPE a []><ListBucketResult/>"] {
             refused("no list of keys", 2, Box::new(move |_| reply(200, &[], text))).await;

@@ -63,8 +63,10 @@ pub(crate) async fn prefixes_of_odd_keys(backend: &dyn Backend) {
     }
     for key in ODD_KEYS {
         let start = &key[..key.len() - 1];
-        let escaped: String =
-            start.chars().map(|c| if "*?[\\".contains(c) { format!("[{c}]") } else { c.to_string() }).collect();
+        let escaped: String = start
+            .chars()
+            .map(|c| if "*?[\\".contains(c) { format!("[{c}]") } else { c.to_string() })
+            .collect();
         let got = found(backend, &format!("odd/{escaped}?")).await.unwrap();
         assert_eq!(got, [backend.uri(&format!("odd/{key}"))], "{key}");
     }
@@ -72,7 +74,8 @@ pub(crate) async fn prefixes_of_odd_keys(backend: &dyn Backend) {
 
 /// A star ends at a folder, and so does what is asked for.
 pub(crate) async fn folders_are_not_walked_in_vain(backend: &dyn Backend) {
-    for key in ["f/a.tif", "f/b/c.tif", "f/b/d/e.tif", "f/b.tif", "f/g/h.tif", "f/z.tif", "f.tif", "f-/a.tif"] {
+    for key in ["f/a.tif", "f/b/c.tif", "f/b/d/e.tif", "f/b.tif", "f/g/h.tif", "f/z.tif", "f.tif", "f-/a.tif"]
+    {
         backend.put(key, b"x");
     }
     for (pattern, expected) in [
