@@ -310,13 +310,18 @@ async fn what_cannot_be_said_is_an_error() {
     let folder = tree(&["a.tif", "s3:/b.tif"]);
     let name = std::ffi::OsStr::from_bytes(b"b\xff.tif");
     std::fs::write(folder.path().join(name), "").unwrap();
-    assert_eq!(below(folder.path(), "a*").await.unwrap(), ["a.tif"], "it is not matched");
+    std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(b"c\xff.txt")), "").unwrap();
+    for pattern in ["a*", "**/a*"] {
+        assert_eq!(below(folder.path(), pattern).await.unwrap(), ["a.tif"], "it is not matched");
+    }
     let error = below(folder.path(), "*.tif").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("not UTF-8"), "{error}");
-    // A pipe is no file.
-    let error = below(folder.path(), "a.tif/*").await.unwrap();
-    assert_eq!(error, [""; 0]);
+    std::fs::remove_file(folder.path().join(name)).unwrap();
+    // What is no regular file is not found: it could not be read at any position.
+    let socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket.tif")).unwrap();
+    assert_eq!(below(folder.path(), "*.tif").await.unwrap(), ["a.tif"]);
+    drop(socket);
 }
 
 // A folder that looks like a URL is found from the working directory as well, which is that of all tests: nothing is changed there.

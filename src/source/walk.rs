@@ -1,6 +1,7 @@
 //! The files of this machine that a pattern matches, in the order of their names.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
 use std::fs::{self, FileType};
 use std::io;
 use std::path::PathBuf;
@@ -90,7 +91,7 @@ impl Walk {
         }
         let mut entries = Vec::new();
         if let Some(names) = self.pattern.literals(states) {
-            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            let names: BTreeSet<String> = names.into_iter().map(str::to_owned).collect();
             for name in names {
                 let kind = match fs::metadata(format!("{path}{name}")) {
                     Ok(found) => found.file_type(),
@@ -98,7 +99,7 @@ impl Walk {
                     Err(cause) => return Err(unreadable(&format!("{path}{name}"), cause)),
                 };
                 let step = self.pattern.step(states, &name);
-                self.add(&mut entries, name, kind, step, false)?;
+                self.add(&mut entries, (&path, name.as_ref()), kind, step, false)?;
             }
         } else {
             let from = if path.is_empty() { "." } else { &path };
@@ -130,16 +131,14 @@ impl Walk {
                 if is_link {
                     kind = match fs::metadata(entry.path()) {
                         Ok(found) => found.file_type(),
+                        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                            return Err(unreadable(&format!("{path}{shown}"), cause));
+                        }
                         // It leads nowhere, or round in a circle.
                         Err(_) => continue,
                     };
                 }
-                let Some(name) = name.to_str() else {
-                    return Err(Error::unsupported(format!(
-                        "{path}{shown}: the pattern matches a name that is not UTF-8, and cannot be written; rename it"
-                    )));
-                };
-                self.add(&mut entries, name.to_owned(), kind, step, is_link)?;
+                self.add(&mut entries, (&path, &name), kind, step, is_link)?;
             }
         }
         entries.sort_unstable_by(|a, b| b.name.cmp(&a.name));
@@ -152,16 +151,23 @@ impl Walk {
     fn add(
         &self,
         entries: &mut Vec<Entry>,
-        name: String,
+        (path, name): (&str, &OsStr),
         kind: FileType,
         step: Step,
         is_link: bool,
     ) -> Result<()> {
-        if kind.is_dir() && !step.states().is_none() {
-            entries.push(Entry { name: name + "/", step, is_link });
-        } else if kind.is_file() && step.is_end() {
-            entries.push(Entry { name, step, is_link });
-        }
+        let end = match (kind.is_dir(), kind.is_file()) {
+            (true, _) if !step.states().is_none() => "/",
+            (_, true) if step.is_end() => "",
+            _ => return Ok(()),
+        };
+        let Some(name) = name.to_str() else {
+            return Err(Error::unsupported(format!(
+                "{path}{}: the pattern matches a name that is not UTF-8, and cannot be written; rename it",
+                name.display()
+            )));
+        };
+        entries.push(Entry { name: format!("{name}{end}"), step, is_link });
         if self.held.saturating_add(entries.len()) > MAX_HELD {
             return Err(Error::limit(format!(
                 "{}: more than {MAX_HELD} names are in one folder and those around it; narrow the pattern",

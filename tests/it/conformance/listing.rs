@@ -20,6 +20,12 @@ fn uris(backend: &dyn Backend, keys: &[String]) -> Vec<String> {
     uris
 }
 
+/// The odd keys that the store keeps as they are: Azurite takes a backslash for a slash, and so lists another key.
+fn odd_keys(backend: &dyn Backend) -> Vec<&'static str> {
+    let is_azure = backend.uri("").starts_with("az://");
+    ODD_KEYS.iter().copied().filter(|key| !is_azure || !key.contains('\\')).collect()
+}
+
 /// More keys than S3, Google and Azure have on a page, which is 1000.
 pub(crate) async fn pages_of_keys(backend: &dyn Backend) {
     let keys: Vec<_> = (0..2_100).map(|number| format!("many/{}/{number:04}.tif", number % 3)).collect();
@@ -40,11 +46,13 @@ pub(crate) async fn pages_of_keys(backend: &dyn Backend) {
 
 /// Whatever is in a key, it is found, and what is found opens that very object.
 pub(crate) async fn listed_keys_are_opened(backend: &dyn Backend) {
-    for (seed, key) in (200..).zip(ODD_KEYS) {
+    for (seed, key) in (200..).zip(odd_keys(backend)) {
         backend.put(&format!("odd/{key}"), &sample(50, seed));
     }
-    let mut expected: Vec<_> =
-        (200..).zip(ODD_KEYS).map(|(seed, key)| (backend.uri(&format!("odd/{key}")), seed)).collect();
+    let mut expected: Vec<_> = (200..)
+        .zip(odd_keys(backend))
+        .map(|(seed, key)| (backend.uri(&format!("odd/{key}")), seed))
+        .collect();
     expected.sort();
     // Azure has the order of UTF-16, and these keys have no two for which that counts.
     let got = found(backend, "odd/**").await.unwrap();
@@ -58,10 +66,10 @@ pub(crate) async fn listed_keys_are_opened(backend: &dyn Backend) {
 
 /// What is asked for is encoded and signed, whatever is in it: each of the keys by all of it but its last letter.
 pub(crate) async fn prefixes_of_odd_keys(backend: &dyn Backend) {
-    for key in ODD_KEYS {
+    for key in odd_keys(backend) {
         backend.put(&format!("odd/{key}"), b"x");
     }
-    for key in ODD_KEYS {
+    for key in odd_keys(backend) {
         let start = &key[..key.len() - 1];
         let escaped: String = start
             .chars()
