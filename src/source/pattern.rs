@@ -79,19 +79,24 @@ impl Pattern {
         for part in text.split_inclusive('/') {
             let name = part.strip_suffix('/').unwrap_or(part);
             let component = Component::parse(name);
-            match component {
-                Component::Literal(literal) if components.is_empty() => {
-                    lead.push_str(&literal);
+            if let Component::Literal(literal) = &component {
+                if components.is_empty() {
+                    lead.push_str(literal);
                     lead.push_str(part.get(name.len()..).unwrap_or_default());
+                    continue;
                 }
                 // Of this machine only: a key may have such segments, though they cannot be read.
-                Component::Literal(literal) if hides && matches!(literal.as_str(), "" | ".") => {}
-                Component::Literal(literal) if hides && literal == ".." => {
-                    return Err(wrong("'..' after a wildcard is not supported; name the folder"));
+                match literal.as_str() {
+                    "" | "." if hides => continue,
+                    ".." if hides => {
+                        return Err(wrong("'..' after a wildcard is not supported; name the folder"));
+                    }
+                    _ => {}
                 }
-                // One as good as two.
-                Component::Folders if components.last() == Some(&Component::Folders) => {}
-                component => components.push(component),
+            }
+            // One `**` is as good as two.
+            if component != Component::Folders || components.last() != Some(&component) {
+                components.push(component);
             }
         }
         if is_folder {
@@ -168,10 +173,10 @@ impl Pattern {
         let is_hidden = self.hides && name.starts_with('.');
         let (mut deeper, mut further) = (0, 0);
         for (component, bit) in self.active(states) {
-            match component {
-                Component::Folders if !is_hidden => deeper |= bit,
-                component if component.matches(name, is_hidden) => further |= bit << 1,
-                _ => {}
+            if *component == Component::Folders {
+                deeper |= if is_hidden { 0 } else { bit };
+            } else if component.matches(name, is_hidden) {
+                further |= bit << 1;
             }
         }
         let end = 1 << self.components.len();

@@ -101,11 +101,12 @@ impl Listing {
         }
         self.pages = self.pages.saturating_add(1);
         let page = self.ask(token.as_deref()).await?;
-        self.next = self.after(&page, token)?;
+        self.next = self.after(&page, token.as_deref())?;
         let mut keys = Vec::with_capacity(page.listed.len());
         for Listed { key, size, is_folder } in page.listed {
             self.check(&key)?;
-            if !is_folder && !(key.ends_with('/') && size.is_none_or(|size| size == 0)) {
+            let stands_for_folder = is_folder || key.ends_with('/') && size.is_none_or(|size| size == 0);
+            if !stands_for_folder {
                 keys.push(key);
             }
         }
@@ -192,21 +193,20 @@ impl Listing {
     }
 
     /// Where to go on after `page`, which was asked for with `token`.
-    fn after(&mut self, page: &Page, token: Option<String>) -> Result<Next> {
+    fn after(&mut self, page: &Page, token: Option<&str>) -> Result<Next> {
         let is_empty = page.listed.is_empty() && page.folders == 0;
         self.empty = if is_empty { self.empty.saturating_add(1) } else { 0 };
         let next = match (&page.token, page.truncated) {
-            (_, Some(false)) => return Ok(Next::Nothing),
+            (_, Some(false)) | (None, None) => return Ok(Next::Nothing),
             (None, Some(true)) => {
                 return Err(self.wrong(
                     "the server says that there are more keys, and not where they begin (NextContinuationToken): \
                      it does not know list-type=2",
                 ));
             }
-            (None, None) => return Ok(Next::Nothing),
             (Some(next), _) => next,
         };
-        if token.as_ref() == Some(next) || self.earlier == *next {
+        if token == Some(next) || self.earlier == *next {
             return Err(
                 self.wrong("the server lists in a circle: a page is said to be followed by an earlier one")
             );

@@ -206,17 +206,17 @@ impl Reading {
         }
         self.around.push(inner);
         self.text.clear();
-        match inner {
-            At::Contents if self.page.listed.len() >= MAX_KEYS => return None,
-            At::Contents => self.now = Some(Listed::default()),
-            At::Key => {
-                let mut attributes = start.attributes();
-                // To compare each with all others would take hours of a page full of them.
-                attributes.with_checks(false);
-                let said = attributes.flatten().find(|said| said.key.as_ref() == b"Encoded");
-                self.is_encoded = said.is_some_and(|said| said.value.eq_ignore_ascii_case(b"true"));
+        if inner == At::Contents {
+            if self.page.listed.len() >= MAX_KEYS {
+                return None;
             }
-            _ => {}
+            self.now = Some(Listed::default());
+        } else if inner == At::Key {
+            let mut attributes = start.attributes();
+            // To compare each with all others would take hours of a page full of them.
+            attributes.with_checks(false);
+            let said = attributes.flatten().find(|said| said.key.as_ref() == b"Encoded");
+            self.is_encoded = said.is_some_and(|said| said.value.eq_ignore_ascii_case(b"true"));
         }
         Some(())
     }
@@ -387,7 +387,7 @@ mod tests {
         });
         let encoded = format!(
             "<EnumerationResults><Blobs><Blob><Name {}/></Blob></Blobs></EnumerationResults>",
-            (0..20_000).map(|i| format!(" a{i}=''")).collect::<String>()
+            (0..20_000).map(|i| format!(" a{i}=''")).collect::<Vec<_>>().concat()
         );
         let many = format!("<ListBucketResult>{}</ListBucketResult>", "<a/>".repeat(most / 4));
         assert_eq!(keys(Dialect::S3, &deep), None);
