@@ -128,7 +128,7 @@ impl Pattern {
     }
 
     /// What all that it matches begins with.
-    #[cfg(feature = "cloud")]
+    #[cfg(any(test, feature = "cloud"))]
     pub(super) fn prefix(&self) -> String {
         let mut prefix = self.lead.clone();
         if let Some(Component::Wild(tokens)) = self.components.first() {
@@ -141,13 +141,13 @@ impl Pattern {
     }
 
     /// Whether it matches nothing that has a '/' after [`Self::prefix`].
-    #[cfg(feature = "cloud")]
+    #[cfg(any(test, feature = "cloud"))]
     pub(super) fn is_flat(&self) -> bool {
         matches!(self.components.as_slice(), [Component::Wild(_)])
     }
 
     /// Whether it matches a whole key.
-    #[cfg(feature = "cloud")]
+    #[cfg(any(test, feature = "cloud"))]
     pub(super) fn matches(&self, key: &str) -> bool {
         let Some(rest) = key.strip_prefix(self.lead.as_str()) else { return false };
         let mut states = self.start();
