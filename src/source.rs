@@ -1,8 +1,13 @@
 //! A location and its bytes: any range of a file, a web resource or an object, pinned to one version of it.
 
 pub mod coalesce;
+pub mod glob;
+#[cfg(test)]
+mod glob_tests;
 mod local;
+mod pattern;
 pub mod sidecar;
+mod walk;
 
 use std::fmt;
 use std::ops::Range;

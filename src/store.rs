@@ -75,6 +75,13 @@ mod google_file;
 mod hedge;
 #[cfg(feature = "cloud")]
 mod leftovers;
+#[cfg(feature = "cloud")]
+pub(crate) mod listing;
+#[cfg(feature = "cloud")]
+mod listing_page;
+#[cfg(test)]
+#[cfg(feature = "cloud")]
+mod listing_tests;
 pub(crate) mod location;
 #[cfg(feature = "cloud")]
 pub mod key_table;

@@ -89,17 +89,8 @@ impl Location {
 
     fn bucket(cloud: Cloud, uri: &str, rest: &str) -> Result<Self> {
         let shown = redact(uri);
-        let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
-        let (name, host) = match authority.split_once('@') {
-            Some((name, host)) if cloud == Cloud::Azure => (name, Some(host.to_owned())),
-            Some(_) => {
-                return Err(Error::usage(format!("{shown}: a bucket's name has no '@' in it")));
-            }
-            None => (authority, None),
-        };
-        if name.is_empty() || host.as_deref() == Some("") {
-            return Err(Error::usage(format!("{shown}: the bucket's name is missing")));
-        }
+        let bucket = Bucket::split(cloud, uri, rest)?;
+        let key = bucket.key.as_str();
         if key.is_empty() || key.ends_with('/') {
             return Err(Error::usage(format!("{shown} names no object: its key is missing or a folder")));
         }
@@ -111,7 +102,66 @@ impl Location {
                 "{shown}: a key with an empty, '.' or '..' segment or a control character is not supported"
             )));
         }
-        Ok(Self::Bucket(Bucket { cloud, name: name.to_owned(), host, key: key.to_owned() }))
+        Ok(Self::Bucket(bucket))
+    }
+}
+
+impl Bucket {
+    /// The bucket of a URL, and whatever comes after it for a key.
+    fn split(cloud: Cloud, uri: &str, rest: &str) -> Result<Self> {
+        let (authority, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let (name, host) = match authority.split_once('@') {
+            Some((name, host)) if cloud == Cloud::Azure => (name, Some(host.to_owned())),
+            Some(_) => {
+                return Err(Error::usage(format!("{}: a bucket's name has no '@' in it", redact(uri))));
+            }
+            None => (authority, None),
+        };
+        if name.is_empty() || host.as_deref() == Some("") {
+            return Err(Error::usage(format!("{}: the bucket's name is missing", redact(uri))));
+        }
+        Ok(Self { cloud, name: name.to_owned(), host, key: key.to_owned() })
+    }
+}
+
+/// What the text of a pattern is about: the places that can be listed are those whose names are taken as they are.
+pub(crate) enum Place<'a> {
+    /// Of paths of this machine.
+    Local,
+    /// Of paths of this machine, percent-encoded: what comes after the host of `file://`.
+    FileUrl(&'a str),
+    /// Of a web server: its path, without query and fragment.
+    Web(&'a str),
+    /// Of the keys of a bucket, whose `key` is what is not yet understood; what stands before it, its '/' included.
+    Bucket(Bucket, &'a str),
+}
+
+impl<'a> Place<'a> {
+    /// What `pattern` is about.
+    ///
+    /// # Errors
+    /// As for [`Location::parse`], but for keys, which are not looked at.
+    pub(crate) fn of(pattern: &'a str) -> Result<Self> {
+        let Some((scheme, rest)) = split_scheme(pattern) else {
+            return Location::parse(pattern).map(|_| Self::Local);
+        };
+        let path = rest.find('/').map_or("", |slash| &rest[slash..]);
+        let before = pattern.strip_suffix(path.strip_prefix('/').unwrap_or_default()).unwrap_or(pattern);
+        let bucket = |cloud| Ok(Self::Bucket(Bucket::split(cloud, pattern, rest)?, before));
+        match scheme.to_ascii_lowercase().as_str() {
+            "file" if rest.starts_with('/') || rest.to_ascii_lowercase().starts_with("localhost/") => {
+                Ok(Self::FileUrl(path))
+            }
+            "http" | "https" => {
+                let named = rest.split(['?', '#']).next().unwrap_or_default();
+                Ok(Self::Web(named.find('/').map_or("", |slash| &named[slash..])))
+            }
+            "s3" => bucket(Cloud::S3),
+            "gs" => bucket(Cloud::Google),
+            "az" | "abfs" | "abfss" => bucket(Cloud::Azure),
+            // Whatever is wrong with it.
+            _ => Location::parse(pattern).map(|_| Self::Local),
+        }
     }
 }
 

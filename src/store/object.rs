@@ -25,7 +25,7 @@ use super::tally::Tally;
 use super::transport::{Call, Redirects};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Bytes of an answer to a request that does not read the object: lists of keys are never asked for.
+/// Bytes of an answer to a request that does not read the object; pages of keys are asked for in [`super::listing`].
 const MAX_ANSWER: u64 = 64 << 10;
 
 /// An object, or a file of a web server. Clones are one.

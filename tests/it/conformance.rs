@@ -1,4 +1,4 @@
-//! Every store does the same: one suite of reading, one of writing, one of copying within it and one of clipping, run against each
+//! Every store does the same: one suite of reading, one of listing, one of writing, one of copying within it and one of clipping, run against each
 //! of them through the public interface and the binary, and looked at by means that are not ours.
 //!
 //! A local directory, a web server, Google's XML interface (`google_server`) and S3 (`s3s_server`) run in this process. Azurite
@@ -11,6 +11,7 @@ mod clipping;
 mod copying;
 mod google;
 pub(crate) mod listener;
+mod listing;
 mod local;
 mod metadata_services;
 mod moto;
@@ -48,6 +49,14 @@ macro_rules! reading {
     };
 }
 
+macro_rules! listing {
+    ($backend:expr, $attribute:tt) => {
+        cases!(listing, $backend, $attribute,
+            pages_of_keys listed_keys_are_opened prefixes_of_odd_keys folders_are_not_walked_in_vain
+            listed_fragments nothing_listed denied_listing);
+    };
+}
+
 macro_rules! writing {
     ($backend:expr, $attribute:tt) => {
         cases!(writing, $backend, $attribute,
@@ -72,6 +81,7 @@ macro_rules! clipping {
 // `cfg(all())` is always true: these run in this process.
 mod on_local {
     reading!(crate::conformance::local::Local::start(), [cfg(all())]);
+    listing!(crate::conformance::local::Local::start(), [cfg(all())]);
     writing!(crate::conformance::local::Local::start(), [cfg(all())]);
     copying!(crate::conformance::local::Local::start(), [cfg(all())]);
     clipping!(crate::conformance::local::Local::start(), [cfg(all())]);
@@ -89,6 +99,7 @@ mod on_web_by_http2 {
 
 mod on_google {
     reading!(crate::conformance::google::Google::start(), [cfg(all())]);
+    listing!(crate::conformance::google::Google::start(), [cfg(all())]);
     writing!(crate::conformance::google::Google::start(), [cfg(all())]);
     copying!(crate::conformance::google::Google::start(), [cfg(all())]);
     clipping!(crate::conformance::google::Google::start(), [cfg(all())]);
@@ -96,6 +107,7 @@ mod on_google {
 
 mod on_s3s {
     reading!(crate::conformance::s3::S3s::start(), [cfg(all())]);
+    listing!(crate::conformance::s3::S3s::start(), [cfg(all())]);
     writing!(crate::conformance::s3::S3s::start(), [cfg(all())]);
     copying!(crate::conformance::s3::S3s::start(), [cfg(all())]);
     clipping!(crate::conformance::s3::S3s::start(), [cfg(all())]);
@@ -103,6 +115,7 @@ mod on_s3s {
 
 mod on_moto {
     reading!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
+    listing!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
     writing!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
     copying!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
     clipping!(crate::conformance::moto::Moto::start(), [ignore = "needs scripts/emulators"]);
@@ -110,6 +123,7 @@ mod on_moto {
 
 mod on_azurite {
     reading!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
+    listing!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
     writing!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
     copying!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);
     clipping!(crate::conformance::azurite::Azurite::start(), [ignore = "needs scripts/emulators"]);

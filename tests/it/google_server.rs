@@ -117,7 +117,7 @@ impl State {
         }
         match (asked.method.as_str(), rest.trim_start_matches('/')) {
             ("GET", "") if asked.parameter("uploads").is_some() => self.objects.list_uploads(),
-            ("GET", "") => self.objects.list(&asked.parameter("prefix").unwrap_or_default()),
+            ("GET", "") => self.objects.list(asked),
             ("GET" | "HEAD", key) => self.objects.read(key, asked),
             ("PUT", key) => self.objects.write(key, asked),
             ("POST", key) => self.objects.multipart(key, asked),

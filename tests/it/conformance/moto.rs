@@ -95,6 +95,7 @@ impl Backend for Moto {
 
     fn lacks(&self) -> &'static [Lack] {
         &[
+            Lack { case: "denied_listing", always: true, reason: "moto takes any key" },
             Lack { case: "denied_reading", always: true, reason: "moto takes any key" },
             Lack { case: "denied_writing", always: true, reason: "moto takes any key" },
         ]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 
 use super::{between, xml};
-use crate::conformance::listener::{Answer, Asked, answer, refusal, with};
+use crate::conformance::listener::{Answer, Asked, answer, encode, refusal, with};
 use crate::conformance::resource::Resource;
 
 /// The objects by key, and the uploads under way by id.
@@ -259,24 +259,63 @@ impl Objects {
         if self.by_key.remove(key).is_some() { answer(204) } else { refusal(404, "NoSuchKey") }
     }
 
-    pub(super) fn list(&self, prefix: &str) -> Answer {
-        let mut text = format!(
-            "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult \
-             xmlns='http://doc.s3.amazonaws.com/2006-03-01'><Name>bucket</Name><Prefix>{}</Prefix>\
-             <IsTruncated>false</IsTruncated>",
-            escape(prefix)
-        );
-        for (key, object) in self.by_key.iter().filter(|(key, _)| key.starts_with(prefix)) {
-            let (key, etag) = (escape(key), escape(&object.resource.etag));
+    /// A page of the objects ("List objects"), in the second version alone: a client that knows no other is told so.
+    pub(super) fn list(&self, asked: &Asked) -> Answer {
+        let parameter = |name| asked.parameter(name).unwrap_or_default();
+        if parameter("list-type") != "2" || !matches!(parameter("delimiter").as_str(), "" | "/") {
+            return refusal(400, "InvalidArgument");
+        }
+        let (prefix, delimiter) = (parameter("prefix"), parameter("delimiter"));
+        let most = asked.parameter("max-keys").map_or(1000, |most| most.parse().unwrap_or(0).min(1000));
+        // What was listed last. A token says nothing to whoever has it.
+        let after = match asked.parameter("continuation-token").map(|token| BASE64.decode(token)) {
+            None => None,
+            Some(Ok(after)) => Some(String::from_utf8(after).unwrap()),
+            Some(Err(_)) => return refusal(400, "InvalidArgument"),
+        };
+        let is_encoded = parameter("encoding-type") == "url";
+        let written = |name: &str| if is_encoded { encode(name) } else { escape(name) };
+        let (mut text, mut count, mut last, mut is_truncated) = (String::new(), 0, String::new(), false);
+        for (key, object) in self.by_key.iter().filter(|(key, _)| key.starts_with(&prefix)) {
+            let end = key[prefix.len()..].find('/').filter(|_| !delimiter.is_empty());
+            let name = end.map_or(key.as_str(), |end| &key[..=prefix.len() + end]);
+            // A folder is listed once.
+            if name == last || after.as_ref().is_some_and(|after| name <= after.as_str()) {
+                continue;
+            }
+            if count == most {
+                is_truncated = true;
+                break;
+            }
+            (count, last) = (count + 1, name.to_owned());
+            let name = written(name);
+            if end.is_some() {
+                write!(text, "<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>").unwrap();
+                continue;
+            }
             let (generation, size) = (object.generation, object.resource.bytes.len());
+            let etag = escape(&object.resource.etag);
             write!(
                 text,
-                "<Contents><Key>{key}</Key><Generation>{generation}</Generation><LastModified>\
+                "<Contents><Key>{name}</Key><Generation>{generation}</Generation><LastModified>\
                  2026-01-01T00:00:00.000Z</LastModified><ETag>{etag}</ETag><Size>{size}</Size></Contents>"
             )
             .unwrap();
         }
-        xml(text + "</ListBucketResult>")
+        let mut head = format!(
+            "<?xml version='1.0' encoding='UTF-8'?><ListBucketResult \
+             xmlns='http://doc.s3.amazonaws.com/2006-03-01'><Name>bucket</Name><Prefix>{}</Prefix>\
+             <KeyCount>{count}</KeyCount><IsTruncated>{is_truncated}</IsTruncated>",
+            written(&prefix)
+        );
+        if is_truncated {
+            let token = BASE64.encode(last);
+            write!(head, "<NextContinuationToken>{token}</NextContinuationToken>").unwrap();
+        }
+        if is_encoded {
+            head += "<EncodingType>url</EncodingType>";
+        }
+        xml(head + &text + "</ListBucketResult>")
     }
 
     pub(super) fn list_uploads(&self) -> Answer {

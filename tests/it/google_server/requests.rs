@@ -86,8 +86,35 @@ fn ranges_and_conditions_of_reading() {
     asker.check(("GET", "/bucket/a%20b", &[("Range", "bytes=10-11")], b""), 416, "InvalidRange");
     asker.check(("GET", "/bucket/a+b", &[], b""), 404, "NoSuchKey");
     asker.check(("GET", "/elsewhere/a", &[], b""), 404, "NoSuchBucket");
-    let list = asker.check(("GET", "/bucket?prefix=a", &[], b""), 200, "");
-    assert_eq!(between(std::str::from_utf8(&list.body).unwrap(), "<Key>", "</Key>"), ["a b"]);
+}
+
+#[test]
+fn pages_of_a_list() {
+    let asker = Asker::start();
+    for key in ["a", "p/a&b", "p/c/1", "p/c/2", "p/d", "p/e/1", "q"] {
+        asker.server.put(key, b"x");
+    }
+    let page = |query: &str| {
+        let reply = asker.check(("GET", &format!("/bucket?list-type=2{query}"), &[], b""), 200, "");
+        let text = String::from_utf8(reply.body).unwrap();
+        let [keys, folders, tokens] = ["Key", "Prefix", "NextContinuationToken"]
+            .map(|name| between(&text, &format!("<{name}>"), &format!("</{name}>")));
+        assert_eq!(text.contains("<IsTruncated>true</IsTruncated>"), !tokens.is_empty());
+        // The first is the prefix that was asked for.
+        (keys, folders[1..].to_vec(), tokens.into_iter().next().unwrap_or_default())
+    };
+    let empty = Vec::<String>::new();
+    assert_eq!(page("&prefix=p/&max-keys=1000").0, ["p/a&b", "p/c/1", "p/c/2", "p/d", "p/e/1"]);
+    assert_eq!(page("").0.len(), 7);
+    let (keys, folders, token) = page("&prefix=p/&delimiter=/&max-keys=2");
+    assert_eq!((keys, folders), (vec!["p/a&b".to_owned()], vec!["p/c/".to_owned()]));
+    let (keys, folders, token) =
+        page(&format!("&prefix=p/&delimiter=/&max-keys=2&continuation-token={}", token.replace('=', "%3D")));
+    assert_eq!((keys, folders, token.as_str()), (vec!["p/d".to_owned()], vec!["p/e/".to_owned()], ""));
+    assert_eq!(page("&prefix=none").0, empty);
+    assert_eq!(page("&prefix=p/a&encoding-type=url").0, ["p/a%26b"]);
+    asker.check(("GET", "/bucket", &[], b""), 400, "InvalidArgument");
+    asker.check(("GET", "/bucket?list-type=2&continuation-token=!", &[], b""), 400, "InvalidArgument");
 }
 
 #[test]
