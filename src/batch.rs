@@ -5,6 +5,7 @@
 //! killed between publishing and recording, by what the output itself says of how it was made ([`crate::provenance`]).
 
 mod cutlines;
+pub mod expand;
 mod group;
 pub mod manifest;
 mod status;

@@ -33,7 +33,7 @@ impl Cutlines {
         if let Some(found) = find(&self.kept, &item.selection) {
             return Ok(found);
         }
-        let found = match self.file(cog, item, reading).await? {
+        let found = match self.file(item, reading).await? {
             Some(file) => file.only(&item.selection, &item.options.limits)?,
             None => item.selection.read(cog, reading, &item.options, false).await?,
         };
@@ -51,12 +51,12 @@ impl Cutlines {
     }
 
     /// The file that an item chooses features of, read whole; `None` when it chooses none, or the file is too large.
-    async fn file(&self, cog: &Cog, item: &Item, reading: &StoreOptions) -> Result<Option<Arc<Selected>>> {
+    async fn file(&self, item: &Item, reading: &StoreOptions) -> Result<Option<Arc<Selected>>> {
         let Some(whole) = item.selection.whole() else { return Ok(None) };
         if let Some(file) = find(&self.files, &whole) {
             return Ok(file);
         }
-        let file = match whole.read(cog, reading, &item.options, true).await {
+        let file = match whole.read_all(reading, &item.options).await {
             Ok(file) if file.vertices() <= FILE_VERTICES => Some(Arc::new(file)),
             Ok(_) => None,
             Err(error) if error.kind() == ErrorKind::Limit => None,

@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::expand::CLAIMS;
 use super::manifest::Group;
 use super::status::{self, Record};
 use super::{Batch, IfExists, Item, Outcome, exit_code, key_of};
 use crate::clip::split::Output;
-use crate::clip::{Cog, Report};
+use crate::clip::{Cog, Report, warnings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::header::Header;
 use crate::limits::Limits;
 use crate::options::ClipOptions;
 use crate::plan::Plan;
@@ -39,6 +41,8 @@ struct Job {
     item: Item,
     /// What an earlier run has recorded.
     known: Option<Record>,
+    /// What a STAC document says of the source.
+    claims: Option<serde_json::Value>,
 }
 
 /// An item that is to be made.
@@ -131,7 +135,7 @@ impl Pass<'_> {
         match (self.batch.make)(&row) {
             Ok(item) => {
                 let known = self.batch.known.get(&key).cloned();
-                Ok(Some(Job { number, key, item, known }))
+                Ok(Some(Job { number, key, item, known, claims: row.get(CLAIMS).cloned() }))
             }
             Err(error) => {
                 let text = |name: &str| row.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -254,6 +258,7 @@ impl Pass<'_> {
         };
         let started = Instant::now();
         let etag = cog.meta().and_then(|meta| meta.etag);
+        let header = cog.header().clone();
         let mut jobs = Vec::with_capacity(items.len());
         let mut outputs = Vec::with_capacity(items.len());
         for Planned { job, plan, made_of } in items {
@@ -261,7 +266,7 @@ impl Pass<'_> {
             jobs.push(Some((job, made_of)));
         }
         let finish = async |job: &Job, made_of: &Provenance, made: Result<Report>| match made {
-            Ok(report) => self.done(job, made_of, etag.as_deref(), &report, started).await,
+            Ok(report) => self.done(job, made_of, (etag.as_deref(), &header), &report, started).await,
             Err(error)
                 if error.kind() == ErrorKind::Exists && self.batch.options.if_exists == IfExists::Skip =>
             {
@@ -314,7 +319,7 @@ impl Pass<'_> {
         &self,
         job: &Job,
         made_of: &Provenance,
-        source_etag: Option<&str>,
+        (source_etag, header): (Option<&str>, &Header),
         report: &Report,
         started: Instant,
     ) -> Result<()> {
@@ -338,7 +343,8 @@ impl Pass<'_> {
         line["height"] = size.height.into();
         line["inside"] = counts.inside.into();
         line["valid"] = counts.valid.into();
-        line["warnings"] = crate::clip::warnings::of(report).into();
+        let claimed = job.claims.as_ref().and_then(|claims| contradiction(claims, header));
+        line["warnings"] = warnings::of(report).into_iter().chain(claimed).collect();
         line["milliseconds"] = json!((started.elapsed().as_secs_f64() * 1e3).round());
         self.batch.status.line(&line).await?;
         self.batch.ended(Outcome::Done, report.published.size);
@@ -384,6 +390,22 @@ impl Pass<'_> {
 
 fn line_of(job: &Job, status: &str) -> serde_json::Value {
     status::head(job.number, job.key, status, &job.item.src, &job.item.dst)
+}
+
+/// What a STAC document says of a raster that the file does not.
+fn contradiction(claims: &serde_json::Value, header: &Header) -> Option<String> {
+    let (size, crs) = (header.main.size(), header.geo.crs().ok().flatten().map(|crs| crs.to_string()));
+    let says = |what: &str, own: &str| format!("the STAC Item says {what}, the file {own}; the file counts");
+    let shape =
+        claims.get("shape").and_then(|shape| Some([shape.get(0)?.as_u64()?, shape.get(1)?.as_u64()?]));
+    if let Some([rows, columns]) =
+        shape.filter(|shape| *shape != [u64::from(size.height), u64::from(size.width)])
+    {
+        return Some(says(&format!("{columns} x {rows} pixels"), &format!("{size}")));
+    }
+    let code = claims.get("code").and_then(serde_json::Value::as_str)?;
+    let own = crs.filter(|own| own != code)?;
+    Some(says(code, &own))
 }
 
 /// Adds what went wrong.

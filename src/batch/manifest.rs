@@ -10,11 +10,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 
+use super::expand;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
 /// Bytes of a manifest that is not a file which are kept in memory; more of it waits in a temporary file.
-const IN_MEMORY: usize = 32 << 20;
+pub(super) const IN_MEMORY: usize = 32 << 20;
 
 /// One row: names and values, `src`, `dst` and `cutline` or `bbox` among them.
 pub type Row = Map<String, Value>;
@@ -26,6 +27,8 @@ pub struct Manifest {
     /// In the manifest's order.
     entries: Vec<Entry>,
     sources: usize,
+    /// Whether there is a row that stands for several.
+    stands_for_more: bool,
 }
 
 /// Where rows are.
@@ -106,17 +109,14 @@ impl Manifest {
     }
 
     /// Rows as JSON Lines.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub fn of_rows(rows: impl IntoIterator<Item = Row>, shown: &str, limits: &Limits) -> Result<Self> {
-        let mut spool = SpooledTempFile::new(IN_MEMORY);
-        let failed = |cause| Error::io("a temporary file could not be written").caused_by(cause);
-        for row in rows {
-            serde_json::to_writer(&mut spool, &row).map_err(|cause| failed(cause.into()))?;
-            spool.write_all(b"\n").map_err(failed)?;
-        }
+    pub(super) fn of_spool(spool: SpooledTempFile, shown: &str, limits: &Limits) -> Result<Self> {
         Self::of(Text::Spool(spool), shown, limits)
+    }
+
+    /// Whether there is a row that stands for several: a pattern or a STAC document as source, or features that are split.
+    #[must_use]
+    pub fn stands_for_more(&self) -> bool {
+        self.stands_for_more
     }
 
     fn of(mut text: Text, shown: &str, limits: &Limits) -> Result<Self> {
@@ -125,6 +125,7 @@ impl Manifest {
         let mut entries = Vec::new();
         // Of a million rows, the hashes of their names rather than these themselves.
         let (mut sources, mut destinations) = (HashMap::new(), HashMap::new());
+        let mut stands_for_more = false;
         let mut reader = BufReader::new(&mut text);
         let (mut line, mut offset, mut number) = (Vec::new(), 0, 0_u64);
         loop {
@@ -156,7 +157,10 @@ impl Manifest {
             let next = sources.len();
             let source = *sources.entry(short(text("src")?)).or_insert(next);
             let destination = text("dst")?;
-            if let Some(other) = destinations.insert(short(destination), number) {
+            let is_set = |name: &str| row.get(name).is_some_and(|value| value == &Value::Bool(true));
+            if is_set("split") || is_set(expand::MANY) || expand::stands_for_more(text("src")?) {
+                stands_for_more = true;
+            } else if let Some(other) = destinations.insert(short(destination), number) {
                 return Err(at(format!(
                     "it has the destination of line {other}, {}; each row needs its own",
                     crate::store::redact(destination)
@@ -170,7 +174,7 @@ impl Manifest {
             });
         }
         let sources = sources.len();
-        Ok(Self { text: Mutex::new(text), entries, sources })
+        Ok(Self { text: Mutex::new(text), entries, sources, stands_for_more })
     }
 
     /// Number of rows.

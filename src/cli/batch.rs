@@ -16,7 +16,7 @@ use super::args::{ClipCommand, ImageArgs, StoreArgs, WhatArgs, WriteArgs, bytes,
 use super::cutline::CutlineArgs;
 use super::{blocking, interrupted, note, print};
 use crate::batch::manifest::{Manifest, Row};
-use crate::batch::{Batch, BatchOptions, IfExists, Item, Lines, Outcome, Progress, Summary};
+use crate::batch::{Batch, BatchOptions, IfExists, Item, Lines, Outcome, Progress, Summary, expand};
 use crate::error::{Error, Result};
 use crate::fetch;
 use crate::limits::Limits;
@@ -72,7 +72,20 @@ Exit codes: 0 all done; 1 some items failed, or were not begun; 2 usage; 5 the s
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch, independent of the others")]
 pub(super) struct BatchCommand {
     /// JSON Lines or CSV: a path, a URL, or `-` for standard input
-    manifest: String,
+    #[arg(required_unless_present_any = ["src", "src_list"], conflicts_with_all = ["src", "src_list"])]
+    manifest: Option<String>,
+    /// Instead of a manifest: a raster, a pattern such as s3://bucket/2024/*.tif, or a STAC document (repeatable)
+    #[arg(long, value_name = "SRC", requires = "dst", help_heading = "Batch")]
+    src: Vec<String>,
+    /// The same, a line each in a file
+    #[arg(long, value_name = "FILE", requires = "dst", help_heading = "Batch")]
+    src_list: Option<PathBuf>,
+    /// Where the outputs of these go: out/{stem}.tif; with --split also {id}, {fid}, {property}; of STAC {item}, {asset}
+    #[arg(long, value_name = "TEMPLATE", help_heading = "Batch")]
+    dst: Option<String>,
+    /// With these: one output a feature of the cutline and source
+    #[arg(long, requires = "dst", help_heading = "Batch")]
+    split: bool,
     /// Write a line of JSON for each item that ended to this file [default: to standard output]
     #[arg(long, value_name = "FILE", help_heading = "Batch")]
     status: Option<PathBuf>,
@@ -180,6 +193,36 @@ impl BatchCommand {
         })
     }
 
+    /// A manifest of the sources that were named.
+    async fn of_sources(&self, limits: &Limits) -> Result<Manifest> {
+        let mut sources = self.src.clone();
+        if let Some(path) = &self.src_list {
+            let path = path.clone();
+            let text = blocking(move || {
+                std::fs::read_to_string(&path)
+                    .map_err(|cause| Error::io(format!("cannot read {}", path.display())).caused_by(cause))
+            });
+            let text = text.await?;
+            sources.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+        }
+        let dst = self.dst.clone().unwrap_or_default();
+        let several = sources.len() > 1;
+        let rows = sources.into_iter().map(|src| {
+            let mut row = json!({ "src": src, "dst": dst });
+            if self.split {
+                row["split"] = true.into();
+            }
+            // So that the template is filled in.
+            if several || dst.contains('{') {
+                row[" many"] = true.into();
+            }
+            row.to_string()
+        });
+        let text = rows.collect::<Vec<_>>().join("\n");
+        let limits = limits.clone();
+        blocking(move || Manifest::read(text.as_bytes(), "the sources", &limits)).await
+    }
+
     /// Which part of the manifest, and of how many.
     fn part(&self) -> Result<(usize, usize)> {
         match (self.shard, self.shards) {
@@ -258,7 +301,9 @@ fn arguments(row: &Row, given: &[(String, Option<String>)]) -> Result<Vec<String
     for (name, value) in given.iter().filter(|(name, _)| !says(name)) {
         out.push(argument(name, value.as_deref()));
     }
-    for (name, value) in row.iter().filter(|(name, _)| !PLACES.contains(&name.as_str())) {
+    // What begins with a blank is the batch's own.
+    let is_option = |name: &str| !PLACES.contains(&name) && !name.starts_with(' ');
+    for (name, value) in row.iter().filter(|(name, _)| is_option(name)) {
         let long = name.replace('_', "-");
         if SHARED.contains(&long.as_str()) {
             return Err(Error::usage(format!(
@@ -331,10 +376,12 @@ pub(super) async fn run(command: BatchCommand) -> Result<ExitCode> {
     command.store.options().check()?;
     command.write.options(&command.store).store.check()?;
     let shared = command.cutline.apply(command.what.options()?, &command.store).await?;
-    let manifest = Arc::new(manifest(&command.manifest, &command.store, &limits).await?);
-    if manifest.is_empty() {
-        let shown = crate::store::redact(&command.manifest);
-        return Err(Error::usage(format!("{shown}: the manifest has no row")));
+    let found = match &command.manifest {
+        Some(at) => manifest(at, &command.store, &limits).await?,
+        None => command.of_sources(&limits).await?,
+    };
+    if found.is_empty() {
+        return Err(Error::usage("the manifest has no row"));
     }
     let show = Arc::new(Show::new(command.quiet));
     let stop = CancellationToken::new();
@@ -348,6 +395,9 @@ pub(super) async fn run(command: BatchCommand) -> Result<ExitCode> {
         let maker = Arc::clone(maker);
         Box::new(move |row: &Row| maker.item(row)) as Box<crate::batch::Make>
     };
+    let reading = maker.store.options();
+    let found = expand::expand(found, &*make(&maker), &reading, &limits).await?;
+    let manifest = Arc::new(found);
     // What no row can be is said at once.
     for number in 0..manifest.len().min(LOOKED_AT) {
         maker.item(&manifest.row(number)?).map_err(|error| error.at(format!("item {number}")))?;

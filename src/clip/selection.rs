@@ -91,6 +91,24 @@ impl Selection {
         options: &ClipOptions,
         everywhere: bool,
     ) -> Result<Selected> {
+        self.load(Some(cog).filter(|_| !everywhere), store, options).await
+    }
+
+    /// Reads the features that were asked for, wherever they lie.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_all(&self, store: &StoreOptions, options: &ClipOptions) -> Result<Selected> {
+        self.load(None, store, options).await
+    }
+
+    /// Those that a raster may need, or all.
+    async fn load(
+        &self,
+        near: Option<&Cog>,
+        store: &StoreOptions,
+        options: &ClipOptions,
+    ) -> Result<Selected> {
         let limits = &options.limits;
         let crs = match self.crs.as_deref() {
             None => Given::ByFile,
@@ -107,12 +125,11 @@ impl Selection {
             }
             Polygons::Text(text) => {
                 // Numbers are few, and one that no feature has is an error.
-                let everywhere = everywhere || !self.fids.is_empty();
-                let extent = |own: Option<&str>| match &crs {
-                    _ if everywhere => None,
-                    Given::Raster => Some(cog.bounds().into()),
-                    Given::Crs(crs) => cog.area_in(crs, options),
-                    Given::ByFile => cog.area_in(&Crs::parse(own?).ok()?, options),
+                let near = near.filter(|_| self.fids.is_empty());
+                let extent = |own: Option<&str>| match (near?, &crs) {
+                    (cog, Given::Raster) => Some(cog.bounds().into()),
+                    (cog, Given::Crs(crs)) => cog.area_in(crs, options),
+                    (cog, Given::ByFile) => cog.area_in(&Crs::parse(own?).ok()?, options),
                 };
                 let read = layer::read(text, &mut query, &extent, store, limits).await?;
                 (read, crate::store::redact(text))

@@ -267,3 +267,86 @@ fn manifests_come_as_csv_too_and_from_standard_input() {
         assert!(String::from_utf8_lossy(&out.stderr).contains(says), "{text:?}");
     }
 }
+
+#[test]
+fn patterns_and_features_are_many_items() {
+    let work = Work::new();
+    for name in ["one.tif", "two.tif", "three.TIF", "other.txt"] {
+        std::fs::copy(testdata("sample/scene.tif"), work.path(name)).unwrap();
+    }
+    let cut = testdata("sample/field.geojson");
+    let (pattern, dst) = (work.path("*.tif"), work.path("out/{stem}_clip.tif"));
+    let names = |lines: &[Value]| -> Vec<String> {
+        lines
+            .iter()
+            .map(|line| line["dst"].as_str().unwrap().rsplit('/').next().unwrap().to_owned())
+            .collect()
+    };
+    let done = Work::lines(&runs(&["-q", "--src", &pattern, "--dst", &dst, "--cutline", &cut], 0).stdout);
+    assert_eq!(names(&done), ["one_clip.tif", "two_clip.tif"]);
+    // Each feature of each source, named by both.
+    std::fs::write(work.path("list"), format!("{}\n\n{}\n", work.path("one.tif"), work.path("two.tif")))
+        .unwrap();
+    let features = json!({"type": "FeatureCollection", "features": [
+        {"type": "Feature", "properties": {"name": "a/b"}, "geometry": field()},
+        {"type": "Feature", "properties": {"name": "c"}, "geometry": field()},
+    ]});
+    std::fs::write(work.path("two.geojson"), features.to_string()).unwrap();
+    let (list, both, dst) =
+        (work.path("list"), work.path("two.geojson"), work.path("split/{stem}-{name}.tif"));
+    let args = ["-q", "--src-list", &list, "--dst", &dst, "--cutline", &both, "--split"];
+    let done = Work::lines(&runs(&args, 0).stdout);
+    assert_eq!(names(&done), ["one-a_b.tif", "one-c.tif", "two-a_b.tif", "two-c.tif"]);
+    assert!(Path::new(&work.path("split/two-c.tif")).exists());
+    for (args, says) in [
+        (vec!["--src", &work.path("*.nothing"), "--dst", &dst, "--cutline", &cut], "nothing matches"),
+        (vec!["--src", &pattern, "--dst", &work.path("same.tif"), "--cutline", &cut], "tell them apart"),
+        (vec!["--src", &pattern, "--cutline", &cut], "--dst"),
+    ] {
+        let out = runs(&args.iter().map(|arg| &**arg).collect::<Vec<_>>(), 2);
+        assert!(
+            String::from_utf8_lossy(&out.stderr).contains(says),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+    }
+}
+
+/// The sample's polygon.
+fn field() -> Value {
+    let text = std::fs::read_to_string(testdata("sample/field.geojson")).unwrap();
+    let collection: Value = serde_json::from_str(&text).unwrap();
+    collection["features"][0]["geometry"].clone()
+}
+
+#[test]
+fn assets_of_stac_are_many_items_and_the_file_counts() {
+    let work = Work::new();
+    std::fs::copy(testdata("sample/scene.tif"), work.path("B04.tif")).unwrap();
+    let item = |id: &str, code: &str| {
+        json!({
+            "type": "Feature", "stac_version": "1.1.0", "id": id, "geometry": null, "links": [],
+            "properties": {"datetime": "2024-05-01T00:00:00Z"},
+            "assets": {
+                "B04": {"href": "./B04.tif", "type": "image/tiff; application=geotiff", "proj:code": code},
+                "thumbnail": {"href": "./t.png", "type": "image/png", "roles": ["thumbnail"]},
+            },
+        })
+    };
+    let items =
+        json!({"type": "FeatureCollection", "features": [item("x", "EPSG:32633"), item("y", "EPSG:32632")]});
+    std::fs::write(work.path("items.json"), items.to_string()).unwrap();
+    for (src, expected) in [("items.json", 2), ("items.json#asset=B04", 2)] {
+        let manifest = work.manifest(&[work.row("{item}-{asset}.tif", &json!({"src": work.path(src)}))]);
+        let done = Work::lines(&runs(&["-q", &manifest, "--if-exists", "overwrite"], 0).stdout);
+        assert_eq!(done.len(), expected);
+        assert!(Path::new(&work.path("x-B04.tif")).exists() && Path::new(&work.path("y-B04.tif")).exists());
+        let warnings =
+            |line: &Value| line["warnings"].to_string().contains("says EPSG:32632, the file EPSG:32633");
+        assert_eq!((warnings(&done[0]), warnings(&done[1])), (false, true), "{done:?}");
+    }
+    let manifest =
+        work.manifest(&[work.row("{item}.tif", &json!({"src": work.path("items.json#asset=B99")}))]);
+    let out = runs(&["-q", &manifest], 2);
+    assert!(String::from_utf8_lossy(&out.stderr).contains("B99"), "{}", String::from_utf8_lossy(&out.stderr));
+}
