@@ -110,6 +110,8 @@ pub struct Summary {
     pub skipped: u64,
     /// Items that failed.
     pub failed: u64,
+    /// Items that a dry run has planned.
+    pub planned: u64,
     /// Items that were not begun, or not ended, because the batch was stopped.
     pub left: u64,
     /// Requests to sources: made, or of a dry run to be made.
@@ -131,6 +133,8 @@ pub enum Outcome {
     Skipped,
     /// Failed.
     Failed,
+    /// Planned, by a dry run.
+    Planned,
 }
 
 /// Is told of items as they end.
@@ -164,6 +168,7 @@ struct Tally {
     already: AtomicU64,
     skipped: AtomicU64,
     failed: AtomicU64,
+    planned: AtomicU64,
     requests: AtomicU64,
     bytes: AtomicU64,
     written: AtomicU64,
@@ -286,12 +291,13 @@ impl Batch {
             already: of(&tally.already),
             skipped: of(&tally.skipped),
             failed: of(&tally.failed),
+            planned: of(&tally.planned),
             left: 0,
             requests: of(&tally.requests),
             bytes: of(&tally.bytes),
             written: of(&tally.written),
         };
-        let ended = summary.done + summary.already + summary.skipped + summary.failed;
+        let ended = summary.done + summary.already + summary.skipped + summary.failed + summary.planned;
         summary.left = summary.items.saturating_sub(ended);
         summary
     }
@@ -307,6 +313,7 @@ impl Batch {
             Outcome::Already => &self.tally.already,
             Outcome::Skipped => &self.tally.skipped,
             Outcome::Failed => &self.tally.failed,
+            Outcome::Planned => &self.tally.planned,
         };
         count.fetch_add(1, Ordering::Relaxed);
         self.tally.written.fetch_add(bytes, Ordering::Relaxed);

@@ -52,6 +52,17 @@ struct Planned {
     made_of: Provenance,
 }
 
+/// What an earlier run has made of an item.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is done, and has been told of.
+    Done,
+    /// It was done, of what has changed since.
+    Outdated,
+    /// Nothing is known, or the destination is no longer what was written.
+    Unknown,
+}
+
 /// What of a cog's opening is alike for items: the image, and which options its pixels are read with.
 type Image = (String, Option<usize>);
 
@@ -62,6 +73,8 @@ impl Pass<'_> {
     /// [`ErrorKind::Io`] when the status cannot be written.
     pub(super) async fn run(&self) -> Result<()> {
         let mut cogs: HashMap<Image, Cog> = HashMap::new();
+        // Sources that could not be opened: not tried again for every item.
+        let mut closed: HashMap<Image, Failure> = HashMap::new();
         let mut planned: Vec<Planned> = Vec::new();
         let mut held = 0;
         for &number in &self.group.rows {
@@ -70,13 +83,19 @@ impl Pass<'_> {
             }
             let Some(job) = self.job(number).await? else { continue };
             let image = (job.item.src.clone(), job.item.ifd);
+            if let Some(failure) = closed.get(&image) {
+                self.failed_so(&job, failure).await?;
+                continue;
+            }
             if !cogs.contains_key(&image) {
                 match self.open(&image, &job.item.options.limits).await {
                     Ok(cog) => {
                         cogs.insert(image.clone(), cog);
                     }
                     Err(error) => {
-                        self.failed(&job, &error).await?;
+                        let failure = Failure::of(&error);
+                        self.failed_so(&job, &failure).await?;
+                        closed.insert(image, failure);
                         continue;
                     }
                 }
@@ -101,9 +120,12 @@ impl Pass<'_> {
                         cogs.insert(image, cog);
                         continue;
                     }
-                    match self.is_done(&cog, &job, &plan, &made_of).await {
-                        Ok(true) => {}
-                        Ok(false) => {
+                    match self.standing(&cog, &job, &plan, &made_of).await {
+                        Ok(Standing::Done) => {}
+                        Ok(standing) => {
+                            let mut job = job;
+                            // What an earlier run has written, and nobody has touched since, is its own to replace.
+                            job.item.sink.overwrite |= standing == Standing::Outdated;
                             held += bytes_of(&cog, &plan);
                             planned.push(Planned { job, plan, made_of });
                         }
@@ -140,7 +162,7 @@ impl Pass<'_> {
             Err(error) => {
                 let text = |name: &str| row.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
                 let mut line = status::head(number, key, "failed", text("src"), text("dst"));
-                told(&mut line, &error);
+                Failure::of(&error).tell(&mut line);
                 self.batch.status.line(&line).await?;
                 self.batch.ended(Outcome::Failed, 0);
                 Ok(None)
@@ -179,35 +201,31 @@ impl Pass<'_> {
         }
     }
 
-    /// Whether an earlier run has done it, and nothing has changed since.
-    async fn is_done(&self, cog: &Cog, job: &Job, plan: &Plan, made_of: &Provenance) -> Result<bool> {
+    /// What an earlier run has made of it.
+    async fn standing(&self, cog: &Cog, job: &Job, plan: &Plan, made_of: &Provenance) -> Result<Standing> {
         if !self.batch.options.resume {
-            return Ok(false);
+            return Ok(Standing::Unknown);
         }
-        let there = Source::open(&job.item.dst, &job.item.sink.store)?;
         if let Some(known) = &job.known {
-            let etag = cog.meta().and_then(|meta| meta.etag);
-            let alike = known.source_etag == etag
-                && known.cutline.as_ref() == Some(&made_of.cutline)
-                && known.options.as_ref() == Some(&made_of.options);
-            if !alike {
-                return Ok(false);
-            }
+            let there = Source::open(&job.item.dst, &job.item.sink.store)?;
             match there.head(1).await {
                 Ok(_) => {}
-                Err(error) if error.is_absent() => return Ok(false),
+                Err(error) if error.is_absent() => return Ok(Standing::Unknown),
                 Err(error) => return Err(error),
             }
-            let meta = there.meta();
-            let same = meta.is_some_and(|meta| meta.etag == known.etag && meta.size == known.size);
-            if same {
+            let is_ours = there.meta().is_some_and(|meta| meta.etag == known.etag && meta.size == known.size);
+            let alike = known.source_etag == cog.meta().and_then(|meta| meta.etag)
+                && known.cutline.as_ref() == Some(&made_of.cutline)
+                && known.options.as_ref() == Some(&made_of.options);
+            if is_ours && alike {
                 self.batch.ended(Outcome::Already, 0);
+                return Ok(Standing::Done);
             }
-            return Ok(same);
+            return Ok(if is_ours { Standing::Outdated } else { Standing::Unknown });
         }
         // It may have been published by a run that was killed before it could say so.
         if plan.provenance.is_none() {
-            return Ok(false);
+            return Ok(Standing::Unknown);
         }
         match Cog::open(&job.item.dst, &job.item.sink.store, &job.item.options.limits).await {
             Ok(found) if found.header().metadata.as_deref().is_some_and(|text| made_of.is_in(text)) => {
@@ -221,10 +239,10 @@ impl Pass<'_> {
                 line["etag"] = meta.and_then(|meta| meta.etag).into();
                 self.batch.status.line(&line).await?;
                 self.batch.ended(Outcome::Already, 0);
-                Ok(true)
+                Ok(Standing::Done)
             }
             // What cannot be read as a raster is none of ours; what cannot be reached will say so when it is written.
-            Ok(_) | Err(_) => Ok(false),
+            Ok(_) | Err(_) => Ok(Standing::Unknown),
         }
     }
 
@@ -360,8 +378,12 @@ impl Pass<'_> {
     }
 
     async fn failed(&self, job: &Job, error: &Error) -> Result<()> {
+        self.failed_so(job, &Failure::of(error)).await
+    }
+
+    async fn failed_so(&self, job: &Job, failure: &Failure) -> Result<()> {
         let mut line = line_of(job, "failed");
-        told(&mut line, error);
+        failure.tell(&mut line);
         self.batch.status.line(&line).await?;
         self.batch.ended(Outcome::Failed, 0);
         Ok(())
@@ -383,7 +405,7 @@ impl Pass<'_> {
         self.batch.status.line(&line).await?;
         self.batch.tally.requests.fetch_add(requests.count(), Ordering::Relaxed);
         self.batch.tally.bytes.fetch_add(requests.bytes(), Ordering::Relaxed);
-        self.batch.ended(Outcome::Skipped, samples);
+        self.batch.ended(Outcome::Planned, samples);
         Ok(())
     }
 }
@@ -408,17 +430,28 @@ fn contradiction(claims: &serde_json::Value, header: &Header) -> Option<String> 
     Some(says(code, &own))
 }
 
-/// Adds what went wrong.
-fn told(line: &mut serde_json::Value, error: &Error) {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
+/// What went wrong, as lines say it.
+struct Failure {
+    exit_code: u8,
+    text: String,
+}
+
+impl Failure {
+    fn of(error: &Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(next) = cause {
+            text.push_str(": ");
+            text.push_str(&next.to_string());
+            cause = next.source();
+        }
+        Self { exit_code: exit_code(error.kind()), text }
     }
-    line["exit_code"] = exit_code(error.kind()).into();
-    line["error"] = text.into();
+
+    fn tell(&self, line: &mut serde_json::Value) {
+        line["exit_code"] = self.exit_code.into();
+        line["error"] = self.text.clone().into();
+    }
 }
 
 /// What must be alike for items to be made in one pass.

@@ -547,7 +547,7 @@ impl Progress for Show {
 }
 
 fn json_of(summary: &Summary) -> Value {
-    let Summary { items, done, already, skipped, failed, left, requests, bytes, written } = *summary;
+    let Summary { items, done, already, skipped, failed, planned, left, requests, bytes, written } = *summary;
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "items": items,
@@ -555,6 +555,7 @@ fn json_of(summary: &Summary) -> Value {
         "already": already,
         "skipped": skipped,
         "failed": failed,
+        "planned": planned,
         "left": left,
         "requests": requests,
         "bytes": bytes,
@@ -563,10 +564,10 @@ fn json_of(summary: &Summary) -> Value {
 }
 
 fn text_of(summary: &Summary, dry_run: bool) -> String {
-    let Summary { items, done, already, skipped, failed, left, requests, bytes, written } = summary;
+    let Summary { items, done, already, skipped, failed, planned, left, requests, bytes, written } = summary;
     if dry_run {
         return format!(
-            "{items} items: {requests} requests, {bytes} bytes to fetch; outputs of {written} bytes before compression; \
+            "{items} items, {planned} planned: {requests} requests, {bytes} bytes to fetch; outputs of {written} bytes before compression; \
              {failed} cannot be planned"
         );
     }

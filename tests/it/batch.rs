@@ -171,6 +171,10 @@ fn a_further_run_does_what_is_left() {
     let found = Work::lines(&text).into_iter().filter(|line| line["found"] == true).count();
     assert_eq!(found, 1);
     assert_eq!(std::fs::metadata(work.path("a.tif")).unwrap().modified().unwrap(), before);
+    // A source that has changed: its output is made anew, since it is what was written, and nothing else.
+    std::fs::write(work.path("later.tif"), std::fs::read(testdata("sample/scene.tif")).unwrap()).unwrap();
+    let changed = summary(&runs(&args, 0));
+    assert_eq!((&changed["done"], &changed["already"]), (&json!(1), &json!(2)));
     // Other options, and an output that is no longer what was written: those are done again, and nothing else.
     std::fs::write(work.path("a.tif"), b"something else").unwrap();
     let manifest = work.manifest(&[rows[0].clone(), rows[1].clone(), work.row("c.tif", &json!({"pad": 2}))]);
