@@ -6,16 +6,21 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::SpooledTempFile;
 
 use super::expand;
 use crate::error::{Error, Result};
-use crate::limits::Limits;
+use crate::layer;
+use crate::limits::{Limits, within};
+use crate::vector::{Geometry, Query, Value as Property};
 
 /// Bytes of a manifest that is not a file which are kept in memory; more of it waits in a temporary file.
 pub(super) const IN_MEMORY: usize = 32 << 20;
+
+/// The first bytes of Parquet.
+const PARQUET: &[u8] = b"PAR1";
 
 /// One row: names and values, `src`, `dst` and `cutline` or `bbox` among them.
 pub type Row = Map<String, Value>;
@@ -56,7 +61,7 @@ pub struct Group {
 }
 
 impl Manifest {
-    /// The manifest in a file of this machine: JSON Lines, or CSV with a line of names.
+    /// The manifest in a file of this machine: JSON Lines, CSV with a line of names, or GeoParquet, whose geometries are cutlines.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Io`] when it cannot be read; [`crate::ErrorKind::Usage`] for a row that is not understood, names no
@@ -65,9 +70,13 @@ impl Manifest {
         let failed = |cause| Error::io(format!("cannot read {}", path.display())).caused_by(cause);
         let mut file = File::open(path).map_err(failed)?;
         let shown = path.display().to_string();
-        let mut first = [0; 1];
-        let is_json = is_json(&shown, file.read(&mut first).map_err(failed)? > 0 && first[0] == b'{');
+        let mut first = Vec::new();
+        Read::take(&file, 4).read_to_end(&mut first).map_err(failed)?;
         file.rewind().map_err(failed)?;
+        if first == PARQUET {
+            return Self::of_parquet(file, &shown, limits);
+        }
+        let is_json = is_json(&shown, first.first() == Some(&b'{'));
         if is_json { Self::of(Text::File(file), &shown, limits) } else { Self::of_csv(file, &shown, limits) }
     }
 
@@ -78,7 +87,11 @@ impl Manifest {
     pub fn read(input: impl Read, shown: &str, limits: &Limits) -> Result<Self> {
         let failed = |cause| Error::io(format!("cannot read {shown}")).caused_by(cause);
         let mut input = BufReader::new(input);
-        let starts_so = input.fill_buf().map_err(failed)?.first() == Some(&b'{');
+        let first = input.fill_buf().map_err(failed)?;
+        let starts_so = first.first() == Some(&b'{');
+        if first.starts_with(PARQUET) {
+            return Self::of_parquet(input, shown, limits);
+        }
         if !is_json(shown, starts_so) {
             return Self::of_csv(input, shown, limits);
         }
@@ -101,6 +114,33 @@ impl Manifest {
             let record = record.map_err(wrong)?;
             let values = names.iter().zip(&record).filter(|(_, value)| !value.is_empty());
             let row: Row = values.map(|(name, value)| (name.to_owned(), of_text(value))).collect();
+            let failed = |cause| Error::io("a temporary file could not be written").caused_by(cause);
+            serde_json::to_writer(&mut spool, &row).map_err(|cause| failed(cause.into()))?;
+            spool.write_all(b"\n").map_err(failed)?;
+        }
+        Self::of(Text::Spool(spool), shown, limits)
+    }
+
+    /// Rows of GeoParquet: its columns are names, its geometries the cutlines of rows that name none, in its CRS.
+    fn of_parquet(input: impl Read, shown: &str, limits: &Limits) -> Result<Self> {
+        let mut bytes = Vec::new();
+        let failed = |cause| Error::io(format!("cannot read {shown}")).caused_by(cause);
+        input.take(limits.cutline_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+        within(bytes.len() as u64, limits.cutline_bytes, "a manifest in GeoParquet")
+            .map_err(|error| error.at(shown))?;
+        let layer = layer::parse(shown, &bytes.into(), &Query::default(), limits)?;
+        let mut spool = SpooledTempFile::new(IN_MEMORY);
+        for feature in layer.features {
+            let values =
+                feature.properties.iter().map(|(name, value)| (name.to_string(), of_property(value)));
+            let mut row: Row = values.collect();
+            let has = |name: &str| row.get(name).is_some_and(|value| !value.is_null());
+            if !has("cutline") && !has("bbox") && feature.geometry.vertices() > 0 {
+                row.insert("cutline".to_owned(), geojson(&feature.geometry));
+                if let Some(crs) = layer.crs.as_ref().filter(|_| !row.contains_key("cutline_crs")) {
+                    row.insert("cutline_crs".to_owned(), crs.clone().into());
+                }
+            }
             let failed = |cause| Error::io("a temporary file could not be written").caused_by(cause);
             serde_json::to_writer(&mut spool, &row).map_err(|cause| failed(cause.into()))?;
             spool.write_all(b"\n").map_err(failed)?;
@@ -233,6 +273,28 @@ impl Manifest {
         }
         groups.retain(|group| own.contains(&group.source));
         groups
+    }
+}
+
+fn of_property(value: &Property) -> Value {
+    match value {
+        Property::Null => Value::Null,
+        Property::Bool(value) => (*value).into(),
+        Property::Integer(value) => (*value).into(),
+        Property::Real(value) => (*value).into(),
+        Property::Text(value) => value.clone().into(),
+    }
+}
+
+/// A geometry as GeoJSON has it (RFC 7946 §3.1), to the last bit.
+fn geojson(geometry: &Geometry) -> Value {
+    match geometry {
+        Geometry::Point(place) => json!({ "type": "Point", "coordinates": place }),
+        Geometry::Line(line) => json!({ "type": "LineString", "coordinates": line }),
+        Geometry::Polygon(rings) => json!({ "type": "Polygon", "coordinates": rings }),
+        Geometry::Collection(parts) => {
+            json!({ "type": "GeometryCollection", "geometries": parts.iter().map(geojson).collect::<Vec<_>>() })
+        }
     }
 }
 

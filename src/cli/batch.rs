@@ -71,7 +71,7 @@ Exit codes: 0 all done; 1 some items failed, or were not begun; 2 usage; 5 the s
 #[command(after_help = EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch, independent of the others")]
 pub(super) struct BatchCommand {
-    /// JSON Lines or CSV: a path, a URL, or `-` for standard input
+    /// JSON Lines, CSV or GeoParquet: a path, a URL, or `-` for standard input
     #[arg(required_unless_present_any = ["src", "src_list"], conflicts_with_all = ["src", "src_list"])]
     manifest: Option<String>,
     /// Instead of a manifest: a raster, a pattern such as s3://bucket/2024/*.tif, or a STAC document (repeatable)
