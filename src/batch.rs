@@ -1,7 +1,7 @@
 //! Many clips: rows of a manifest, each done once, with a record of each.
 //!
 //! Rows of one source are done together, so that its header is read once and each tile is fetched and decoded once however many
-//! rows need it. An item fails alone. What an earlier run has done is known by its record ([`status`]) or, where that run was
+//! rows need it. An item fails alone. What an earlier run has done is known by its record or, where that run was
 //! killed between publishing and recording, by what the output itself says of how it was made ([`crate::provenance`]).
 
 mod cutlines;

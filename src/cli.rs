@@ -2,6 +2,7 @@
 //! environment or knows clap.
 
 mod args;
+mod array_job;
 mod batch;
 mod cutline;
 mod doctor;
@@ -9,6 +10,7 @@ mod exit;
 mod info;
 mod progress;
 mod report;
+mod rows;
 mod stac;
 
 use std::io::{IsTerminal, Write};

@@ -6,41 +6,24 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clap::parser::ValueSource;
-use clap::{ArgAction, Args as ClapArgs, CommandFactory, Parser, ValueEnum};
+use clap::{Args as ClapArgs, ValueEnum};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::args::{ClipCommand, ImageArgs, StoreArgs, WhatArgs, WriteArgs, bytes, duration};
+use super::args::{ImageArgs, StoreArgs, WhatArgs, WriteArgs, bytes, duration};
+use super::array_job;
 use super::cutline::CutlineArgs;
+use super::rows::{self, Given, Maker};
 use super::{blocking, interrupted, note, print};
 use crate::batch::manifest::{Manifest, Row};
-use crate::batch::{Batch, BatchOptions, IfExists, Item, Lines, Outcome, Progress, Summary, expand};
+use crate::batch::{Batch, BatchOptions, IfExists, Lines, Outcome, Progress, Summary, expand};
 use crate::error::{Error, Result};
 use crate::fetch;
 use crate::limits::Limits;
 use crate::observe::Silent;
-use crate::options::ClipOptions;
 use crate::sink;
 use crate::source::Source;
-
-/// Names of a row that are no options.
-const PLACES: [&str; 2] = ["src", "dst"];
-
-/// Options that are the batch's own, since all rows share connections, credentials and memory.
-const SHARED: [&str; 10] = [
-    "store-option",
-    "src-option",
-    "dst-option",
-    "max-retries",
-    "retry-timeout",
-    "idle-timeout",
-    "hedge",
-    "max-memory",
-    "threads",
-    "grid",
-];
 
 /// Rows that are looked at before anything starts.
 const LOOKED_AT: u64 = 1000;
@@ -105,7 +88,7 @@ pub(super) struct BatchCommand {
     #[arg(long, help_heading = "Batch")]
     keep_going: bool,
     /// Do only part I of N of the manifest, counted from 0; rows of one source stay together
-    #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with = "shards", help_heading = "Batch")]
+    #[arg(long, value_name = "I/N", value_parser = array_job::shard, conflicts_with = "shards", help_heading = "Batch")]
     shard: Option<(usize, usize)>,
     /// The same of an array job, whose index is in the environment: AWS Batch, Kubernetes, Slurm
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", help_heading = "Batch")]
@@ -137,7 +120,7 @@ pub(super) struct BatchCommand {
     quiet: bool,
     /// What was given for all rows: names of options, with a value or without.
     #[arg(skip)]
-    given: Vec<(String, Option<String>)>,
+    given: Given,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -147,32 +130,10 @@ enum IfExistsArg {
     Overwrite,
 }
 
-/// A row as a command line.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true, disable_help_flag = true)]
-struct RowCommand {
-    #[command(flatten)]
-    clip: ClipCommand,
-}
-
 impl BatchCommand {
-    /// Keeps what was given for all rows as it was given, since a row may say otherwise.
+    /// Keeps what was given for all rows.
     pub(super) fn remember(&mut self, matches: &clap::ArgMatches) {
-        for arg in RowCommand::command().get_arguments() {
-            let (id, Some(name)) = (arg.get_id().as_str(), arg.get_long()) else { continue };
-            let is_given = matches.try_contains_id(id).is_ok()
-                && matches.value_source(id) == Some(ValueSource::CommandLine);
-            if !is_given || SHARED.contains(&name) || matches!(name, "json" | "quiet") {
-                continue;
-            }
-            if matches!(arg.get_action(), ArgAction::SetTrue) {
-                self.given.push((name.to_owned(), None));
-            } else {
-                let values = matches.get_raw(id).into_iter().flatten();
-                let texts = values.map(|value| (name.to_owned(), Some(value.to_string_lossy().into_owned())));
-                self.given.extend(texts);
-            }
-        }
+        self.given = rows::given(matches);
     }
 
     fn batch_options(&self) -> Result<BatchOptions> {
@@ -228,145 +189,8 @@ impl BatchCommand {
         match (self.shard, self.shards) {
             (Some(part), _) => Ok(part),
             (None, None) => Ok((0, 1)),
-            (None, Some(count)) => of_array_job(count, &|name| std::env::var(name).ok()),
+            (None, Some(count)) => array_job::of_environment(count, &|name| std::env::var(name).ok()),
         }
-    }
-}
-
-/// The part of an array job's manifest that this process is to do, by what its environment says: the variables of AWS Batch,
-/// of a Kubernetes Indexed Job, or of Slurm. `count` 0 leaves the number of parts to these, too.
-fn of_array_job(count: usize, variable: &dyn Fn(&str) -> Option<String>) -> Result<(usize, usize)> {
-    let number = |name: &str| match variable(name) {
-        None => Ok(None),
-        Some(text) => {
-            let wrong =
-                |cause| Error::usage(format!("the environment's {name} is no number")).caused_by(cause);
-            text.trim().parse::<usize>().map(Some).map_err(wrong)
-        }
-    };
-    let (index, own) = if let Some(index) = number("AWS_BATCH_JOB_ARRAY_INDEX")? {
-        (index, number("AWS_BATCH_JOB_ARRAY_SIZE")?)
-    } else if let Some(index) = number("JOB_COMPLETION_INDEX")? {
-        (index, None)
-    } else if let Some(task) = number("SLURM_ARRAY_TASK_ID")? {
-        // With the number of parts given, tasks are numbered as parts are, and an array may be of some of them only.
-        let first = if count == 0 { number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0) } else { 0 };
-        (task.saturating_sub(first), number("SLURM_ARRAY_TASK_COUNT")?)
-    } else {
-        return Err(Error::usage(
-            "--shards: the environment has no index of an array job (AWS_BATCH_JOB_ARRAY_INDEX, JOB_COMPLETION_INDEX or \
-             SLURM_ARRAY_TASK_ID); say which part with --shard I/N",
-        ));
-    };
-    let count = match (count, own) {
-        (0, Some(own)) => own,
-        (0, None) => {
-            return Err(Error::usage(
-                "--shards: say how many parts there are, since the environment does not",
-            ));
-        }
-        (count, _) => count,
-    };
-    if index >= count {
-        return Err(Error::usage(format!(
-            "the array job's index {index} is not among the {count} parts, from 0"
-        )));
-    }
-    Ok((index, count))
-}
-
-/// `I/N`.
-fn shard(text: &str) -> Result<(usize, usize), String> {
-    let wrong = || "a part and the number of parts are expected, such as 0/8".to_owned();
-    let (index, count) = text.split_once('/').ok_or_else(wrong)?;
-    match (index.trim().parse(), count.trim().parse()) {
-        (Ok(index), Ok(count)) if index < count => Ok((index, count)),
-        (Ok(_), Ok(_)) => Err("parts are counted from 0, so that the last of 8 is 7/8".to_owned()),
-        _ => Err(wrong()),
-    }
-}
-
-/// The command line that a row stands for.
-fn arguments(row: &Row, given: &[(String, Option<String>)]) -> Result<Vec<String>> {
-    let mut out = Vec::new();
-    let place = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let says = |name: &str| {
-        let name = name.replace('-', "_");
-        let is_said = |name: &str| row.get(name).is_some_and(|value| !value.is_null());
-        row.contains_key(&name)
-            // One of the two is enough.
-            || name == "cutline" && is_said("bbox")
-            || name == "bbox" && is_said("cutline")
-    };
-    for (name, value) in given.iter().filter(|(name, _)| !says(name)) {
-        out.push(argument(name, value.as_deref()));
-    }
-    // What begins with a blank is the batch's own.
-    let is_option = |name: &str| !PLACES.contains(&name) && !name.starts_with(' ');
-    for (name, value) in row.iter().filter(|(name, _)| is_option(name)) {
-        let long = name.replace('_', "-");
-        if SHARED.contains(&long.as_str()) {
-            return Err(Error::usage(format!(
-                "{name}: this is for the whole batch, not for a row; give it as --{long}"
-            )));
-        }
-        if matches!(long.as_str(), "json" | "quiet" | "verbose" | "log-format" | "split" | "stac") {
-            return Err(Error::usage(format!("{name}: a row cannot have this")));
-        }
-        push(&mut out, &long, value);
-    }
-    // What follows are places, even if they begin with a hyphen.
-    out.extend(["--".to_owned(), place("src"), place("dst")]);
-    Ok(out)
-}
-
-fn push(out: &mut Vec<String>, name: &str, value: &Value) {
-    match value {
-        Value::Null | Value::Bool(false) => {}
-        Value::Bool(true) => out.push(argument(name, None)),
-        Value::String(text) => out.push(argument(name, Some(text))),
-        Value::Array(values) => values.iter().for_each(|value| push(out, name, value)),
-        // Numbers as they are written; an object is GeoJSON, or what its option will say is none.
-        Value::Number(_) | Value::Object(_) => out.push(argument(name, Some(&value.to_string()))),
-    }
-}
-
-fn argument(name: &str, value: Option<&str>) -> String {
-    match value {
-        Some(value) => format!("--{name}={value}"),
-        None => format!("--{name}"),
-    }
-}
-
-/// What makes items of rows.
-struct Maker {
-    given: Vec<(String, Option<String>)>,
-    store: StoreArgs,
-    /// The batch's own options that all items share.
-    shared: ClipOptions,
-    dst_pairs: WriteArgs,
-}
-
-impl Maker {
-    fn item(&self, row: &Row) -> Result<Item> {
-        let arguments = arguments(row, &self.given)?;
-        let parsed = RowCommand::try_parse_from(arguments).map_err(|error| {
-            // The first line says it; what follows is about the command line.
-            let text = error.render().to_string();
-            let said = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            Error::usage(format!("the row is not understood: {said}"))
-        })?;
-        let clip = parsed.clip;
-        let options = ClipOptions {
-            grids: self.shared.grids.clone(),
-            threads: self.shared.threads,
-            check_copied: clip.verifies(),
-            ..clip.cutline.of_options(clip.what.options()?)?
-        };
-        let selection = clip.cutline.selection_of_row(&options.limits)?;
-        let own = clip.write.options(&self.store);
-        let sink = sink::SinkOptions { store: self.dst_pairs.options(&self.store).store, hash: false, ..own };
-        Ok(Item { src: clip.src, ifd: clip.image.ifd, dst: clip.dst, selection, options, sink })
     }
 }
 
@@ -389,7 +213,7 @@ pub(super) async fn run(command: BatchCommand) -> Result<ExitCode> {
         given: command.given.clone(),
         store: command.store,
         shared,
-        dst_pairs: command.write,
+        writing: command.write,
     });
     let make = |maker: &Arc<Maker>| {
         let maker = Arc::clone(maker);
@@ -577,93 +401,4 @@ fn text_of(summary: &Summary, dry_run: bool) -> String {
         "{items} items: {done} done{already}, {skipped} skipped, {failed} failed{left}; {requests} requests, {bytes} bytes \
          read; {written} bytes written"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn given(pairs: &[(&str, Option<&str>)]) -> Vec<(String, Option<String>)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), value.map(str::to_owned))).collect()
-    }
-
-    #[test]
-    fn a_row_is_a_command_line_and_has_the_last_word() {
-        let row = |text: &str| serde_json::from_str::<Row>(text).unwrap();
-        let all = given(&[
-            ("all-touched", None),
-            ("cutline", Some("c")),
-            ("bands", Some("1")),
-            ("bands", Some("2")),
-        ]);
-        let line = |text: &str| arguments(&row(text), &all).map(|line| line.join(" "));
-        assert_eq!(
-            line("{\"src\": \"-a\", \"dst\": \"b\"}").unwrap(),
-            "--all-touched --cutline=c --bands=1 --bands=2 -- -a b"
-        );
-        assert_eq!(
-            line("{\"src\": \"a\", \"dst\": \"b\", \"all_touched\": false, \"bbox\": \"0,0,1,1\", \"bands\": [3, 1], \"pad\": 2}")
-                .unwrap(),
-            "--bands=3 --bands=1 --bbox=0,0,1,1 --pad=2 -- a b"
-        );
-        assert_eq!(
-            line("{\"src\": \"a\", \"dst\": \"b\", \"cutline\": {\"type\": \"Point\"}, \"nodata\": -1.5, \"level\": null}")
-                .unwrap(),
-            "--all-touched --bands=1 --bands=2 --cutline={\"type\":\"Point\"} --nodata=-1.5 -- a b"
-        );
-        for name in ["store_option", "max_memory", "json", "split"] {
-            let text = format!("{{\"src\": \"a\", \"dst\": \"b\", \"{name}\": \"x\"}}");
-            assert_eq!(line(&text).unwrap_err().kind(), crate::ErrorKind::Usage, "{name}");
-        }
-    }
-
-    #[test]
-    fn every_option_of_a_clip_can_stand_in_a_row() {
-        RowCommand::command().debug_assert();
-        let line = arguments(
-            &serde_json::from_str::<Row>(
-                "{\"src\": \"a\", \"dst\": \"b\", \"cutline\": \"c\", \"all_touched\": true, \"nodata\": -9, \"fid\": [1, 2], \
-                 \"where\": \"x=1\", \"overwrite\": true, \"metadata\": [\"k=v\"]}",
-            )
-            .unwrap(),
-            &[],
-        );
-        let clip = RowCommand::try_parse_from(line.unwrap()).unwrap().clip;
-        let options = clip.what.options().unwrap();
-        assert_eq!(options.rule, crate::mask::Rule::AllTouched);
-        assert_eq!(options.nodata.unwrap().text(), "-9");
-        assert!(clip.sink_options().overwrite);
-        assert_eq!(clip.sink_options().metadata, [("k".to_owned(), "v".to_owned())]);
-    }
-
-    #[test]
-    fn array_jobs_say_which_part() {
-        let of = |count, pairs: &[(&str, &str)]| {
-            let find =
-                |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-            of_array_job(count, &find).ok()
-        };
-        assert_eq!(
-            of(0, &[("AWS_BATCH_JOB_ARRAY_INDEX", "3"), ("AWS_BATCH_JOB_ARRAY_SIZE", "8")]),
-            Some((3, 8))
-        );
-        assert_eq!(of(5, &[("JOB_COMPLETION_INDEX", "4")]), Some((4, 5)));
-        assert_eq!(of(0, &[("JOB_COMPLETION_INDEX", "4")]), None);
-        assert_eq!(
-            of(
-                0,
-                &[
-                    ("SLURM_ARRAY_TASK_ID", "11"),
-                    ("SLURM_ARRAY_TASK_MIN", "10"),
-                    ("SLURM_ARRAY_TASK_COUNT", "4")
-                ]
-            ),
-            Some((1, 4))
-        );
-        assert_eq!(of(8, &[("SLURM_ARRAY_TASK_ID", "7"), ("SLURM_ARRAY_TASK_MIN", "3")]), Some((7, 8)));
-        assert_eq!(of(4, &[("JOB_COMPLETION_INDEX", "4")]), None);
-        assert_eq!(of(4, &[]), None);
-        assert_eq!(shard("0/8"), Ok((0, 8)));
-        assert!(shard("8/8").is_err() && shard("8").is_err());
-    }
 }
