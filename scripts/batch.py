@@ -166,11 +166,29 @@ def environment(port):
     }  # fmt: skip
 
 
-def ended(process):
-    """The exit code of a process, and the most memory that it held, MiB."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss / 1024
+class Watched:
+    """A process, and the most memory that it has held, MiB. (Its resource usage would count this script's memory, from which it
+    was forked.)"""
+
+    def __init__(self, command, **more):
+        self.peak, self.process = 0, subprocess.Popen(command, **more)
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+
+    def watch(self):
+        while self.process.poll() is None:
+            try:
+                text = Path(f"/proc/{self.process.pid}/status").read_text()
+            except OSError:
+                return
+            held = re.search(r"VmHWM:\s+(\d+) kB", text)
+            self.peak = max(self.peak, int(held[1]) / 1024 if held else 0)
+            time.sleep(0.02)
+
+    def end(self):
+        code = self.process.wait()
+        self.thread.join()
+        return code
 
 
 def lines_of(path):
@@ -201,23 +219,24 @@ def killed_and_resumed(args, scratch, checks):
     started, kills, peaks = time.monotonic(), [], []
     for part in (0.2, 0.45, 0.75):
         threshold = int(args.items * (part + rng.uniform(-0.1, 0.1)))
-        run = subprocess.Popen(command, env=environment(port))
-        while run.poll() is None and sum(bucket.writes.values()) < threshold:
+        run = Watched(command, env=environment(port))
+        while run.process.poll() is None and sum(bucket.writes.values()) < threshold:
             time.sleep(0.002)
         time.sleep(rng.uniform(0, 0.05))
-        run.kill()
-        code, held = ended(run)
-        peaks.append(held)
+        run.process.kill()
+        code = run.end()
+        peaks.append(run.peak)
         checks.that(code == -9, f"the run was over before it could be killed, at {sum(bucket.writes.values())} outputs")
         lines, text = lines_of(status)
         checks.that(text.endswith("\n") and all(line["status"] == "done" for line in lines), "the status is whole after a kill")
         kills.append((sum(bucket.writes.values()), len(lines)))
-    last = subprocess.Popen([*command, "--json"], env=environment(port), stdout=subprocess.PIPE)
-    summary = json.loads(last.stdout.read())
-    code, held = ended(last)
+    last = Watched([*command, "--json"], env=environment(port), stdout=subprocess.PIPE)
+    summary = json.loads(last.process.stdout.read())
+    code = last.end()
     took = time.monotonic() - started
     checks.that(code == 0, f"the last run ends with {code}")
-    peak = max(*peaks, held)
+    peak = max(*peaks, last.peak)
+    checks.that(min(*peaks, last.peak) > 8, f"the memory of a run was not seen: {peaks}, {last.peak}")
     checks.that(peak <= MOST_MIB, f"the largest run held {peak:.0f} MiB, at most {MOST_MIB}")
     outputs = {path for path in bucket.objects if path.startswith("/bucket/out/")}
     checks.that(len(outputs) == args.items, f"{len(outputs)} outputs of {args.items}")
