@@ -469,11 +469,7 @@ fn terms_of(item: &Item) -> String {
 /// What a plan and the output that it makes hold, about.
 fn bytes_of(cog: &Cog, plan: &Plan) -> u64 {
     let tiles = plan.tiles.len() + plan.mask_tiles.len();
-    // Whole tiles, however small the output: they are composed so.
-    let pixels = plan.levels.first().map_or(0, |grid| {
-        grid.count().saturating_mul(u64::from(grid.tile.width)).saturating_mul(grid.tile.height.into())
-    });
-    let samples = pixels.saturating_mul(plan.output_bands() as u64);
+    let samples = plan.size().pixels().saturating_mul(plan.output_bands() as u64);
     let output = samples.saturating_mul(cog.header().sample_type.bytes() as u64).min(OUTPUT_BYTES);
     plan.mask.bytes().saturating_add(tiles as u64 * 16).saturating_add(output).saturating_add(4096)
 }
