@@ -73,7 +73,7 @@ class Validator(JsonSchemaSTACValidator):
         super().__init__()
         found = importlib.util.find_spec("eopf")
         if not found:
-            sys.exit("no package eopf, which has the schemas: pip install --no-deps -r scripts/requirements-schemas.txt")
+            sys.exit("no package eopf, which has the schemas: pip install --no-deps --ignore-requires-python -r scripts/requirements-schemas.txt")
         folder = Path(found.submodule_search_locations[0]) / "product/stac_extensions"
         paths = [folder / f"extensions/{name}.json" for name in ("projection_v2.0.0", "raster_v2.0.0", "processing_v1.2.0")]
         for path in [*paths, folder / "projjson/v0.7-projjson.schema.json", HERE.parent / "testdata/stac/file-v2.1.0.json"]:
