@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clip::Workers;
 use crate::clip::selection::Selection;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::observe::Observer;
 use crate::options::ClipOptions;
 use crate::sink::SinkOptions;
@@ -329,18 +329,4 @@ fn key_of(row: &Row) -> u128 {
     // A map is in the order of its names.
     let text = serde_json::to_vec(row).unwrap_or_default();
     Sha256::digest(text).first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes))
-}
-
-/// The exit code that a clip of its own would have had.
-fn exit_code(kind: ErrorKind) -> u8 {
-    match kind {
-        ErrorKind::Usage => 2,
-        ErrorKind::Format => 3,
-        ErrorKind::Unsupported => 4,
-        ErrorKind::Io => 5,
-        ErrorKind::Limit => 6,
-        ErrorKind::Changed => 7,
-        ErrorKind::NoOverlap => 8,
-        ErrorKind::Exists => 9,
-    }
 }

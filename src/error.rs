@@ -24,6 +24,23 @@ pub enum ErrorKind {
     Exists,
 }
 
+impl ErrorKind {
+    /// The exit code of a command that failed so, from 2 to 9.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::Format => 3,
+            Self::Unsupported => 4,
+            Self::Io => 5,
+            Self::Limit => 6,
+            Self::Changed => 7,
+            Self::NoOverlap => 8,
+            Self::Exists => 9,
+        }
+    }
+}
+
 /// What went wrong: one sentence that says what was found, where, and what to do.
 ///
 /// `Display` prints this level only; [`std::error::Error::source`] is the next one.
@@ -102,6 +119,19 @@ impl Error {
     #[must_use]
     pub(crate) fn is_absent(&self) -> bool {
         self.absent
+    }
+
+    /// The message and those of its causes, the nearest first.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = std::error::Error::source(self);
+        while let Some(next) = cause {
+            text.push_str(": ");
+            text.push_str(&next.to_string());
+            cause = next.source();
+        }
+        text
     }
 
     /// Whose fault it is.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::expand::CLAIMS;
 use super::manifest::Group;
 use super::status::{self, Record};
-use super::{Batch, IfExists, Item, Outcome, exit_code, key_of};
+use super::{Batch, IfExists, Item, Outcome, key_of};
 use crate::clip::split::Output;
 use crate::clip::{Cog, Report, warnings};
 use crate::error::{Error, ErrorKind, Result};
@@ -438,14 +438,7 @@ struct Failure {
 
 impl Failure {
     fn of(error: &Error) -> Self {
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(next) = cause {
-            text.push_str(": ");
-            text.push_str(&next.to_string());
-            cause = next.source();
-        }
-        Self { exit_code: exit_code(error.kind()), text }
+        Self { exit_code: error.kind().exit_code(), text: error.with_causes() }
     }
 
     fn tell(&self, line: &mut serde_json::Value) {

@@ -1,6 +1,5 @@
 //! Exit codes: one for each kind of error.
 
-use std::error::Error as _;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -8,27 +7,12 @@ use crate::error::{Error, ErrorKind};
 
 /// The exit code of a kind of error.
 pub(super) fn code(kind: ErrorKind) -> ExitCode {
-    ExitCode::from(match kind {
-        ErrorKind::Usage => 2,
-        ErrorKind::Format => 3,
-        ErrorKind::Unsupported => 4,
-        ErrorKind::Io => 5,
-        ErrorKind::Limit => 6,
-        ErrorKind::Changed => 7,
-        ErrorKind::NoOverlap => 8,
-        ErrorKind::Exists => 9,
-    })
+    ExitCode::from(kind.exit_code())
 }
 
 /// Prints an error with its causes, one line, and returns its exit code.
 pub(super) fn of(error: &Error) -> ExitCode {
-    let mut line = format!("cogclip: {error}");
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        line.push_str(": ");
-        line.push_str(&next.to_string());
-        cause = next.source();
-    }
+    let line = format!("cogclip: {}", error.with_causes());
     let _ = writeln!(std::io::stderr().lock(), "{}", one_line(&line));
     code(error.kind())
 }
