@@ -617,7 +617,7 @@ def make(root):
     for path, (made, purpose) in sorted(m.stories.items()):
         lines.append("\t".join((path, hashlib.sha256((root / path).read_bytes()).hexdigest(), made, purpose)))
     for path, (script, purpose) in OTHERS.items():
-        lines.append(f"{path}\t{hashlib.sha256((HERE / path).read_bytes()).hexdigest()}\tscripts/{script}\t{purpose}")
+        lines.append(f"{path}\t{hashlib.sha256((HERE / path).read_bytes()).hexdigest()}\t{f'scripts/{script}' if script else 'by hand'}\t{purpose}")
     (root / "manifest.tsv").write_text("\n".join(lines) + "\n")
     stray = list(root.rglob("*.aux.xml"))
     assert not stray, stray
@@ -736,6 +736,8 @@ OTHERS |= {
     if path.name.split(".")[0] in VECTOR
 }
 OTHERS["crs-spellings.jsonl.gz"] = ("make-crs-spellings.py", "600 CRSs in every spelling, and where PROJ and GDAL put two points")
+OTHERS["source/patterns.json"] = ("glob_truth.py", "patterns of names, and what Python's fnmatch and glob match")
+OTHERS["stac/file-v2.1.0.json"] = (None, "what the text of STAC's extension `file` demands, as a JSON schema")
 OTHERS["vector/geopackage.json.gz"] = ("make-geopackage-fixtures.py", "what OGR and SQLite read of the GeoPackages")
 OTHERS["vector/geoparquet.json.gz"] = ("make-geoparquet-fixtures.py", "what Arrow and shapely read of the Parquet files")
 OTHERS |= {
