@@ -219,7 +219,8 @@ async fn split(
     options: ClipOptions,
     bar: &progress::Progress,
 ) -> Result<ExitCode> {
-    let (template, id_field, work) = (clip.dst.clone(), clip.cutline.id_field.clone(), options.clone());
+    let (template, id_field) = (clip.dst.clone(), clip.cutline.id_field.clone());
+    let (work, sink) = (Arc::new(options.clone()), Arc::new(clip.sink_options()));
     let outputs;
     let skipped;
     (cog, outputs, skipped) = blocking(move || {
@@ -233,7 +234,8 @@ async fn split(
             match planned.map_err(|error| error.at(&name))? {
                 Some(plan) => {
                     let destination = naming::destination(&template, feature, id_field.as_deref())?;
-                    outputs.push(Output { name, plan, destination });
+                    let (options, sink) = (Arc::clone(&work), Arc::clone(&sink));
+                    outputs.push(Output { name, plan, destination, options, sink });
                 }
                 None => skipped.push(name),
             }
@@ -241,7 +243,7 @@ async fn split(
         Ok((cog, outputs, skipped))
     })
     .await?;
-    let report = cog.split(outputs, &options, &clip.sink_options(), bar).await;
+    let report = cog.split(outputs, &options, bar).await;
     bar.finish();
     let report = report?;
     warn(&clip, cog.remarks().into_iter().chain(report::split_warnings(&report)));

@@ -19,7 +19,6 @@ use crate::limits::Limits;
 use crate::options::ClipOptions;
 use crate::plan::Plan;
 use crate::provenance::Provenance;
-use crate::sink::SinkOptions;
 use crate::source::Source;
 
 /// Items that are planned together: their tiles are fetched once.
@@ -50,6 +49,8 @@ struct Planned {
     job: Job,
     plan: Plan,
     made_of: Provenance,
+    /// Bytes that it holds, about.
+    held: u64,
 }
 
 /// What an earlier run has made of an item.
@@ -63,8 +64,16 @@ enum Standing {
     Unknown,
 }
 
-/// What of a cog's opening is alike for items: the image, and which options its pixels are read with.
+/// An image of a file, which is opened once: where it is, and which directory.
 type Image = (String, Option<usize>);
+
+/// The images that rows have asked for so far.
+#[derive(Default)]
+struct Images {
+    open: HashMap<Image, Cog>,
+    /// Those that could not be opened: not tried again for every item.
+    closed: HashMap<Image, Failure>,
+}
 
 impl Pass<'_> {
     /// Does the items.
@@ -72,9 +81,20 @@ impl Pass<'_> {
     /// # Errors
     /// [`ErrorKind::Io`] when the status cannot be written.
     pub(super) async fn run(&self) -> Result<()> {
-        let mut cogs: HashMap<Image, Cog> = HashMap::new();
-        // Sources that could not be opened: not tried again for every item.
-        let mut closed: HashMap<Image, Failure> = HashMap::new();
+        let mut images = Images::default();
+        let done = self.rows(&mut images).await;
+        // What was fetched counts, however it ended. A dry run has counted what would be.
+        if !self.batch.options.dry_run {
+            for cog in images.open.values() {
+                let stats = cog.stats();
+                self.batch.tally.requests.fetch_add(stats.requests, Ordering::Relaxed);
+                self.batch.tally.bytes.fetch_add(stats.bytes, Ordering::Relaxed);
+            }
+        }
+        done
+    }
+
+    async fn rows(&self, images: &mut Images) -> Result<()> {
         let mut planned: Vec<Planned> = Vec::new();
         let mut held = 0;
         for &number in &self.group.rows {
@@ -82,72 +102,69 @@ impl Pass<'_> {
                 return Ok(());
             }
             let Some(job) = self.job(number).await? else { continue };
-            let image = (job.item.src.clone(), job.item.ifd);
-            if let Some(failure) = closed.get(&image) {
-                self.failed_so(&job, failure).await?;
-                continue;
+            if let Some(one) = self.look(images, job).await? {
+                held += one.held;
+                planned.push(one);
             }
-            if !cogs.contains_key(&image) {
-                match self.open(&image, &job.item.options.limits).await {
-                    Ok(cog) => {
-                        cogs.insert(image.clone(), cog);
-                    }
-                    Err(error) => {
-                        let failure = Failure::of(&error);
-                        self.failed_so(&job, &failure).await?;
-                        closed.insert(image, failure);
-                        continue;
-                    }
-                }
-            }
-            let Some(cog) = cogs.remove(&image) else { continue };
-            let (cog, found) = self.plan(cog, &job.item).await;
-            let found = match found {
-                Ok(found) => found,
-                Err(error) => {
-                    self.failed(&job, &error).await?;
-                    cogs.insert(image, cog);
-                    continue;
-                }
-            };
-            let (plan, made_of) = found;
-            match plan {
-                None => self.skipped(&job, "no overlap").await?,
-                Some(plan) => {
-                    if self.batch.options.dry_run {
-                        let mut cog = cog;
-                        self.weigh(&mut cog, &job, &plan).await?;
-                        cogs.insert(image, cog);
-                        continue;
-                    }
-                    match self.standing(&cog, &job, &plan, &made_of).await {
-                        Ok(Standing::Done) => {}
-                        Ok(standing) => {
-                            let mut job = job;
-                            // What an earlier run has written, and nobody has touched since, is its own to replace.
-                            job.item.sink.overwrite |= standing == Standing::Outdated;
-                            held += bytes_of(&cog, &plan);
-                            planned.push(Planned { job, plan, made_of });
-                        }
-                        Err(error) => self.failed(&job, &error).await?,
-                    }
-                }
-            }
-            cogs.insert(image, cog);
             if planned.len() >= TOGETHER || held > self.batch.share_of_memory() / 2 {
-                self.make(&mut cogs, std::mem::take(&mut planned)).await?;
+                self.make(&mut images.open, std::mem::take(&mut planned)).await?;
                 held = 0;
             }
         }
-        self.make(&mut cogs, planned).await?;
-        for cog in cogs.values() {
-            let stats = cog.stats();
-            if !self.batch.options.dry_run {
-                self.batch.tally.requests.fetch_add(stats.requests, Ordering::Relaxed);
-                self.batch.tally.bytes.fetch_add(stats.bytes, Ordering::Relaxed);
-            }
+        self.make(&mut images.open, planned).await
+    }
+
+    /// Plans an item. `None` when there is nothing to make of it, which has been said.
+    async fn look(&self, images: &mut Images, job: Job) -> Result<Option<Planned>> {
+        let image = (job.item.src.clone(), job.item.ifd);
+        if let Some(failure) = images.closed.get(&image) {
+            self.failed_so(&job, failure).await?;
+            return Ok(None);
         }
-        Ok(())
+        let cog = match images.open.remove(&image) {
+            Some(cog) => cog,
+            None => match self.open(&image, &job.item.options.limits).await {
+                Ok(cog) => cog,
+                Err(error) => {
+                    let failure = Failure::of(&error);
+                    self.failed_so(&job, &failure).await?;
+                    images.closed.insert(image, failure);
+                    return Ok(None);
+                }
+            },
+        };
+        let (mut cog, found) = self.plan(cog, &job.item).await;
+        let looked = match found {
+            Err(error) => self.failed(&job, &error).await.map(|()| None),
+            Ok((None, _)) => self.skipped(&job, "no overlap").await.map(|()| None),
+            Ok((Some(plan), _)) if self.batch.options.dry_run => {
+                self.weigh(&mut cog, &job, &plan).await.map(|()| None)
+            }
+            Ok((Some(plan), made_of)) => self.unless_done(&cog, job, plan, made_of).await,
+        };
+        images.open.insert(image, cog);
+        looked
+    }
+
+    /// An item that is planned, unless an earlier run has done it.
+    async fn unless_done(
+        &self,
+        cog: &Cog,
+        mut job: Job,
+        plan: Plan,
+        made_of: Provenance,
+    ) -> Result<Option<Planned>> {
+        match self.standing(cog, &job, &plan, &made_of).await {
+            Ok(Standing::Done) => Ok(None),
+            Ok(standing) => {
+                // What an earlier run has written, and nobody has touched since, is its own to replace.
+                job.item.sink.overwrite |=
+                    standing == Standing::Outdated || self.batch.options.if_exists == IfExists::Overwrite;
+                let held = bytes_of(cog, &plan);
+                Ok(Some(Planned { job, plan, made_of, held }))
+            }
+            Err(error) => self.failed(&job, &error).await.map(|()| None),
+        }
     }
 
     /// The item of a row; `None` when the row makes none, which has been said.
@@ -246,20 +263,18 @@ impl Pass<'_> {
         }
     }
 
-    /// Makes items, those with the same options in one pass over the source.
-    async fn make(&self, cogs: &mut HashMap<Image, Cog>, planned: Vec<Planned>) -> Result<()> {
-        let mut alike: Vec<(String, Vec<Planned>)> = Vec::new();
+    /// Makes items, those of one image in one pass over it.
+    async fn make(&self, open: &mut HashMap<Image, Cog>, planned: Vec<Planned>) -> Result<()> {
+        let mut by_image: Vec<(Image, Vec<Planned>)> = Vec::new();
         for one in planned {
-            let terms = terms_of(&one.job.item);
-            match alike.iter_mut().find(|(other, _)| *other == terms) {
+            let image = (one.job.item.src.clone(), one.job.item.ifd);
+            match by_image.iter_mut().find(|(other, _)| *other == image) {
                 Some((_, all)) => all.push(one),
-                None => alike.push((terms, vec![one])),
+                None => by_image.push((image, vec![one])),
             }
         }
-        for (_, items) in alike {
-            let Some(first) = items.first() else { continue };
-            let image = (first.job.item.src.clone(), first.job.item.ifd);
-            let Some(cog) = cogs.get_mut(&image) else { continue };
+        for (image, items) in by_image {
+            let Some(cog) = open.get_mut(&image) else { continue };
             self.pass(cog, items).await?;
         }
         Ok(())
@@ -268,19 +283,23 @@ impl Pass<'_> {
     /// One pass over the source.
     async fn pass(&self, cog: &mut Cog, items: Vec<Planned>) -> Result<()> {
         let Some(first) = items.first() else { return Ok(()) };
-        let options =
+        let reading =
             ClipOptions { max_memory: self.batch.share_of_memory(), ..first.job.item.options.clone() };
-        let sink = SinkOptions {
-            overwrite: first.job.item.sink.overwrite || self.batch.options.if_exists == IfExists::Overwrite,
-            ..first.job.item.sink.clone()
-        };
         let started = Instant::now();
         let etag = cog.meta().and_then(|meta| meta.etag);
         let header = cog.header().clone();
         let mut jobs = Vec::with_capacity(items.len());
         let mut outputs = Vec::with_capacity(items.len());
-        for Planned { job, plan, made_of } in items {
-            outputs.push(Output { name: job.item.dst.clone(), plan, destination: job.item.dst.clone() });
+        for Planned { job, plan, made_of, .. } in items {
+            let Item { dst, options, sink, .. } = &job.item;
+            let options = ClipOptions { max_memory: reading.max_memory, ..options.clone() };
+            outputs.push(Output {
+                name: dst.clone(),
+                plan,
+                destination: dst.clone(),
+                options: Arc::new(options),
+                sink: Arc::new(sink.clone()),
+            });
             jobs.push(Some((job, made_of)));
         }
         let finish = async |job: &Job, made_of: &Provenance, made: Result<Report>| match made {
@@ -294,9 +313,8 @@ impl Pass<'_> {
         };
         if let ([output], [slot]) = (&mut *outputs, &mut *jobs) {
             // Alone, tiles may be copied as they are stored.
-            let made = cog
-                .clip(output.plan.clone(), &output.destination, &options, &sink, &*self.batch.observer)
-                .await;
+            let Output { plan, destination, options, sink, .. } = output;
+            let made = cog.clip(plan.clone(), destination, options, sink, &*self.batch.observer).await;
             if let Some((job, made_of)) = slot.take() {
                 finish(&job, &made_of, made).await?;
             }
@@ -310,7 +328,7 @@ impl Pass<'_> {
         };
         let observer = Arc::clone(&self.batch.observer);
         let work = async {
-            let made = cog.each(&mut outputs, &options, &sink, &*observer, &mut ended).await;
+            let made = cog.each(&mut outputs, &reading, &*observer, &mut ended).await;
             drop(ended);
             made
         };
@@ -445,18 +463,6 @@ impl Failure {
         line["exit_code"] = self.exit_code.into();
         line["error"] = self.text.clone().into();
     }
-}
-
-/// What must be alike for items to be made in one pass.
-fn terms_of(item: &Item) -> String {
-    let SinkOptions { overwrite, metadata, verify, server_side_copy, .. } = &item.sink;
-    format!(
-        "{} {:?} {overwrite} {verify} {server_side_copy} {metadata:?} {:?} {:?}",
-        item.options.of_output(),
-        item.options.on_empty,
-        item.src,
-        item.ifd
-    )
 }
 
 /// What a plan and the output that it makes hold, about.

@@ -39,6 +39,10 @@ pub struct Output {
     pub plan: Plan,
     /// Where it goes.
     pub destination: String,
+    /// How it is made. How the source is read is for all outputs together.
+    pub options: Arc<ClipOptions>,
+    /// How it is written.
+    pub sink: Arc<SinkOptions>,
 }
 
 /// What a split did.
@@ -53,8 +57,8 @@ pub struct SplitReport {
 }
 
 impl Cog {
-    /// Carries out many plans in one pass over the source. Every output is published whole, or not at all; after an error
-    /// those that were published before it stay.
+    /// Carries out many plans in one pass over the source, which is read as `options` says. Every output is published whole, or
+    /// not at all; after an error those that were published before it stay.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Usage`] when two outputs have one destination; else as [`Cog::clip`], the message led by the
@@ -63,7 +67,6 @@ impl Cog {
         &mut self,
         mut outputs: Vec<Output>,
         options: &ClipOptions,
-        sink: &SinkOptions,
         observer: &dyn Observer,
     ) -> Result<SplitReport> {
         let start = Instant::now();
@@ -82,13 +85,14 @@ impl Cog {
             }
             Ok(())
         };
-        let fetched = self.each(&mut outputs, options, sink, observer, &mut ended).await?;
+        let fetched = self.each(&mut outputs, options, observer, &mut ended).await?;
         let outputs = outputs.into_iter().zip(reports.into_iter().flatten()).collect();
         Ok(SplitReport { outputs, fetched, time: start.elapsed() })
     }
 
     /// Carries out many plans in one pass over the source, and tells `ended` of each output by its place in `outputs` as soon as it
     /// is published, or has failed. An output that fails leaves the others alone, unless `ended` returns an error, which ends all.
+    /// `options` say how the source is read: requests and memory ahead, limits, threads.
     ///
     /// # Errors
     /// Those of `ended`; and when the source could not be read on: as [`Cog::clip`]. Outputs that `ended` was not told of by then are
@@ -97,17 +101,15 @@ impl Cog {
         &mut self,
         outputs: &mut [Output],
         options: &ClipOptions,
-        sink: &SinkOptions,
         observer: &dyn Observer,
         ended: Ended<'_>,
     ) -> Result<Fetches> {
-        let sink = SinkOptions { spill: sink.spill.min(SPILL_BYTES), ..sink.clone() };
         for output in &mut *outputs {
             // Tiles are decoded for all outputs that need them.
             output.plan.passage = Passage::default();
         }
         let Some(first) = outputs.first() else { return Ok(Fetches::default()) };
-        let shares = self.shares(&first.plan, options, &sink)?;
+        let shares = self.shares(&first.plan, options, &first.sink)?;
         let mut fetched = Fetches::default();
         let mut wanted: Vec<usize> = (0..outputs.len()).collect();
         while !wanted.is_empty() {
@@ -130,7 +132,7 @@ impl Cog {
                 requests: requests.count(),
                 bytes: requests.bytes(),
             });
-            let pass = Pass { cog: self, outputs, options, shares, sink: &sink, observer };
+            let pass = Pass { cog: self, outputs, options, shares, observer };
             let again = pass.run(&wanted, &requests, &mut *ended).await?;
             // The nodata value that was chosen for these is held by valid pixels: once more, with an internal mask.
             for &(number, samples) in &again {
@@ -168,8 +170,8 @@ struct Pass<'a> {
     cog: &'a Cog,
     outputs: &'a [Output],
     options: &'a ClipOptions,
+    /// Of what is read for all.
     shares: Shares,
-    sink: &'a SinkOptions,
     observer: &'a dyn Observer,
 }
 
@@ -284,10 +286,12 @@ impl Pass<'_> {
         let cancelled = |_closed| Error::io("the split was cancelled");
         let mut out = {
             let _permit = publishing.acquire().await.map_err(cancelled)?;
-            Sink::create(&output.destination, self.sink).await?
+            let spill = output.sink.spill.min(SPILL_BYTES);
+            Sink::create(&output.destination, &SinkOptions { spill, ..(*output.sink).clone() }).await?
         };
         let none = Transfers::default();
-        let job = self.cog.job(plan, (self.options, self.shares), self.observer, workers, &none)?;
+        let shares = self.cog.shares(plan, &output.options, &output.sink)?;
+        let job = self.cog.job(plan, (&output.options, shares), self.observer, workers, &none)?;
         let done = match job.run(arrivals, &mut out).await {
             Ok(done) => done,
             Err(error) => {

@@ -114,6 +114,39 @@ fn each_row_ends_as_a_clip_of_its_own_would() {
 }
 
 #[test]
+fn rows_of_one_source_share_its_tiles_whatever_their_options_are() {
+    let work = Work::new();
+    let options = [
+        json!({}),
+        json!({"all_touched": true, "compress": "zstd", "blocksize": 64}),
+        json!({"bands": [1], "no_overviews": true, "level": 6}),
+        json!({"overview_resampling": "nearest", "sparse": true, "nodata": "7", "no_crop": true}),
+    ];
+    let fetched = |rows: &[Value]| {
+        let status = work.path("status.jsonl");
+        let out = runs(&[&work.manifest(rows), "--status", &status, "--json", "--overwrite"], 0);
+        let summary: Value = serde_json::from_slice(&out.stdout).unwrap();
+        assert_eq!(summary["done"], rows.len(), "{summary}");
+        summary["bytes"].as_u64().unwrap()
+    };
+    let rows: Vec<Value> =
+        options.iter().enumerate().map(|(n, more)| work.row(&format!("{n}.tif"), more)).collect();
+    // The last needs all tiles of the others, and perhaps more.
+    let largest = fetched(&rows[3..]);
+    let alone: Vec<Vec<u8>> = rows
+        .iter()
+        .map(|row| {
+            fetched(std::slice::from_ref(row));
+            std::fs::read(row["dst"].as_str().unwrap()).unwrap()
+        })
+        .collect();
+    assert_eq!(fetched(&rows), largest, "tiles were fetched more than once");
+    for (row, alone) in rows.iter().zip(alone) {
+        assert!(std::fs::read(row["dst"].as_str().unwrap()).unwrap() == alone, "{row}");
+    }
+}
+
+#[test]
 fn options_for_all_rows_and_of_one() {
     let work = Work::new();
     let manifest = work.manifest(&[
