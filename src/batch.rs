@@ -4,6 +4,7 @@
 //! rows need it. An item fails alone. What an earlier run has done is known by its record or, where that run was
 //! killed between publishing and recording, by what the output itself says of how it was made ([`crate::provenance`]).
 
+mod claims;
 mod cutlines;
 pub mod expand;
 mod group;
@@ -47,6 +48,8 @@ pub struct Item {
     pub options: ClipOptions,
     /// How it is written.
     pub sink: SinkOptions,
+    /// Where its STAC Item goes, if there is to be one: see [`crate::clip::described::place_of`].
+    pub stac: Option<String>,
 }
 
 /// What is made of an existing destination.

@@ -11,7 +11,6 @@ mod info;
 mod progress;
 mod report;
 mod rows;
-mod stac;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -20,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use clap::CommandFactory;
 
+use crate::clip::described::Described;
 use crate::clip::selection::Selected;
 use crate::clip::split::Output;
 use crate::clip::{Cog, naming, warnings};
@@ -197,11 +197,16 @@ async fn clip_command(mut clip: args::ClipCommand) -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     };
-    let described = stac::Described::begin(&clip).await?;
+    let described = match &clip.stac {
+        Some(place) => Some(Described::begin(place, &clip.dst, &clip.sink_options()).await?),
+        None => None,
+    };
     let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &*bar).await;
     bar.finish();
     let report = report?;
-    described.publish(&cog, &report).await?;
+    if let Some(described) = described {
+        described.publish(cog.uri(), cog.header(), &report).await?;
+    }
     warn(&clip, cog.remarks().into_iter().chain(warnings::of(&report)));
     if clip.json {
         print(&format!("{:#}\n", report::json(&cog, &clip.dst, &report, opened)))?;

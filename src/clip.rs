@@ -2,6 +2,7 @@
 
 mod arrival;
 mod assembly;
+pub mod described;
 mod halving;
 mod memory;
 pub mod naming;

@@ -10,7 +10,7 @@ mod reference;
 mod when;
 
 pub use assets::{Alternate, BandClaims, RasterAsset};
-pub use item::{Facts, MEDIA_TYPE, item};
+pub use item::{Facts, MEDIA_TYPE, data_type, item};
 pub use read::{Method, Next, Search, Selector, read};
 pub use reference::{relative, resolve};
 pub use when::{When, utc};

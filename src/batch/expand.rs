@@ -5,10 +5,11 @@ use std::io::Write;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::SpooledTempFile;
 
 use super::Make;
+use super::claims::{self, CLAIMS};
 use super::manifest::{IN_MEMORY, Manifest, Row};
 use crate::clip::naming;
 use crate::error::{Error, Result};
@@ -19,11 +20,8 @@ use crate::stac::{self, RasterAsset, Selector};
 use crate::store::{StoreOptions, redact};
 use crate::vector::{Feature, Geometry, Value as Property};
 
-/// What a STAC document claims of a raster, in a row that was made of one: compared with the file, which counts.
-pub(super) const CLAIMS: &str = " claims";
-
 /// Marks a row whose `dst` is a template although its source stands for itself alone.
-pub(super) const MANY: &str = " many";
+pub(crate) const MANY: &str = " many";
 
 /// Pages of a search result that are followed.
 const MOST_PAGES: usize = 10_000;
@@ -64,7 +62,7 @@ pub async fn expand(
                     ("collection", asset.collection.as_deref().unwrap_or_default()),
                 ];
                 let mut own = row.clone();
-                own.insert(CLAIMS.to_owned(), claims(&asset));
+                own.insert(CLAIMS.to_owned(), claims::of(&asset));
                 rows.add(&own, &asset.href, &places, features.as_deref()).await.map_err(at)?;
             }
         } else if glob::is_pattern(&src) {
@@ -138,10 +136,6 @@ async fn assets(src: &str, reading: &StoreOptions, limits: &Limits) -> Result<Ve
         return Err(Error::usage(format!("{}: it names no raster", redact(document))));
     }
     Ok(all)
-}
-
-fn claims(asset: &RasterAsset) -> Value {
-    json!({ "code": asset.code, "shape": asset.shape })
 }
 
 /// The features of a row that is split.

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::expand::CLAIMS;
+use super::claims::{CLAIMS, contradictions};
 use super::manifest::Group;
 use super::status::{self, Record};
 use super::{Batch, IfExists, Item, Outcome, key_of};
+use crate::clip::described::{Described, place_of};
 use crate::clip::split::Output;
 use crate::clip::{Cog, Report, warnings};
 use crate::error::{Error, ErrorKind, Result};
@@ -146,7 +147,7 @@ impl Pass<'_> {
         looked
     }
 
-    /// An item that is planned, unless an earlier run has done it.
+    /// An item that is planned, unless an earlier run has done it, or its STAC Item cannot be written.
     async fn unless_done(
         &self,
         cog: &Cog,
@@ -160,6 +161,12 @@ impl Pass<'_> {
                 // What an earlier run has written, and nobody has touched since, is its own to replace.
                 job.item.sink.overwrite |=
                     standing == Standing::Outdated || self.batch.options.if_exists == IfExists::Overwrite;
+                if let Some(place) = &job.item.stac {
+                    // Nothing of it is kept: thousands may be planned at a time.
+                    if let Err(error) = Described::begin(place, &job.item.dst, &job.item.sink).await {
+                        return self.ended_badly(&job, &error).await.map(|()| None);
+                    }
+                }
                 let held = bytes_of(cog, &plan);
                 Ok(Some(Planned { job, plan, made_of, held }))
             }
@@ -234,7 +241,7 @@ impl Pass<'_> {
             let alike = known.source_etag == cog.meta().and_then(|meta| meta.etag)
                 && known.cutline.as_ref() == Some(&made_of.cutline)
                 && known.options.as_ref() == Some(&made_of.options);
-            if is_ours && alike {
+            if is_ours && alike && self.is_described(job).await? {
                 self.batch.ended(Outcome::Already, 0);
                 return Ok(Standing::Done);
             }
@@ -245,6 +252,13 @@ impl Pass<'_> {
             return Ok(Standing::Unknown);
         }
         match Cog::open(&job.item.dst, &job.item.sink.store, &job.item.options.limits).await {
+            Ok(found)
+                if found.header().metadata.as_deref().is_some_and(|text| made_of.is_in(text))
+                    && !self.is_described(job).await? =>
+            {
+                // The run was killed before it had described the output.
+                Ok(Standing::Outdated)
+            }
             Ok(found) if found.header().metadata.as_deref().is_some_and(|text| made_of.is_in(text)) => {
                 let mut line = line_of(job, "done");
                 line["found"] = true.into();
@@ -260,6 +274,17 @@ impl Pass<'_> {
             }
             // What cannot be read as a raster is none of ours; what cannot be reached will say so when it is written.
             Ok(_) | Err(_) => Ok(Standing::Unknown),
+        }
+    }
+
+    /// Whether the STAC Item that an output is to have is there; also when it is to have none.
+    async fn is_described(&self, job: &Job) -> Result<bool> {
+        let Some(place) = &job.item.stac else { return Ok(true) };
+        let there = Source::open(&place_of(place, &job.item.dst), &job.item.sink.store)?;
+        match there.head(1).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_absent() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -287,7 +312,7 @@ impl Pass<'_> {
             ClipOptions { max_memory: self.batch.share_of_memory(), ..first.job.item.options.clone() };
         let started = Instant::now();
         let etag = cog.meta().and_then(|meta| meta.etag);
-        let header = cog.header().clone();
+        let (uri, header) = (cog.uri().to_owned(), cog.header().clone());
         let mut jobs = Vec::with_capacity(items.len());
         let mut outputs = Vec::with_capacity(items.len());
         for Planned { job, plan, made_of, .. } in items {
@@ -303,13 +328,11 @@ impl Pass<'_> {
             jobs.push(Some((job, made_of)));
         }
         let finish = async |job: &Job, made_of: &Provenance, made: Result<Report>| match made {
-            Ok(report) => self.done(job, made_of, (etag.as_deref(), &header), &report, started).await,
-            Err(error)
-                if error.kind() == ErrorKind::Exists && self.batch.options.if_exists == IfExists::Skip =>
-            {
-                self.skipped(job, "the destination exists").await
-            }
-            Err(error) => self.failed(job, &error).await,
+            Ok(report) => match describe(job, &uri, &header, &report).await {
+                Ok(()) => self.done(job, made_of, (etag.as_deref(), &header), &report, started).await,
+                Err(error) => self.failed(job, &error).await,
+            },
+            Err(error) => self.ended_badly(job, &error).await,
         };
         if let ([output], [slot]) = (&mut *outputs, &mut *jobs) {
             // Alone, tiles may be copied as they are stored.
@@ -379,7 +402,7 @@ impl Pass<'_> {
         line["height"] = size.height.into();
         line["inside"] = counts.inside.into();
         line["valid"] = counts.valid.into();
-        let claimed = job.claims.as_ref().and_then(|claims| contradiction(claims, header));
+        let claimed = job.claims.iter().flat_map(|claims| contradictions(claims, header));
         line["warnings"] = warnings::of(report).into_iter().chain(claimed).collect();
         line["milliseconds"] = json!((started.elapsed().as_secs_f64() * 1e3).round());
         self.batch.status.line(&line).await?;
@@ -393,6 +416,14 @@ impl Pass<'_> {
         self.batch.status.line(&line).await?;
         self.batch.ended(Outcome::Skipped, 0);
         Ok(())
+    }
+
+    /// Left out if its destination exists and that is to be so, else failed.
+    async fn ended_badly(&self, job: &Job, error: &Error) -> Result<()> {
+        if error.kind() == ErrorKind::Exists && self.batch.options.if_exists == IfExists::Skip {
+            return self.skipped(job, "the destination exists").await;
+        }
+        self.failed(job, error).await
     }
 
     async fn failed(&self, job: &Job, error: &Error) -> Result<()> {
@@ -428,24 +459,16 @@ impl Pass<'_> {
     }
 }
 
-fn line_of(job: &Job, status: &str) -> serde_json::Value {
-    status::head(job.number, job.key, status, &job.item.src, &job.item.dst)
+/// Publishes the STAC Item of an output, if there is to be one.
+async fn describe(job: &Job, uri: &str, header: &Header, report: &Report) -> Result<()> {
+    let Some(place) = &job.item.stac else { return Ok(()) };
+    let described = Described::begin(place, &job.item.dst, &job.item.sink).await;
+    let described = described.map_err(|error| error.at("the output is published, but not its STAC Item"))?;
+    described.publish(uri, header, report).await
 }
 
-/// What a STAC document says of a raster that the file does not.
-fn contradiction(claims: &serde_json::Value, header: &Header) -> Option<String> {
-    let (size, crs) = (header.main.size(), header.geo.crs().ok().flatten().map(|crs| crs.to_string()));
-    let says = |what: &str, own: &str| format!("the STAC Item says {what}, the file {own}; the file counts");
-    let shape =
-        claims.get("shape").and_then(|shape| Some([shape.get(0)?.as_u64()?, shape.get(1)?.as_u64()?]));
-    if let Some([rows, columns]) =
-        shape.filter(|shape| *shape != [u64::from(size.height), u64::from(size.width)])
-    {
-        return Some(says(&format!("{columns} x {rows} pixels"), &format!("{size}")));
-    }
-    let code = claims.get("code").and_then(serde_json::Value::as_str)?;
-    let own = crs.filter(|own| own != code)?;
-    Some(says(code, &own))
+fn line_of(job: &Job, status: &str) -> serde_json::Value {
+    status::head(job.number, job.key, status, &job.item.src, &job.item.dst)
 }
 
 /// What went wrong, as lines say it.

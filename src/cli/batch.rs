@@ -112,6 +112,9 @@ pub(super) struct BatchCommand {
     store: StoreArgs,
     #[command(flatten)]
     write: WriteArgs,
+    /// Describe each output in a STAC Item: auto for its name with the extension .json; a row may name a file of its own
+    #[arg(long, value_name = "auto", value_parser = ["auto"], help_heading = "Output")]
+    stac: Option<String>,
     /// Print the sums as one JSON object on standard output; needs --status
     #[arg(long, requires = "status", help_heading = "Report")]
     json: bool,
@@ -175,7 +178,7 @@ impl BatchCommand {
             }
             // So that the template is filled in.
             if several || dst.contains('{') {
-                row[" many"] = true.into();
+                row[expand::MANY] = true.into();
             }
             row.to_string()
         });
@@ -250,20 +253,21 @@ pub(super) async fn run(command: BatchCommand) -> Result<ExitCode> {
     show.begin(batch.items());
     let mut running = std::pin::pin!(batch.run());
     let (done, code) = tokio::select! {
-        done = &mut running => (done, ExitCode::SUCCESS),
+        done = &mut running => (Some(done), ExitCode::SUCCESS),
         code = interrupted() => {
             stop.cancel();
             note("cogclip: stopping; a further signal does not wait for what has begun");
             let grace = command.grace.unwrap_or(GRACE);
             tokio::select! {
-                done = &mut running => (done, code),
-                () = tokio::time::sleep(grace) => return Ok(given_up(code)),
-                _ = interrupted() => return Ok(given_up(code)),
+                done = &mut running => (Some(done), code),
+                () = tokio::time::sleep(grace) => (None, code),
+                _ = interrupted() => (None, code),
             }
         }
     };
-    let summary = done?;
     show.end();
+    let Some(done) = done else { return Ok(given_up(code)) };
+    let summary = done?;
     if command.json {
         print(&format!("{:#}\n", json_of(&summary)))?;
     } else if !command.quiet {

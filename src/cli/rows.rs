@@ -84,7 +84,7 @@ fn arguments(row: &Row, given: &[(String, Option<String>)]) -> Result<Vec<String
                 "{name}: this is for the whole batch, not for a row; give it as --{long}"
             )));
         }
-        if matches!(long.as_str(), "json" | "quiet" | "verbose" | "log-format" | "split" | "stac") {
+        if matches!(long.as_str(), "json" | "quiet" | "verbose" | "log-format" | "split") {
             return Err(Error::usage(format!("{name}: a row cannot have this")));
         }
         push(&mut out, &long, value);
@@ -139,8 +139,17 @@ impl Maker {
         };
         let selection = clip.cutline.selection_of_row(&options.limits)?;
         let own = clip.write.options(&self.store);
-        let sink = SinkOptions { store: self.writing.options(&self.store).store, hash: false, ..own };
-        Ok(Item { src: clip.src, ifd: clip.image.ifd, dst: clip.dst, selection, options, sink })
+        let sink =
+            SinkOptions { store: self.writing.options(&self.store).store, hash: clip.stac.is_some(), ..own };
+        Ok(Item {
+            src: clip.src,
+            ifd: clip.image.ifd,
+            dst: clip.dst,
+            selection,
+            options,
+            sink,
+            stac: clip.stac,
+        })
     }
 }
 

@@ -218,8 +218,9 @@ fn asset(
     asset
 }
 
-/// STAC's name (common metadata, "Data types").
-fn data_type(sample: SampleType) -> &'static str {
+/// STAC's name of a type of sample, such as `uint16` (common metadata 1.1.0, "Data types").
+#[must_use]
+pub fn data_type(sample: SampleType) -> &'static str {
     // Of real numbers, numpy's names are STAC's.
     match sample.name() {
         "complex_int16" => "cint16",

@@ -238,6 +238,46 @@ fn what_exists_is_kept_unless_told_otherwise() {
 }
 
 #[test]
+fn outputs_are_described_and_a_resumed_run_describes_what_is_not() {
+    let work = Work::new();
+    let rows = [
+        work.row("a.tif", &json!({})),
+        work.row("b.tif", &json!({"stac": work.path("named.json")})),
+        work.row("c.tif", &json!({"stac": null})),
+    ];
+    let manifest = work.manifest(&rows);
+    let status = work.path("status.jsonl");
+    let args = [manifest.as_str(), "--status", &status, "--stac", "auto", "--resume", "-q"];
+    runs(&args, 0);
+    let item = |name: &str| -> Value {
+        let text = std::fs::read(work.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        serde_json::from_slice(&text).unwrap()
+    };
+    for (name, id) in [("a.json", "a"), ("named.json", "b")] {
+        let item = item(name);
+        assert_eq!(item["id"], id);
+        let size = std::fs::metadata(work.path(&format!("{id}.tif"))).unwrap().len();
+        assert!(item["assets"].to_string().contains(&format!("\"file:size\":{size}")), "{item}");
+    }
+    assert!(!Path::new(&work.path("c.json")).exists());
+    // A run that was killed between an output and its Item, with and without a record of the output.
+    std::fs::remove_file(work.path("a.json")).unwrap();
+    runs(&args, 0);
+    assert_eq!(item("a.json")["id"], "a");
+    std::fs::remove_file(work.path("a.json")).unwrap();
+    std::fs::remove_file(&status).unwrap();
+    let made = std::fs::metadata(work.path("b.tif")).unwrap().modified().unwrap();
+    runs(&args, 0);
+    assert_eq!(item("a.json")["id"], "a");
+    assert_eq!(std::fs::metadata(work.path("b.tif")).unwrap().modified().unwrap(), made);
+    // An Item that exists is as good as an output that does, and is looked for before the work.
+    let other = work.manifest(&[work.row("d.tif", &json!({"stac": work.path("named.json")}))]);
+    let lines = Work::lines(&runs(&["-q", &other], 1).stdout);
+    assert_eq!(lines[0]["exit_code"], 9, "{}", lines[0]);
+    assert!(!Path::new(&work.path("d.tif")).exists());
+}
+
+#[test]
 fn what_it_would_take_is_said_without_doing_it() {
     let work = Work::new();
     let manifest =
@@ -360,27 +400,28 @@ fn field() -> Value {
 fn assets_of_stac_are_many_items_and_the_file_counts() {
     let work = Work::new();
     std::fs::copy(testdata("sample/scene.tif"), work.path("B04.tif")).unwrap();
-    let item = |id: &str, code: &str| {
+    let item = |id: &str, code: &str, nodata: Value| {
         json!({
             "type": "Feature", "stac_version": "1.1.0", "id": id, "geometry": null, "links": [],
             "properties": {"datetime": "2024-05-01T00:00:00Z"},
             "assets": {
-                "B04": {"href": "./B04.tif", "type": "image/tiff; application=geotiff", "proj:code": code},
+                "B04": {"href": "./B04.tif", "type": "image/tiff; application=geotiff", "proj:code": code, "data_type": "uint8", "nodata": nodata},
                 "thumbnail": {"href": "./t.png", "type": "image/png", "roles": ["thumbnail"]},
             },
         })
     };
-    let items =
-        json!({"type": "FeatureCollection", "features": [item("x", "EPSG:32633"), item("y", "EPSG:32632")]});
+    let items = json!({"type": "FeatureCollection", "features": [item("x", "EPSG:32633", json!(null)), item("y", "EPSG:32632", json!(77))]});
     std::fs::write(work.path("items.json"), items.to_string()).unwrap();
     for (src, expected) in [("items.json", 2), ("items.json#asset=B04", 2)] {
         let manifest = work.manifest(&[work.row("{item}-{asset}.tif", &json!({"src": work.path(src)}))]);
         let done = Work::lines(&runs(&["-q", &manifest, "--if-exists", "overwrite"], 0).stdout);
         assert_eq!(done.len(), expected);
         assert!(Path::new(&work.path("x-B04.tif")).exists() && Path::new(&work.path("y-B04.tif")).exists());
-        let warnings =
-            |line: &Value| line["warnings"].to_string().contains("says EPSG:32632, the file EPSG:32633");
-        assert_eq!((warnings(&done[0]), warnings(&done[1])), (false, true), "{done:?}");
+        let warnings = |line: &Value| line["warnings"].to_string();
+        assert!(!warnings(&done[0]).contains("STAC"), "{}", done[0]);
+        for said in ["says EPSG:32632, the file EPSG:32633", "says nodata 77, the file "] {
+            assert!(warnings(&done[1]).contains(said), "{said}: {}", done[1]);
+        }
     }
     let manifest =
         work.manifest(&[work.row("{item}.tif", &json!({"src": work.path("items.json#asset=B99")}))]);

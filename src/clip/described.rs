@@ -4,17 +4,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use url::Url;
 
-use super::args::ClipCommand;
-use crate::clip::{Cog, Report};
+use super::Report;
 use crate::error::{Error, Result};
+use crate::header::Header;
 use crate::sink::{CONTENT_TYPE, Sink, SinkOptions};
 use crate::stac::{self, Facts};
 use crate::store::location::{Location, redact, sibling};
 
-/// An Item to be, or none.
-pub(super) struct Described(Option<To>);
-
-struct To {
+/// An Item to be.
+#[derive(Debug)]
+pub struct Described {
     sink: Sink,
     /// Where the Item and the output go, without secrets: absolute URLs, also of files.
     item: String,
@@ -22,15 +21,22 @@ struct To {
     id: String,
 }
 
+/// Where the Item of an output goes: `place`, or with `auto` where the output goes, with the extension `.json`.
+#[must_use]
+pub fn place_of(place: &str, destination: &str) -> String {
+    if place == "auto" { sibling(destination, "json") } else { place.to_owned() }
+}
+
 impl Described {
-    /// Looks where `--stac` points to.
+    /// Looks whether the Item of the output at `destination` can be written to `place` ([`place_of`]), with the options of the
+    /// output's sink; as it is dropped, nothing is left.
     ///
     /// # Errors
-    /// As [`Sink::create`]: when there is an Item already that may not be replaced, above all.
-    pub(super) async fn begin(clip: &ClipCommand) -> Result<Self> {
-        let Some(place) = &clip.stac else { return Ok(Self(None)) };
-        let place = if place == "auto" { sibling(&clip.dst, "json") } else { place.clone() };
-        let [item, output] = [absolute(&place)?, absolute(&clip.dst)?];
+    /// As [`Sink::create`]: when there is an Item already that may not be replaced, above all; [`crate::ErrorKind::Usage`] when it
+    /// would replace the output.
+    pub async fn begin(place: &str, destination: &str, sink: &SinkOptions) -> Result<Self> {
+        let place = place_of(place, destination);
+        let [item, output] = [absolute(&place)?, absolute(destination)?];
         if item == output {
             return Err(Error::usage(format!(
                 "--stac: {} is the output itself; name another file",
@@ -42,20 +48,20 @@ impl Described {
             media_type: stac::MEDIA_TYPE,
             server_side_copy: false,
             hash: false,
-            ..clip.sink_options()
+            ..sink.clone()
         };
         let sink = Sink::create(&place, &options).await.map_err(|error| error.at("--stac"))?;
-        Ok(Self(Some(To { sink, id: id(&clip.dst), item, output })))
+        Ok(Self { sink, id: id(destination), item, output })
     }
 
-    /// Publishes the Item of an output that has been published.
+    /// Publishes the Item of an output that has been published, of the raster at `source` with this header.
     ///
     /// # Errors
     /// As [`Sink::publish`]; the message says that the output is there.
-    pub(super) async fn publish(self, cog: &Cog, report: &Report) -> Result<()> {
-        let Some(To { sink, item, output, id }) = self.0 else { return Ok(()) };
+    pub async fn publish(self, source: &str, header: &Header, report: &Report) -> Result<()> {
+        let Self { sink, item, output, id } = self;
         let made = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let source = absolute(cog.uri())?;
+        let source = absolute(source)?;
         let facts = Facts {
             id: &id,
             href: &stac::relative(&item, &output),
@@ -66,7 +72,7 @@ impl Described {
             taken: None,
             made: &stac::utc(i64::try_from(made).unwrap_or(i64::MAX)),
         };
-        let text = format!("{:#}\n", stac::item(cog.header(), &report.plan, &facts));
+        let text = format!("{:#}\n", stac::item(header, &report.plan, &facts));
         let published = sink.publish(text.into()).await.map(|_published| ());
         published.map_err(|error| error.at("the output is published, but not its STAC Item"))
     }
