@@ -11,6 +11,7 @@ mod info;
 mod progress;
 mod report;
 mod rows;
+mod stores;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

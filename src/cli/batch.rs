@@ -11,10 +11,11 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::args::{ImageArgs, StoreArgs, WhatArgs, WriteArgs, bytes, duration};
+use super::args::{ImageArgs, WhatArgs, bytes};
 use super::array_job;
 use super::cutline::CutlineArgs;
 use super::rows::{self, Given, Maker};
+use super::stores::{StoreArgs, WriteArgs, duration};
 use super::{blocking, interrupted, note, print};
 use crate::batch::manifest::{Manifest, Row};
 use crate::batch::{Batch, BatchOptions, IfExists, Lines, Outcome, Progress, Summary, expand};

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use clap::Args as ClapArgs;
 
-use super::args::StoreArgs;
+use super::stores::StoreArgs;
 use crate::clip::selection::{Polygons, Selection};
 use crate::error::{Error, Result};
 use crate::layer;

@@ -4,7 +4,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, Parser};
 use serde_json::Value;
 
-use super::args::{ClipCommand, StoreArgs, WriteArgs};
+use super::args::ClipCommand;
+use super::stores::{StoreArgs, WriteArgs};
 use crate::batch::Item;
 use crate::batch::manifest::Row;
 use crate::error::{Error, Result};
