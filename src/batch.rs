@@ -117,7 +117,7 @@ pub struct Summary {
     pub planned: u64,
     /// Items that were not begun, or not ended, because the batch was stopped.
     pub left: u64,
-    /// Requests to sources: made, or of a dry run to be made.
+    /// Requests to sources: made, or of a dry run to be made, headers too.
     pub requests: u64,
     /// Bytes of these.
     pub bytes: u64,

@@ -277,6 +277,20 @@ impl Cog {
         self.requests_for(&Needed::by([plan]), options).await
     }
 
+    /// The requests that the tiles of several plans take together, each tile once: those of [`Cog::each`], which decodes tiles that
+    /// one plan alone could copy.
+    ///
+    /// # Errors
+    /// As [`fetch::requests`].
+    pub async fn requests_of_all(
+        &mut self,
+        plans: impl IntoIterator<Item = &Plan>,
+        options: &ClipOptions,
+    ) -> Result<Requests> {
+        let needed = Needed { overview_tiles: Vec::new(), ..Needed::by(plans) };
+        self.requests_for(&needed, options).await
+    }
+
     async fn requests_for(&mut self, needed: &Needed, options: &ClipOptions) -> Result<Requests> {
         fetch::requests(
             &self.source,

@@ -84,13 +84,10 @@ impl Pass<'_> {
     pub(super) async fn run(&self) -> Result<()> {
         let mut images = Images::default();
         let done = self.rows(&mut images).await;
-        // What was fetched counts, however it ended. A dry run has counted what would be.
-        if !self.batch.options.dry_run {
-            for cog in images.open.values() {
-                let stats = cog.stats();
-                self.batch.tally.requests.fetch_add(stats.requests, Ordering::Relaxed);
-                self.batch.tally.bytes.fetch_add(stats.bytes, Ordering::Relaxed);
-            }
+        // What was fetched counts, however it ended.
+        for cog in images.open.values() {
+            let stats = cog.stats();
+            self.count(stats.requests, stats.bytes);
         }
         done
     }
@@ -138,8 +135,8 @@ impl Pass<'_> {
         let looked = match found {
             Err(error) => self.failed(&job, &error).await.map(|()| None),
             Ok((None, _)) => self.skipped(&job, "no overlap").await.map(|()| None),
-            Ok((Some(plan), _)) if self.batch.options.dry_run => {
-                self.weigh(&mut cog, &job, &plan).await.map(|()| None)
+            Ok((Some(plan), made_of)) if self.batch.options.dry_run => {
+                self.weigh(&mut cog, job, plan, made_of).await
             }
             Ok((Some(plan), made_of)) => self.unless_done(&cog, job, plan, made_of).await,
         };
@@ -300,7 +297,11 @@ impl Pass<'_> {
         }
         for (image, items) in by_image {
             let Some(cog) = open.get_mut(&image) else { continue };
-            self.pass(cog, items).await?;
+            if self.batch.options.dry_run {
+                self.sum(cog, &items).await;
+            } else {
+                self.pass(cog, items).await?;
+            }
         }
         Ok(())
     }
@@ -438,24 +439,48 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// What an item would take.
-    async fn weigh(&self, cog: &mut Cog, job: &Job, plan: &Plan) -> Result<()> {
-        let found = cog.requests(plan, &job.item.options).await;
+    fn count(&self, requests: u64, bytes: u64) {
+        self.batch.tally.requests.fetch_add(requests, Ordering::Relaxed);
+        self.batch.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds up what items of one image would take together.
+    async fn sum(&self, cog: &mut Cog, items: &[Planned]) {
+        let Some(first) = items.first() else { return };
+        let options = &first.job.item.options;
+        let found = match items {
+            [alone] => cog.requests(&alone.plan, options).await,
+            _ => cog.requests_of_all(items.iter().map(|item| &item.plan), options).await,
+        };
+        // What cannot be asked for has been said of the item.
+        if let Ok(requests) = found {
+            self.count(requests.count(), requests.bytes());
+        }
+    }
+
+    /// Says what an item would take by itself.
+    async fn weigh(
+        &self,
+        cog: &mut Cog,
+        job: Job,
+        plan: Plan,
+        made_of: Provenance,
+    ) -> Result<Option<Planned>> {
+        let found = cog.requests(&plan, &job.item.options).await;
         let requests = match found {
             Ok(requests) => requests,
-            Err(error) => return self.failed(job, &error).await,
+            Err(error) => return self.failed(&job, &error).await.map(|()| None),
         };
         let pixels = plan.size().pixels().saturating_mul(plan.output_bands() as u64);
         let samples = pixels.saturating_mul(cog.header().sample_type.bytes() as u64);
-        let mut line = line_of(job, "planned");
+        let mut line = line_of(&job, "planned");
         line["requests"] = requests.count().into();
         line["bytes"] = requests.bytes().into();
         line["output_samples"] = samples.into();
         self.batch.status.line(&line).await?;
-        self.batch.tally.requests.fetch_add(requests.count(), Ordering::Relaxed);
-        self.batch.tally.bytes.fetch_add(requests.bytes(), Ordering::Relaxed);
         self.batch.ended(Outcome::Planned, samples);
-        Ok(())
+        let held = bytes_of(cog, &plan);
+        Ok(Some(Planned { job, plan, made_of, held }))
     }
 }
 

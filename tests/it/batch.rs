@@ -293,8 +293,25 @@ fn what_it_would_take_is_said_without_doing_it() {
     let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
     assert_eq!((&lines[0]["requests"], &lines[0]["bytes"]), (&plan["requests"], &plan["bytes"]));
     assert!(!Path::new(&work.path("a.tif")).exists());
+    // Altogether, headers count, and a tile that two rows need does once: it is what the run then takes.
+    let manifest = work.manifest(&[
+        work.row("a.tif", &json!({})),
+        work.row("b.tif", &json!({"all_touched": true, "align_tiles": true})),
+    ]);
+    let status = work.path("status.jsonl");
+    let sums = |more: &[&str]| -> Value {
+        let out = runs(&[&[&*manifest, "--status", &status, "--json"], more].concat(), 0);
+        serde_json::from_slice(&out.stdout).unwrap()
+    };
+    let (dry, wet) = (sums(&["--dry-run"]), sums(&[]));
+    assert_eq!((&dry["planned"], &wet["done"]), (&json!(2), &json!(2)));
+    assert_eq!((&dry["requests"], &dry["bytes"]), (&wet["requests"], &wet["bytes"]));
+    std::fs::remove_file(work.path("a.tif")).unwrap();
     let manifest = work.manifest(&[work.row("a.tif", &json!({}))]);
-    let most = plan["bytes"].as_u64().unwrap();
+    let dry = runs(&[&manifest, "--status", &status, "--json", "--dry-run"], 0);
+    let dry: Value = serde_json::from_slice(&dry.stdout).unwrap();
+    let most = dry["bytes"].as_u64().unwrap();
+    assert!(most >= plan["bytes"].as_u64().unwrap(), "{dry}");
     let out = runs(&[&manifest, "--max-bytes", &(most - 1).to_string()], 6);
     assert!(String::from_utf8_lossy(&out.stderr).contains("more than --max-bytes"));
     assert!(!Path::new(&work.path("a.tif")).exists());
