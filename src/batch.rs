@@ -208,7 +208,7 @@ impl Batch {
     /// `options.resume` and `lines` is a file. `stop` tells it to begin nothing more.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a shard that there is not; [`ErrorKind::Io`] when the status cannot be read or written.
+    /// [`crate::ErrorKind::Usage`] for a shard that there is not; [`crate::ErrorKind::Io`] when the status cannot be read or written.
     pub fn new(
         manifest: Arc<Manifest>,
         make: Box<Make>,
@@ -261,7 +261,7 @@ impl Batch {
     /// Does all items. That some of them failed is no error: see [`Summary::failed`].
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when the status cannot be written.
+    /// [`crate::ErrorKind::Io`] when the status cannot be written.
     pub async fn run(self) -> Result<Summary> {
         let batch = Arc::new(self);
         let jobs = batch.options.jobs.max(1);
