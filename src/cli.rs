@@ -8,9 +8,15 @@ mod cutline;
 mod doctor;
 mod exit;
 mod info;
+#[cfg(any(feature = "lambda", feature = "serve"))]
+mod job;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod progress;
 mod report;
 mod rows;
+#[cfg(feature = "serve")]
+mod serve;
 mod stores;
 
 use std::io::{IsTerminal, Write};
@@ -45,8 +51,7 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return exit::of_clap(&error),
     };
-    // A batch ends what it has begun.
-    let is_batch = matches!(args.command, Command::Batch(_));
+    let ends_itself = args.command.ends_itself();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(64)
@@ -61,7 +66,7 @@ pub fn main() -> ExitCode {
             let mut job = std::pin::pin!(run(args));
             tokio::select! {
                 done = &mut job => done,
-                code = interrupted(), if !is_batch => stopped(job, code).await,
+                code = interrupted(), if !ends_itself => stopped(job, code).await,
             }
         };
         // Dropping the job removes what it had put aside: temporary files at once, uploads now. A further signal does not wait
@@ -132,6 +137,10 @@ async fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Clip(clip) => clip_command(*clip).await,
         Command::Batch(batch) => batch::run(*batch).await,
+        #[cfg(feature = "serve")]
+        Command::Serve(serve) => serve::run(*serve).await,
+        #[cfg(feature = "lambda")]
+        Command::Lambda(lambda) => lambda::run(*lambda).await,
         Command::Plan(plan) => plan_command(*plan).await,
         Command::Info(info) => {
             let cog =
@@ -272,11 +281,11 @@ fn progress(clip: &args::ClipCommand) -> progress::Progress {
 
 fn warn(clip: &args::ClipCommand, warnings: impl Iterator<Item = String>) {
     for warning in warnings {
-        note(&if clip.logs_json() {
-            serde_json::json!({ "level": "warning", "message": warning }).to_string()
+        if clip.logs_json() {
+            note_json(&serde_json::json!({ "level": "warning", "message": warning }).to_string());
         } else {
-            format!("warning: {warning}")
-        });
+            note(&format!("warning: {warning}"));
+        }
     }
 }
 
@@ -325,6 +334,11 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints a line of JSON to standard error.
+fn note_json(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", exit::one_line_of_json(text));
 }
 
 /// Prints a line to standard error.

@@ -333,6 +333,7 @@ impl Cog {
             tiles: requests.tiles(),
             requests: requests.count(),
             bytes: requests.bytes(),
+            output: plan.tiles(),
         });
         let planned = start.elapsed();
         let mut fetched = Fetches::default();
@@ -362,6 +363,7 @@ impl Cog {
                 continue;
             }
             let fetched_at = start.elapsed();
+            observer.event(&Event::Publishing);
             let published = out.publish(done.head.into()).await?;
             observer.event(&Event::Published { bytes: published.size });
             return Ok(Report {

@@ -39,6 +39,21 @@ impl ErrorKind {
             Self::Exists => 9,
         }
     }
+
+    /// The kind as programs read it: `usage`, `no_overlap`, …
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Format => "format",
+            Self::Unsupported => "unsupported",
+            Self::Io => "io",
+            Self::Limit => "limit",
+            Self::Changed => "changed",
+            Self::NoOverlap => "no_overlap",
+            Self::Exists => "exists",
+        }
+    }
 }
 
 /// What went wrong: one sentence that says what was found, where, and what to do.
@@ -48,9 +63,18 @@ impl ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
-    /// Whether it says that there is nothing at a location, or nothing that may be seen.
-    absent: bool,
+    nuance: Nuance,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What else is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nuance {
+    None,
+    /// It says that there is nothing at a location, or nothing that may be seen.
+    Absent,
+    /// It says that somebody else would have to allow it.
+    Forbidden,
 }
 
 /// `Result` with this crate's [`Error`].
@@ -59,7 +83,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $kind:ident;)*) => {
         $($(#[$doc])* pub fn $name(message: impl Into<String>) -> Self {
-            Self { kind: ErrorKind::$kind, message: message.into(), absent: false, source: None }
+            Self { kind: ErrorKind::$kind, message: message.into(), nuance: Nuance::None, source: None }
         })*
     };
 }
@@ -110,7 +134,7 @@ impl Error {
     /// The same error, known to mean that there is nothing at a location, or nothing that may be seen.
     #[must_use]
     pub(crate) fn absent(mut self) -> Self {
-        self.absent = true;
+        self.nuance = Nuance::Absent;
         self
     }
 
@@ -118,7 +142,32 @@ impl Error {
     /// to it is denied.
     #[must_use]
     pub(crate) fn is_absent(&self) -> bool {
-        self.absent
+        self.nuance == Nuance::Absent
+    }
+
+    /// The same error, known to mean that whoever runs the program would have to allow what was asked for.
+    #[must_use]
+    #[cfg_attr(not(feature = "cloud"), expect(dead_code, reason = "only hosts can be forbidden"))]
+    pub(crate) fn forbidden(mut self) -> Self {
+        self.nuance = Nuance::Forbidden;
+        self
+    }
+
+    /// Whether whoever runs the program would have to allow what was asked for.
+    #[must_use]
+    #[cfg_attr(
+        not(any(test, feature = "serve")),
+        expect(dead_code, reason = "only a service has others ask")
+    )]
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.nuance == Nuance::Forbidden
+    }
+
+    /// What went wrong as programs read it: `exit_code`, `kind` and, with its causes, `error`, of 2,000 characters at most.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let text: String = self.with_causes().chars().take(2000).collect();
+        serde_json::json!({ "exit_code": self.kind.exit_code(), "kind": self.kind.name(), "error": text })
     }
 
     /// The message and those of its causes, the nearest first.

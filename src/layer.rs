@@ -34,7 +34,7 @@ const MAX_REQUEST: u64 = 4 << 20;
 pub async fn read(
     uri: &str,
     query: &mut Query,
-    extent: &dyn Fn(Option<&str>) -> Option<Area>,
+    extent: &(dyn Fn(Option<&str>) -> Option<Area> + Sync),
     store: &StoreOptions,
     limits: &Limits,
 ) -> Result<Layer> {
@@ -125,7 +125,7 @@ async fn indexed(
     source: &Source,
     head: Bytes,
     query: &mut Query,
-    extent: &dyn Fn(Option<&str>) -> Option<Area>,
+    extent: &(dyn Fn(Option<&str>) -> Option<Area> + Sync),
     limits: &Limits,
 ) -> Result<Layer> {
     let size = source.meta().map_or(head.len() as u64, |meta| meta.size);

@@ -30,6 +30,12 @@ pub mod sink;
 pub mod clip;
 pub mod validate;
 pub mod batch;
+#[cfg(any(feature = "lambda", feature = "serve"))]
+pub mod jobs;
+#[cfg(feature = "serve")]
+pub mod serve;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 #[cfg(feature = "cli")]
 pub mod cli;
 

@@ -74,6 +74,26 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Limits of a job that is to keep within `share` bytes of memory, so that no input can take what others need.
+    #[must_use]
+    pub fn of_memory(share: u64) -> Self {
+        let default = Self::default();
+        let count = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self {
+            tile_bytes: default.tile_bytes.min(share),
+            pending_bytes: default.pending_bytes.min(share),
+            metadata_bytes: default.metadata_bytes.min(share / 4),
+            table_bytes: default.table_bytes.min(share / 4),
+            cutline_bytes: default.cutline_bytes.min(share / 4),
+            // Of 16 bytes each, some of them twice.
+            vertices: default.vertices.min(count(share / 64)),
+            mask_runs: default.mask_runs.min(count(share / 32)),
+            ..default
+        }
+    }
+}
+
 /// `size` as `usize` when it is at most `limit`; `what` names the thing in the message.
 ///
 /// # Errors
@@ -86,4 +106,20 @@ pub fn within(size: u64, limit: u64, what: &str) -> Result<usize> {
         Error::limit(format!("{what} would take {size} bytes, more than this machine can address"))
             .caused_by(cause)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_is_beyond_the_share_of_memory_or_looser_than_the_default() {
+        let small = Limits::of_memory(64 << 20);
+        assert_eq!(
+            (small.tile_bytes, small.pending_bytes, small.cutline_bytes),
+            (64 << 20, 64 << 20, 16 << 20)
+        );
+        let large = Limits::of_memory(1 << 40);
+        assert_eq!(large.tile_bytes, Limits::default().tile_bytes);
+    }
 }

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The plan stands: tiles to fetch, in how many requests, and bytes of these.
+    /// The plan stands: tiles to fetch, in how many requests, bytes of these, and what is to be made of them.
     Planned {
         /// Source tiles to fetch.
         tiles: u64,
@@ -12,6 +12,8 @@ pub enum Event {
         requests: u64,
         /// Bytes of these requests.
         bytes: u64,
+        /// Tiles of the output, overviews included.
+        output: u64,
     },
     /// A request for tiles brought this many bytes.
     Fetched {
@@ -51,6 +53,8 @@ pub enum Event {
         /// The location, without anything secret.
         uri: String,
     },
+    /// The output is whole, and is about to be made visible: whoever stops now may not learn whether it was.
+    Publishing,
     /// The output is visible under its name.
     Published {
         /// Its bytes.

@@ -203,6 +203,12 @@ impl Plan {
         self.levels.first().map_or(0, |grid| grid.tile.width)
     }
 
+    /// Tiles of the output, overviews included.
+    #[must_use]
+    pub fn tiles(&self) -> u64 {
+        self.levels.iter().map(|grid| grid.count()).fold(0, u64::saturating_add)
+    }
+
     /// Bands of the output, added ones of coverage and alpha included.
     #[must_use]
     pub fn output_bands(&self) -> usize {

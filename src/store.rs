@@ -1,5 +1,7 @@
 //! Object stores and web servers: where they are, who asks, how often, and what an answer is worth.
 
+#[cfg(feature = "cloud")]
+pub mod address;
 #[cfg(test)]
 #[cfg(feature = "cloud")]
 mod answering;

@@ -1,9 +1,15 @@
 //! What was typed, and what it means. Defaults come from the library's own `Default`s.
 
+use std::ffi::OsString;
+
 use clap::{ArgGroup, Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::batch::BatchCommand;
 use super::cutline::CutlineArgs;
+#[cfg(feature = "lambda")]
+use super::lambda::{self, LambdaCommand};
+#[cfg(feature = "serve")]
+use super::serve::ServeCommand;
 use super::stores::{Pair, StoreArgs, WriteArgs};
 use crate::error::{Error, Result};
 use crate::mask::Rule;
@@ -48,10 +54,25 @@ pub(super) struct Args {
 
 /// The command line.
 pub(super) fn parse() -> Result<Args, clap::Error> {
-    let matches = Args::command().try_get_matches()?;
+    let words = std::env::args_os().collect();
+    #[cfg(feature = "lambda")]
+    let words = lambda::words(words, &|name| std::env::var(name).ok());
+    parse_from(words)
+}
+
+fn parse_from(words: Vec<OsString>) -> Result<Args, clap::Error> {
+    let matches = Args::command().try_get_matches_from(words)?;
     let mut args = Args::from_arg_matches(&matches)?;
     if let (Command::Batch(batch), Some((_, given))) = (&mut args.command, matches.subcommand()) {
         batch.remember(given);
+    }
+    #[cfg(feature = "serve")]
+    if let (Command::Serve(serve), Some((_, given))) = (&mut args.command, matches.subcommand()) {
+        serve.remember(given);
+    }
+    #[cfg(feature = "lambda")]
+    if let (Command::Lambda(lambda), Some((_, given))) = (&mut args.command, matches.subcommand()) {
+        lambda.remember(given);
     }
     Ok(args)
 }
@@ -63,6 +84,12 @@ pub(super) enum Command {
     Clip(Box<ClipCommand>),
     /// Many clips from a manifest, concurrently; a run that was stopped can be resumed
     Batch(Box<BatchCommand>),
+    /// Clips and plans over HTTP, for Cloud Run, Azure Container Apps and Knative; nothing is allowed that is not named
+    #[cfg(feature = "serve")]
+    Serve(Box<ServeCommand>),
+    /// Run as a function of AWS Lambda: events are jobs, messages of queues, new objects of S3; see docs/lambda.md
+    #[cfg(feature = "lambda")]
+    Lambda(Box<LambdaCommand>),
     /// Dry run: print the requests, bytes, tiles and output grid of a clip; fetches only the header
     Plan(Box<PlanCommand>),
     /// Print a raster's header, and what images the file holds
@@ -78,6 +105,17 @@ pub(super) enum Command {
     },
     /// Print a manual page in roff
     Man,
+}
+
+impl Command {
+    /// Whether it ends what it has begun when it is told to stop.
+    pub(super) fn ends_itself(&self) -> bool {
+        #[cfg(feature = "serve")]
+        if matches!(self, Self::Serve(_)) {
+            return true;
+        }
+        matches!(self, Self::Batch(_))
+    }
 }
 
 #[derive(Debug, ClapArgs)]

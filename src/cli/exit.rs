@@ -1,6 +1,7 @@
 //! Exit codes: one for each kind of error.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::error::{Error, ErrorKind};
@@ -23,6 +24,20 @@ pub(super) fn one_line(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().take(2000) {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+/// A text of JSON, fit for a log: what control characters it has, which can be in its strings only, are escaped as JSON has it, and so
+/// are those that some take for the end of a line. Not cut short, lest it were no JSON.
+pub(super) fn one_line_of_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            let _infallible = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
     }
     out
 }
@@ -52,5 +67,23 @@ fn stray(error: &clap::Error) -> Option<String> {
         ),
         Some((name, _)) => Some(format!("there is no option {}", one_line(name))),
         None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_json_stays_json() {
+        for text in ["a\u{7f}\u{80}\u{85}\u{9f}b\u{2028}\u{2029}\n\0\"\\u{1f600}", &"x".repeat(9000)] {
+            let line = one_line_of_json(&serde_json::json!({ "text": text }).to_string());
+            assert!(
+                !line.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')),
+                "{line:?}"
+            );
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap()["text"], text);
+        }
+        assert_eq!(one_line("a\n\u{85}"), "a\\n\\u{85}");
     }
 }

@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::note;
+use super::{note, note_json};
 use crate::observe::{Event, Observer};
 
 /// Lines in which the outputs of a split are counted.
@@ -55,6 +55,7 @@ impl Observer for Progress {
             Event::NoDataTaken { .. } => self.bar.set_position(0),
             Event::Output { done, of, .. } => self.bar.set_message(format!("{done} of {of} outputs")),
             Event::Encoded { .. }
+            | Event::Publishing
             | Event::Published { .. }
             | Event::Retried { .. }
             | Event::Paced { .. }
@@ -62,7 +63,7 @@ impl Observer for Progress {
         }
         let milestone = u8::from(self.show.terminal);
         let least = match event {
-            Event::Fetched { .. } | Event::Encoded { .. } => 2,
+            Event::Fetched { .. } | Event::Encoded { .. } | Event::Publishing => 2,
             Event::Output { done, of, .. }
                 if !done.is_multiple_of(of.div_ceil(PROGRESS_LINES)) && done < of =>
             {
@@ -76,7 +77,11 @@ impl Observer for Progress {
         };
         if !self.show.quiet && self.show.verbose >= least {
             let (name, facts) = described(event);
-            note(&if self.show.json { line_of_json(name, &facts) } else { line_of_text(name, &facts) });
+            if self.show.json {
+                note_json(&line_of_json(name, &facts));
+            } else {
+                note(&line_of_text(name, &facts));
+            }
         }
     }
 }
@@ -91,7 +96,7 @@ enum Fact {
 fn described(event: &Event) -> (&'static str, Vec<(&'static str, Fact)>) {
     use Fact::{Number, Words};
     match event {
-        Event::Planned { tiles, requests, bytes } => (
+        Event::Planned { tiles, requests, bytes, .. } => (
             "planned",
             vec![("tiles", Number(*tiles)), ("requests", Number(*requests)), ("bytes", Number(*bytes))],
         ),
@@ -100,6 +105,7 @@ fn described(event: &Event) -> (&'static str, Vec<(&'static str, Fact)>) {
         Event::NoDataTaken { samples } => {
             ("nodata is taken, starting over with a mask", vec![("samples", Number(*samples))])
         }
+        Event::Publishing => ("publishing", Vec::new()),
         Event::Published { bytes } => ("published", vec![("bytes", Number(*bytes))]),
         Event::Output { done, of, bytes } => {
             ("output", vec![("done", Number(*done)), ("outputs", Number(*of)), ("bytes", Number(*bytes))])
@@ -149,7 +155,7 @@ mod tests {
 
     #[test]
     fn lines_say_what_happened() {
-        let (name, facts) = described(&Event::Planned { tiles: 4, requests: 2, bytes: 142_269 });
+        let (name, facts) = described(&Event::Planned { tiles: 4, requests: 2, bytes: 142_269, output: 3 });
         assert_eq!(line_of_text(name, &facts), "planned: 4 tiles, 2 requests, 142269 bytes");
         let json: Value = serde_json::from_str(&line_of_json(name, &facts)).unwrap();
         assert_eq!(

@@ -61,6 +61,77 @@ pub(super) fn given(matches: &clap::ArgMatches) -> Given {
     given
 }
 
+/// Options that are no row's.
+const NOT_OF_A_ROW: [&str; 5] = ["json", "quiet", "verbose", "log-format", "split"];
+
+/// JSON Schemas of what a row may hold beside its places, by name.
+#[cfg(feature = "serve")]
+pub(super) fn schemas() -> serde_json::Map<String, Value> {
+    use serde_json::json;
+    let mut out = serde_json::Map::new();
+    for arg in RowCommand::command().get_arguments() {
+        let Some(name) = arg.get_long() else { continue };
+        if SHARED.contains(&name) || NOT_OF_A_ROW.contains(&name) {
+            continue;
+        }
+        let names: Vec<_> =
+            arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+        let one = match name {
+            "cutline" => json!({ "type": ["string", "object", "null"] }),
+            _ if !names.is_empty() => {
+                json!({ "enum": names.into_iter().map(Some).chain([None]).collect::<Vec<_>>() })
+            }
+            _ => json!({ "type": ["string", "number", "null"] }),
+        };
+        let action = arg.get_action();
+        let mut schema = if matches!(action, ArgAction::SetTrue) {
+            json!({ "type": ["boolean", "null"] })
+        } else if matches!(action, ArgAction::Append) {
+            json!({ "anyOf": [one.clone(), { "type": "array", "items": one }] })
+        } else {
+            one
+        };
+        if let Some(help) = arg.get_help() {
+            schema["description"] = help.to_string().into();
+        }
+        out.insert(name.replace('-', "_"), schema);
+    }
+    out
+}
+
+/// Refuses what is no option of a job, and values of the wrong form: a job is held to more than a row of a manifest, whose columns may
+/// be empty and are none the worse for it. What [`schemas`] says is what is taken.
+///
+/// # Errors
+/// [`crate::ErrorKind::Usage`]
+#[cfg(any(feature = "lambda", feature = "serve"))]
+pub(super) fn check_job(row: &Row) -> Result<()> {
+    let command = RowCommand::command();
+    for (name, value) in row.iter().filter(|(name, _)| !PLACES.contains(&name.as_str())) {
+        let long = name.replace('_', "-");
+        let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(long.as_str())) else {
+            return Err(Error::usage(format!("{name:?} is not the name of an option of clip")));
+        };
+        let is_one = |value: &Value| match value {
+            Value::Null | Value::String(_) | Value::Number(_) => true,
+            Value::Object(_) => name == "cutline",
+            Value::Bool(_) | Value::Array(_) => false,
+        };
+        let (fits, expected) = if matches!(arg.get_action(), ArgAction::SetTrue) {
+            (matches!(value, Value::Null | Value::Bool(_)), "true or false")
+        } else if matches!(arg.get_action(), ArgAction::Append) {
+            let are = value.as_array().map_or_else(|| is_one(value), |all| all.iter().all(is_one));
+            (are, "a string, a number, or a list of these")
+        } else {
+            (is_one(value), "a string or a number")
+        };
+        if !fits {
+            return Err(Error::usage(format!("{name}: {expected} is expected")));
+        }
+    }
+    Ok(())
+}
+
 /// The command line that a row stands for.
 fn arguments(row: &Row, given: &[(String, Option<String>)]) -> Result<Vec<String>> {
     let mut out = Vec::new();
@@ -79,13 +150,19 @@ fn arguments(row: &Row, given: &[(String, Option<String>)]) -> Result<Vec<String
     // What begins with a blank is the batch's own.
     let is_option = |name: &str| !PLACES.contains(&name) && !name.starts_with(' ');
     for (name, value) in row.iter().filter(|(name, _)| is_option(name)) {
+        // `store_option=x` would be an option and its value in one.
+        let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'));
+        if !is_name {
+            return Err(Error::usage(format!("{name:?} is not the name of an option of clip")));
+        }
         let long = name.replace('_', "-");
         if SHARED.contains(&long.as_str()) {
             return Err(Error::usage(format!(
                 "{name}: this is for the whole batch, not for a row; give it as --{long}"
             )));
         }
-        if matches!(long.as_str(), "json" | "quiet" | "verbose" | "log-format" | "split") {
+        if NOT_OF_A_ROW.contains(&long.as_str()) {
             return Err(Error::usage(format!("{name}: a row cannot have this")));
         }
         push(&mut out, &long, value);
@@ -186,10 +263,39 @@ mod tests {
                 .unwrap(),
             "--all-touched --bands=1 --bands=2 --cutline={\"type\":\"Point\"} --nodata=-1.5 -- a b"
         );
-        for name in ["store_option", "max_memory", "json", "split"] {
+        for name in [
+            "store_option",
+            "max_memory",
+            "json",
+            "split",
+            "store_option=aws_endpoint",
+            "grid=/x",
+            "",
+            "-q",
+            "--",
+            "Grid",
+            "cutline crs",
+        ] {
             let text = format!("{{\"src\": \"a\", \"dst\": \"b\", \"{name}\": \"x\"}}");
             assert_eq!(line(&text).unwrap_err().kind(), crate::ErrorKind::Usage, "{name}");
         }
+    }
+
+    /// Whoever adds an option of `clip` decides here whether strangers may give it to the service. One that names a place to read or
+    /// write goes into [`NOT_OF_A_ROW`], unless `crate::serve` holds that place against what is allowed, as it does `cutline` and `stac`.
+    #[cfg(feature = "serve")]
+    #[test]
+    fn what_a_job_of_the_service_may_say_is_written_down() {
+        let mut names: Vec<_> = schemas().keys().cloned().collect();
+        names.sort_unstable();
+        let mut known: Vec<_> = "align_tiles all_touched allow_ballpark bands bbox blocksize compress coverage_band cutline \
+             cutline_crs fid id_field ifd interleave invert layer level mask max_crs_error max_error metadata min_coverage \
+             no_crop no_overviews no_provenance nodata on_empty overview_resampling overwrite pad predictor quality \
+             server_side_copy sparse stac strict verify where"
+            .split_whitespace()
+            .collect();
+        known.sort_unstable();
+        assert_eq!(names, known);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::error::Result;
 use crate::observe::Observer;
 use crate::sink::SinkOptions;
 use crate::store::StoreOptions;
+#[cfg(any(feature = "lambda", feature = "serve"))]
+use crate::store::address::AddressPolicy;
 
 /// How stores are reached.
 #[derive(Debug, ClapArgs)]
@@ -60,6 +62,13 @@ impl StoreArgs {
     /// For what is written, with its own options.
     pub(super) fn writing(&self, pairs: &[(String, String)]) -> StoreOptions {
         StoreOptions { pairs: [self.pairs.as_slice(), pairs].concat(), ..self.options() }
+    }
+
+    /// Tells `observer` of every retry from now on, and reads web servers at such addresses only.
+    #[cfg(any(feature = "lambda", feature = "serve"))]
+    pub(super) fn guard(&mut self, observer: Arc<dyn Observer>, addresses: AddressPolicy) {
+        let default = StoreOptions { addresses, observer, ..StoreOptions::default() };
+        self.made = OnceLock::from(self.make(default));
     }
 
     /// Tells `observer` of every retry from now on.

@@ -131,6 +131,7 @@ impl Cog {
                 tiles: requests.tiles(),
                 requests: requests.count(),
                 bytes: requests.bytes(),
+                output: wanted.iter().filter_map(|&n| outputs.get(n)).map(|output| output.plan.tiles()).sum(),
             });
             let pass = Pass { cog: self, outputs, options, shares, observer };
             let again = pass.run(&wanted, &requests, &mut *ended).await?;

@@ -74,8 +74,12 @@ impl HttpClient {
     /// The client to ask `url` with.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Usage`] when roots are needed and cannot be read.
+    /// [`crate::ErrorKind::Usage`] when roots are needed and cannot be read, and for an address that is not allowed.
     pub(crate) fn of(&self, url: &Url) -> Result<&Client> {
+        if self.kind == Kind::Web {
+            // An address in a URL is not looked up, so that it would never come by the resolver.
+            self.options.addresses.pass(url)?;
+        }
         match &self.plain {
             Some(plain) if url.scheme() == "http" => Ok(plain),
             _ => self.trusting(),
@@ -134,7 +138,19 @@ fn configured(options: &StoreOptions, kind: Kind) -> Result<ClientBuilder> {
     if kind == Kind::Metadata {
         return Ok(builder.http1_only());
     }
-    for proxy in proxies(options)? {
+    let proxies = proxies(options)?;
+    if kind == Kind::Web
+        && let Some(resolver) = options.addresses.resolver()
+    {
+        if !proxies.is_empty() {
+            return Err(Error::usage(
+                "a proxy looks names up itself, so that addresses which are not allowed could be reached through it; web servers \
+                 cannot be read through a proxy here",
+            ));
+        }
+        builder = builder.dns_resolver(resolver);
+    }
+    for proxy in proxies {
         builder = builder.proxy(proxy);
     }
     builder = match version(options, kind)? {

@@ -14,6 +14,9 @@ use super::transport::Transport;
 use crate::error::Result;
 use crate::observe::Observer;
 
+/// Buckets and servers whose connections are kept: a service that runs for ever may be told of any number.
+const MOST: usize = 256;
+
 /// The connections of a [`StoreOptions`] and its clones: whoever reads many files of one bucket should connect, and ask for
 /// credentials, once.
 #[derive(Clone, Default)]
@@ -136,6 +139,10 @@ impl Connections {
         if let Some(shared) = all.iter().find(|shared| shared.is(&whose, options)) {
             return shared.what.clone();
         }
+        if all.len() >= MOST {
+            // The oldest: who is at it keeps it.
+            all.remove(0);
+        }
         all.push(Shared { whose, observer: Arc::clone(&options.observer), what: what.clone() });
         what
     }
@@ -167,6 +174,7 @@ impl Whose {
             connect_timeout,
             in_flight,
             hedge,
+            addresses,
             // Told by its address; and this very list.
             observer: _,
             connections: _,
@@ -185,7 +193,7 @@ impl Whose {
             add("");
         }
         add(&format!(
-            "{max_retries} {retry_timeout:?} {backoff_base:?} {backoff_cap:?} {idle_timeout:?} {connect_timeout:?} {in_flight} {hedge}"
+            "{max_retries} {retry_timeout:?} {backoff_base:?} {backoff_cap:?} {idle_timeout:?} {connect_timeout:?} {in_flight} {hedge} {addresses:?}"
         ));
         Self { place, options: hash.finalize().into() }
     }

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use super::address::Refused;
 use super::body::Broken;
 use crate::error::Error;
 
@@ -67,6 +68,9 @@ impl Asked<'_> {
         if let Some(why) = untrusted(&cause) {
             let error = Error::io(format!("{}: the server's certificate is not trusted: {why}", self.shown));
             return Fault { error: error.caused_by(cause), again: false, unknown: false };
+        }
+        if let Some(refused) = causes(&cause).find_map(|cause| cause.downcast_ref::<Refused>()) {
+            return Fault::never(Error::usage(format!("{}: {refused}", self.shown)).forbidden());
         }
         if cause.is_builder() {
             let error = Error::usage(format!("{}: that is not a URL that can be asked for", self.shown));

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "cloud")]
+use super::address::AddressPolicy;
+#[cfg(feature = "cloud")]
 use super::connections::Connections;
 use crate::error::Result;
 use crate::observe::{Observer, Silent};
@@ -38,6 +40,9 @@ pub struct StoreOptions {
     pub in_flight: usize,
     /// Whether a read that takes much longer than the others is asked for a second time; the first answer counts.
     pub hedge: bool,
+    /// Which addresses web servers may have: for those who read what others name.
+    #[cfg(feature = "cloud")]
+    pub addresses: AddressPolicy,
     /// Is told of every retry.
     pub observer: Arc<dyn Observer>,
     /// The connections that are open, which clones share. The default is a list of its own, with none yet.
@@ -58,6 +63,8 @@ impl Default for StoreOptions {
             connect_timeout: Duration::from_secs(10),
             in_flight: 64,
             hedge: false,
+            #[cfg(feature = "cloud")]
+            addresses: AddressPolicy::default(),
             observer: Arc::new(Silent),
             #[cfg(feature = "cloud")]
             connections: Connections::default(),

@@ -299,14 +299,18 @@ impl Inner {
             let location = field(response.headers(), &LOCATION);
             let to = redirect::target(call.shown, &request.url, location, call.redirects).map_err(never)?;
             drop(response);
+            self.options.addresses.check_redirect(call.shown, &to).map_err(never)?;
             if !redirect::same_host(&request.url, &to) {
-                let here = match from {
-                    Some(place) => place,
-                    None => redirect::place(&request.url).await,
-                };
-                let there = redirect::place(&to).await;
-                redirect::check_place(call.shown, &to, here, there, call.redirects).map_err(never)?;
-                from = Some(here.max(there));
+                // A guard judges each address itself, and more strictly, before it is connected to.
+                if !self.options.addresses.is_guarded() {
+                    let here = match from {
+                        Some(place) => place,
+                        None => redirect::place(&request.url).await,
+                    };
+                    let there = redirect::place(&to).await;
+                    redirect::check_place(call.shown, &to, here, there, call.redirects).map_err(never)?;
+                    from = Some(here.max(there));
+                }
                 request.headers = redirect::strip(&request.headers);
             }
             request.url = to;

@@ -78,12 +78,15 @@ const TABLE: &[(&str, &[&str], &str)] = &[
     ("validate", &["limits", "source", "grid", "tiff", "header", "fetch"], "I/O"),
     ("clip", &[EVERYTHING_ABOVE], "orchestration"),
     ("batch", &[EVERYTHING_ABOVE], "orchestration"),
+    ("jobs", &["observe", "batch"], "orchestration"),
+    ("serve", &["observe", "store", "layer", "clip", "batch", "jobs"], "I/O"),
+    ("lambda", &["limits", "observe", "store", "layer", "sink", "clip", "batch", "jobs"], "I/O"),
     (
         "cli",
         &[
             "limits", "sample", "grid", "geo", "observe", "tiff", "vector", "cutline", "mask", "options",
             "store", "source", "sink", "header", "plan", "fetch", "layer", "stac", "validate", "clip",
-            "batch",
+            "batch", "jobs", "serve", "lambda",
         ],
         "terminal",
     ),

@@ -81,6 +81,14 @@ mod faults;
 #[cfg(all(feature = "cli", feature = "cloud", unix))]
 mod kill;
 
+/// Clips over HTTP: who may ask, for what, how many at a time, and how it ends.
+#[cfg(all(feature = "serve", unix))]
+mod serve;
+
+/// A function of AWS Lambda: events of every kind, batches that fail in part, deadlines.
+#[cfg(all(feature = "lambda", unix))]
+mod lambda;
+
 /// The command line: exit codes, reports, examples.
 #[cfg(feature = "cli")]
 mod command;
