@@ -256,7 +256,7 @@ fn errors_are_lambda_s_by_their_kind() {
     let local = function.folder.path().join("a.tif");
     for (changes, kind, says) in [
         (json!({ "bbox": "1,2,3" }), "usage", "1,2,3"),
-        (json!({ "no_such": 1 }), "usage", "no-such"),
+        (json!({ "no_such": 1 }), "usage", "\"no_such\""),
         (json!({ "max_memory": 1 }), "usage", "max_memory"),
         (json!({ "action": "burn" }), "usage", "clip or plan"),
         (json!({ "bbox": "0,0,1,1" }), "no_overlap", "overlap"),
