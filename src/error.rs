@@ -156,7 +156,7 @@ impl Error {
     /// Whether whoever runs the program would have to allow what was asked for.
     #[must_use]
     #[cfg_attr(
-        not(any(test, feature = "serve")),
+        not(any(all(test, feature = "cloud"), feature = "serve")),
         expect(dead_code, reason = "only a service has others ask")
     )]
     pub(crate) fn is_forbidden(&self) -> bool {
