@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """The static binary under test: what kind of file it is, and the main job with it in an empty root.
 
-    scripts/static.py --bin STATIC --ordinary target/release/cogclip [--features serve,lambda]
+    scripts/static.py --bin STATIC --ordinary target/release/cogclip [--features serve,lambda] [--image]
 
 `scripts/build-static.sh` makes STATIC, and --features are those that it must have been built with. The root holds the binary
 and nothing else but, where it is said, one file of roots or one resolv.conf; a chroot goes there. A small S3 server on loopback
 speaks TLS by a certificate of an authority made for the occasion (signatures are not looked at, conditions and ranges are), and a
 DNS server on loopback knows one name. What comes out is the same bytes as from the ordinary build outside, and rasterio.mask's pixels.
+With --image, buildah makes the image of deploy/Dockerfile, with this binary in the place of the one that its first stage would
+compile in the image of Rust: all else of the file is carried out as it stands.
 Needs root for the chroot and for port 53, or a kernel that lets users have namespaces; openssl, readelf, ldd and the packages of
-scripts/requirements.txt. Reaches the loopback interface only.
+scripts/requirements.txt. --image takes root. Reaches the loopback
+interface only.
 
 Prints `N passed, N failed`; exit code 1 if any failed.
 """
@@ -346,11 +349,66 @@ def check_service(checks, root, store):
             process.wait(60)
 
 
+def check_image(checks, folder, binary, ordinary):
+    """That deploy/Dockerfile makes an image of the binary, and that its first stage has the files that cargo asks for."""
+    buildah = shutil.which("buildah")
+    if not buildah:
+        checks.that(False, "buildah makes the image: it is missing (apt-get install buildah)")
+        return
+    text = (ROOT / "deploy/Dockerfile").read_text()
+    # The image of Rust is not here: its stage is made without it, up to the compiler's run.
+    base = re.search(r"^FROM rust:([\d.]+)-\S+ AS build$", text, re.M)
+    least = re.search(r'^rust-version = "(.+)"$', (ROOT / "Cargo.toml").read_text(), re.M)
+    checks.that(base and base[1] == least[1], f"the first stage has Rust {least[1]}, as Cargo.toml")
+    compiles = re.search(r"^RUN (scripts/build-static\.sh) .* && cp (\S+) cogclip$", text, re.M)
+    wanted = "target/x86_64-unknown-linux-musl/release/cogclip"
+    checks.that(compiles and compiles[2] == wanted and len(re.findall("^RUN ", text, re.M)) == 1, f"it calls scripts/build-static.sh once and takes {wanted}")
+    if not base or not compiles:
+        return
+    storage = [buildah, "--storage-driver", "vfs", "--root", f"{folder}/storage", "--runroot", f"{folder}/runroot"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+
+    def build(text, tag, *words):
+        (folder / "Dockerfile").write_text(text)
+        (folder / "Dockerfile.dockerignore").write_text((ROOT / "deploy/Dockerfile.dockerignore").read_text())
+        return run([*storage, "bud", "--isolation", "chroot", "-t", tag, "-f", f"{folder}/Dockerfile", *words, str(ROOT)], environment)
+
+    def tree(tag):
+        container = run([*storage, "from", "--pull-never", tag], environment).stdout.strip()
+        return container, Path(run([*storage, "mount", container], environment).stdout.strip() or folder / "nowhere")
+
+    first, _, last = text.replace(base[0], "FROM scratch AS build").replace(compiles[0], "").rpartition("\nFROM ")
+    ran = build(first, "first")
+    _, files = tree("first")
+    files = files / "cogclip"
+    complete = run(["cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version", "1", "--manifest-path", f"{files}/Cargo.toml"], dict(os.environ))
+    mode = (files / compiles[1]).stat().st_mode if (files / compiles[1]).exists() else 0
+    checks.that(ran.returncode == 0 and complete.returncode == 0 and mode & 0o111, f"its files are all that cargo asks for {ran.stderr[-300:] if ran.returncode else complete.stderr.strip()}")
+
+    stage = folder / "stage/cogclip"
+    stage.mkdir(parents=True)
+    for name in ("LICENSE-APACHE", "LICENSE-MIT", "NOTICE"):
+        if (files / name).exists():
+            shutil.copy(files / name, stage)
+    shutil.copy(binary, stage / "cogclip")
+    ran = build(f"FROM {last}", "image", "--build-context", f"build={stage.parent}")
+    container, files = tree("image")
+    held = sorted(str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()) if files.is_dir() else []
+    checks.that(ran.returncode == 0 and held == ["cogclip", "licenses/LICENSE-APACHE", "licenses/LICENSE-MIT", "licenses/NOTICE"], f"the image holds {', '.join(held)} {ran.stderr[-300:] if ran.returncode else ''}")
+    config = json.loads(run([*storage, "inspect", "--type", "image", "image"], environment).stdout or "{}").get("OCIv1", {}).get("config", {})
+    checks.that(config.get("User") == "65532:65532" and config.get("Entrypoint") == ["/cogclip"], f"it starts {config.get('Entrypoint')} as {config.get('User')}")
+    ran = run([*storage, "run", "--isolation", "chroot", container, "--", *config.get("Entrypoint", []), "--version"], environment)
+    checks.that(ran.returncode == 0 and ran.stdout == run([ordinary, "--version"]).stdout, f"and runs: {ran.stdout.strip()}{ran.stderr.strip()}")
+    for container in run([*storage, "containers", "-q"], environment).stdout.split():
+        run([*storage, "umount", container], environment)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--bin", required=True, type=Path)
     parser.add_argument("--ordinary", required=True, type=Path)
     parser.add_argument("--features", default="", help="features that the static binary must have, by commas")
+    parser.add_argument("--image", action="store_true", help="make the image of deploy/Dockerfile, too")
     options = parser.parse_args()
     be_root()
     binary, ordinary = options.bin.resolve(), options.ordinary.resolve()
@@ -360,6 +418,9 @@ def main():
         checks.that(has(binary, feature), f"it was built with {feature}")
     with tempfile.TemporaryDirectory() as folder:
         check_jobs(checks, Path(folder), binary, ordinary)
+    if options.image:
+        with tempfile.TemporaryDirectory() as folder:
+            check_image(checks, Path(folder), binary, ordinary)
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0
 
