@@ -12,6 +12,8 @@ mod info;
 mod job;
 #[cfg(feature = "lambda")]
 mod lambda;
+#[cfg(feature = "pictures")]
+mod preview;
 mod progress;
 mod report;
 mod rows;
@@ -148,6 +150,8 @@ async fn run(args: Args) -> Result<ExitCode> {
             print(&if info.json { format!("{:#}\n", info::json(&cog)) } else { info::text(&cog) })?;
             Ok(ExitCode::SUCCESS)
         }
+        #[cfg(feature = "pictures")]
+        Command::Preview(command) => preview::run(&command).await,
         Command::Validate(info) => {
             let source = Source::open(&info.src, &info.store.options())?;
             let findings = validate::validate(&source, &Limits::default()).await?;
@@ -328,7 +332,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 /// Prints to standard output. A reader that went away is no failure.
 fn print(text: &str) -> Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print`], of what may be no text.
+fn print_bytes(bytes: &[u8]) -> Result<()> {
+    match std::io::stdout().lock().write_all(bytes) {
         Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::io("standard output could not be written").caused_by(cause))
         }

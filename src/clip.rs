@@ -7,6 +7,8 @@ mod halving;
 mod memory;
 pub mod naming;
 mod outbox;
+#[cfg(feature = "pictures")]
+pub mod preview;
 pub mod selection;
 pub mod split;
 mod transfer;

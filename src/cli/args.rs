@@ -8,6 +8,8 @@ use super::batch::BatchCommand;
 use super::cutline::CutlineArgs;
 #[cfg(feature = "lambda")]
 use super::lambda::{self, LambdaCommand};
+#[cfg(feature = "pictures")]
+use super::preview::PreviewCommand;
 #[cfg(feature = "serve")]
 use super::serve::ServeCommand;
 use super::stores::{Pair, StoreArgs, WriteArgs};
@@ -94,6 +96,9 @@ pub(super) enum Command {
     Plan(Box<PlanCommand>),
     /// Print a raster's header, and what images the file holds
     Info(InfoCommand),
+    /// Make a PNG of a whole raster from the smallest overview that is large enough, fetching no other pixels
+    #[cfg(feature = "pictures")]
+    Preview(Box<PreviewCommand>),
     /// Say whether a file is a valid Cloud Optimized GeoTIFF, and why not (exit code 3)
     Validate(ValidateCommand),
     /// Say what the store of a destination can do; writes, reads and deletes a probe (exit code 5 if something is amiss)

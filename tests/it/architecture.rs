@@ -75,6 +75,11 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "pure",
     ),
     ("stac", &["limits", "sample", "grid", "geo", "tiff", "cutline", "header", "plan", "encode"], "pure"),
+    (
+        "picture",
+        &["limits", "sample", "grid", "geo", "tiff", "tile", "cutline", "mask", "header", "plan"],
+        "pure",
+    ),
     ("validate", &["limits", "source", "grid", "tiff", "header", "fetch"], "I/O"),
     ("clip", &[EVERYTHING_ABOVE], "orchestration"),
     ("batch", &[EVERYTHING_ABOVE], "orchestration"),
@@ -85,8 +90,8 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "cli",
         &[
             "limits", "sample", "grid", "geo", "observe", "tiff", "vector", "cutline", "mask", "options",
-            "store", "source", "sink", "header", "plan", "fetch", "layer", "stac", "validate", "clip",
-            "batch", "jobs", "serve", "lambda",
+            "store", "source", "sink", "header", "plan", "fetch", "layer", "stac", "picture", "validate",
+            "clip", "batch", "jobs", "serve", "lambda",
         ],
         "terminal",
     ),

@@ -37,6 +37,10 @@ mod invalid_geometries;
 /// The STAC Item beside an output.
 mod stac;
 
+/// Pictures of rasters: what they are made from, and what their pixels are.
+#[cfg(feature = "pictures")]
+mod preview;
+
 /// A loopback web server, S3, Google Cloud Storage and Azure in one, with faults on demand.
 #[cfg(feature = "cloud")]
 mod server;
