@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The static binary under test: what kind of file it is, and the main job with it in an empty root.
 
-    scripts/static.py --bin STATIC --ordinary target/release/cogclip [--features serve,lambda] [--image]
+    scripts/static.py --bin STATIC --ordinary target/release/cogclip [--features serve,lambda] [--image] [--compare BIN]
 
 `scripts/build-static.sh` makes STATIC, and --features are those that it must have been built with. The root holds the binary
 and nothing else but, where it is said, one file of roots or one resolv.conf; a chroot goes there. A small S3 server on loopback
@@ -12,6 +12,9 @@ compile in the image of Rust: all else of the file is carried out as it stands.
 Needs root for the chroot and for port 53, or a kernel that lets users have namespaces; openssl, readelf, ldd and the packages of
 scripts/requirements.txt. --image takes root. Reaches the loopback
 interface only.
+
+With --compare, another binary (that of `scripts/build-static.sh --allocator musl`) and the two above take turns at clips of a raster
+of noise, five times each; medians are printed and prove nothing right or wrong.
 
 Prints `N passed, N failed`; exit code 1 if any failed.
 """
@@ -381,9 +384,19 @@ def check_image(checks, folder, binary, ordinary):
     ran = build(first, "first")
     _, files = tree("first")
     files = files / "cogclip"
-    complete = run(["cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version", "1", "--manifest-path", f"{files}/Cargo.toml"], dict(os.environ))
-    mode = (files / compiles[1]).stat().st_mode if (files / compiles[1]).exists() else 0
-    checks.that(ran.returncode == 0 and complete.returncode == 0 and mode & 0o111, f"its files are all that cargo asks for {ran.stderr[-300:] if ran.returncode else complete.stderr.strip()}")
+
+    def targets(root):
+        """What cargo finds to build there. Of a file that Cargo.toml names and that is missing, only the build itself complains."""
+        words = ["cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version", "1", "--manifest-path", f"{root}/Cargo.toml"]
+        found = json.loads(run(words, dict(os.environ)).stdout or '{"packages": []}')["packages"]
+        return {(*target["kind"], target["name"]) for package in found for target in package["targets"] if target["kind"] != ["example"]}
+
+    missing = targets(ROOT) - targets(files)
+    executable = os.access(files / compiles[1], os.X_OK)
+    checks.that(
+        ran.returncode == 0 and not missing and executable and (files / "Cargo.lock").exists(),
+        f"its files are all that cargo asks for {ran.stderr[-300:] if ran.returncode else sorted(missing) or ''}",
+    )
 
     stage = folder / "stage/cogclip"
     stage.mkdir(parents=True)
@@ -403,12 +416,44 @@ def check_image(checks, folder, binary, ordinary):
         run([*storage, "umount", container], environment)
 
 
+def compare(folder, binaries, side=8192, times=5):
+    """Prints the median wall time, processor time and peak of memory of clips by each of the binaries, which take turns."""
+    rng = np.random.default_rng(1)
+    profile = {
+        "driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8", "crs": "EPSG:32633", "tiled": True, "blockxsize": 256,
+        "blockysize": 256, "transform": rasterio.Affine(10, 0, 300000, 0, -10, 5300000), "compress": "deflate", "predictor": 2,
+    }  # fmt: skip
+    with rasterio.open(folder / "noise.tif", "w", **profile) as out:
+        for _, window in out.block_windows(1):
+            trend = np.arange(window.col_off, window.col_off + window.width) // 40 % 200
+            out.write((trend + rng.integers(0, 16, (3, window.height, window.width))).astype(np.uint8), window=window)
+    angles = np.linspace(0, 2 * np.pi, 20_000)
+    radius = side * 10 * (0.44 + 0.03 * np.sin(40 * angles))
+    ring = np.column_stack([300000 + side * 5 + radius * np.cos(angles), 5300000 - side * 5 + radius * np.sin(angles)]).tolist()
+    (folder / "cutline.json").write_text(json.dumps({"type": "Polygon", "coordinates": [[*ring[:-1], ring[0]]]}))
+    for words in (["--threads", "1"], ["--threads", "2"], ["--threads", "8"], ["--threads", "2", "--compress", "zstd"]):
+        measured = {binary: [] for binary in binaries}
+        for _ in range(times):
+            for binary in binaries:
+                command = [binary, "clip", folder / "noise.tif", folder / "out.tif", "--cutline", folder / "cutline.json", "--cutline-crs", "source", "--overwrite", "--quiet", *words]
+                began = time.monotonic()
+                process = subprocess.Popen(command, env={}, stdin=subprocess.DEVNULL)
+                _, status, usage = os.wait4(process.pid, 0)
+                if status:
+                    sys.exit(f"{command} failed")
+                measured[binary].append((time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
+        for binary, values in measured.items():
+            wall, processor, memory = np.median(values, axis=0)
+            print(f"{' '.join(words)}: {binary.name}: {wall:.2f} s, {processor:.2f} s of processors, {memory:.0f} MiB", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--bin", required=True, type=Path)
     parser.add_argument("--ordinary", required=True, type=Path)
     parser.add_argument("--features", default="", help="features that the static binary must have, by commas")
     parser.add_argument("--image", action="store_true", help="make the image of deploy/Dockerfile, too")
+    parser.add_argument("--compare", type=Path, help="a binary to measure the two against")
     options = parser.parse_args()
     be_root()
     binary, ordinary = options.bin.resolve(), options.ordinary.resolve()
@@ -421,6 +466,9 @@ def main():
     if options.image:
         with tempfile.TemporaryDirectory() as folder:
             check_image(checks, Path(folder), binary, ordinary)
+    if options.compare:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(Path(folder), [binary, options.compare.resolve(), ordinary])
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0
 
