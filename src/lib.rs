@@ -26,6 +26,8 @@ pub mod decode;
 pub mod compose;
 pub mod encode;
 pub mod stac;
+#[cfg(feature = "pictures")]
+pub mod picture;
 pub mod sink;
 pub mod clip;
 pub mod validate;

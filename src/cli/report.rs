@@ -253,7 +253,10 @@ pub(super) fn classes(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
     let tallies = plan.tallies(&cog.header().main.grid, &requests.places());
     let class = |fate: Fate| {
         let tally = tallies.of(fate);
-        (fate.name().to_owned(), json!({ "tiles": tally.tiles, "sparse": tally.absent, "bytes": tally.bytes }))
+        (
+            fate.name().to_owned(),
+            json!({ "tiles": tally.tiles, "sparse": tally.absent, "bytes": tally.bytes }),
+        )
     };
     Value::Object(Fate::ALL.into_iter().map(class).collect())
 }

@@ -47,10 +47,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a tile of `planes` planes, of which `places` were looked up.
-    pub fn add(&mut self, planes: usize, places: &[&Place]) {
+    /// Counts a tile of `planes` planes, of which `found` were looked up.
+    pub fn add(&mut self, planes: usize, found: &[&Place]) {
         self.tiles += planes as u64;
-        for place in places {
+        for place in found {
             match &place.bytes {
                 Some(bytes) => self.bytes = self.bytes.saturating_add(bytes.end - bytes.start),
                 None => self.absent += 1,

@@ -75,6 +75,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         "pure",
     ),
     ("stac", &["limits", "sample", "grid", "geo", "tiff", "cutline", "header", "plan", "encode"], "pure"),
+    ("picture", &["limits", "grid", "geo", "tiff", "cutline", "mask", "header", "plan"], "pure"),
     ("validate", &["limits", "source", "grid", "tiff", "header", "fetch"], "I/O"),
     ("clip", &[EVERYTHING_ABOVE], "orchestration"),
     ("batch", &[EVERYTHING_ABOVE], "orchestration"),
@@ -86,7 +87,7 @@ const TABLE: &[(&str, &[&str], &str)] = &[
         &[
             "limits", "sample", "grid", "geo", "observe", "tiff", "vector", "cutline", "mask", "options",
             "store", "source", "sink", "header", "plan", "fetch", "layer", "stac", "validate", "clip",
-            "batch", "jobs", "serve", "lambda",
+            "batch", "jobs", "serve", "lambda", "picture",
         ],
         "terminal",
     ),
