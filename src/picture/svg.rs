@@ -163,7 +163,7 @@ pub(super) fn map(scene: &Scene<'_>, attributes: &str, entries: &[Entry], out: &
     lines(scene, &view, out);
     out.push_str("<g id=\"cogclip-tiles\">\n");
     for cell in &cells.cells {
-        tile(cell, scene, out);
+        tile(cell, cells.merged.is_some(), scene, out);
     }
     out.push_str("</g>\n");
     // The polygon is cut off a little beyond the raster: not to show where, the cut lies beyond what is shown.
@@ -271,7 +271,7 @@ fn lines(scene: &Scene<'_>, view: &Frame, out: &mut String) {
 }
 
 /// A rectangle of tiles, with what there is to say of it.
-fn tile(cell: &Cell, scene: &Scene<'_>, out: &mut String) {
+fn tile(cell: &Cell, is_merged: bool, scene: &Scene<'_>, out: &mut String) {
     let frame = Frame::of(cell.rect(&scene.header.main.grid), scene.plan.window);
     let sum = cell.tallies.sum();
     let is_absent = sum.absent > 0 && sum.absent == sum.tiles;
@@ -289,11 +289,11 @@ fn tile(cell: &Cell, scene: &Scene<'_>, out: &mut String) {
     if let [(_, Some(bytes))] = cell.places.as_slice() {
         let _ = write!(out, " data-offset=\"{}\" data-length=\"{}\"", bytes.start, bytes.end - bytes.start);
     }
-    let _ = writeln!(out, "><title>{}</title></rect>", told(cell, scene));
+    let _ = writeln!(out, "><title>{}</title></rect>", told(cell, is_merged, scene));
 }
 
 /// A tile, or a run of them, in words.
-fn told(cell: &Cell, scene: &Scene<'_>) -> String {
+fn told(cell: &Cell, is_merged: bool, scene: &Scene<'_>) -> String {
     let sum = cell.tallies.sum();
     let span = |one: &str, range: &std::ops::Range<u32>| {
         if range.len() == 1 {
@@ -303,7 +303,7 @@ fn told(cell: &Cell, scene: &Scene<'_>) -> String {
         }
     };
     let mut out = format!("{}, {}: ", span("column", &cell.cols), span("row", &cell.rows));
-    if cell.cols.len() > 1 || cell.rows.len() > 1 {
+    if is_merged {
         let kinds = Fate::ALL.into_iter().filter(|fate| cell.tallies.of(*fate).tiles > 0);
         let kinds: Vec<_> =
             kinds.map(|fate| format!("{} {}", cell.tallies.of(fate).tiles, legend::label(fate))).collect();

@@ -37,6 +37,10 @@ mod invalid_geometries;
 /// The STAC Item beside an output.
 mod stac;
 
+/// Pictures of plans and pages of reports.
+#[cfg(all(feature = "cli", feature = "pictures"))]
+mod pictures;
+
 /// A loopback web server, S3, Google Cloud Storage and Azure in one, with faults on demand.
 #[cfg(feature = "cloud")]
 mod server;
