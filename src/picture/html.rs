@@ -7,8 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest, Sha256};
 
+use super::legend;
+use super::scene::Scene;
 use super::svg::{self, STYLE};
-use super::{Scene, escaped, legend};
+use super::text::escaped;
 
 const PAGE_STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -21,12 +23,12 @@ pub struct Page<'a> {
     /// Names and values, in order. Any text, without secrets.
     pub facts: &'a [(String, String)],
     /// An image of the output.
-    pub preview: Option<Preview<'a>>,
+    pub preview: Option<Image<'a>>,
 }
 
 /// An image of an output.
 #[derive(Clone, Copy, Debug)]
-pub struct Preview<'a> {
+pub struct Image<'a> {
     /// A PNG file.
     pub png: &'a [u8],
     /// What it shows. Any text.

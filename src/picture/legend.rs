@@ -1,8 +1,7 @@
 //! What the colours mean, and how many tiles and bytes each stands for: the same rows for a drawing and for a page.
 
+use super::scene::Scene;
 use crate::plan::{Fate, Tally};
-
-use super::Scene;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]

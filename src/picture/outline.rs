@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::{Frame, number};
+use super::scene::Frame;
+use super::text::number;
 use crate::cutline::{Cutline, Polygon};
 use crate::geo::Affine;
 

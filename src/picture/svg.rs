@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::legend::{self, Entry};
 use super::outline::{self, Drawn};
+use super::scene::{Frame, Scene};
+use super::text::{escaped, number, shortened};
 use super::tiles::{Cell, Cells};
-use super::{Frame, Scene, escaped, number, shortened};
 use crate::plan::Fate;
 
 /// What a drawing and a page look like.
