@@ -13,6 +13,7 @@ mod job;
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(feature = "pictures")]
+mod picture;
 mod preview;
 mod progress;
 mod report;
@@ -32,9 +33,11 @@ use crate::clip::described::Described;
 use crate::clip::selection::Selected;
 use crate::clip::split::Output;
 use crate::clip::{Cog, naming, warnings};
+use crate::cutline::Cutline;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::options::ClipOptions;
+use crate::plan::Plan;
 use crate::sink;
 use crate::source::Source;
 use crate::validate;
@@ -189,21 +192,15 @@ async fn clip_command(mut clip: args::ClipCommand) -> Result<ExitCode> {
     clip.check()?;
     let mut options = clip.cutline.apply(clip.what.options()?, &clip.store).await?;
     options.check_copied = clip.verifies();
-    let mut cog = Cog::open_image(&clip.src, clip.image.ifd, &clip.store.options(), &options.limits).await?;
+    let cog = Cog::open_image(&clip.src, clip.image.ifd, &clip.store.options(), &options.limits).await?;
     let opened = started.elapsed();
     let selection = clip.cutline.selection(&options.limits)?;
     let selected = selection.read(&cog, &clip.store.options(), &options, clip.split).await?;
     if clip.split {
         return split(clip, cog, selected, options, &bar).await;
     }
-    let work = options.clone();
-    let plan;
-    (cog, plan) = blocking(move || {
-        let plan = cog.plan(&selected.united(&work)?, &work)?;
-        Ok((cog, plan))
-    })
-    .await?;
-    let Some(plan) = plan else {
+    let (mut cog, planned) = planned(cog, selected, &options, clip.page().is_some()).await?;
+    let Some((plan, placed)) = planned else {
         if clip.json {
             print(&format!("{:#}\n", report::skipped(&cog)))?;
         } else if !clip.quiet {
@@ -215,12 +212,20 @@ async fn clip_command(mut clip: args::ClipCommand) -> Result<ExitCode> {
         Some(place) => Some(Described::begin(place, &clip.dst, &clip.sink_options()).await?),
         None => None,
     };
+    #[cfg(feature = "pictures")]
+    let page = picture::OfClip::begin(&clip).await?;
     let report = cog.clip(plan, &clip.dst, &options, &clip.sink_options(), &*bar).await;
     bar.finish();
     let report = report?;
     if let Some(described) = described {
         described.publish(cog.uri(), cog.header(), &report).await?;
     }
+    #[cfg(feature = "pictures")]
+    if let (Some(page), Some(placed)) = (page, placed) {
+        page.publish(&mut cog, &clip.dst, (&report, opened), &placed, &options).await?;
+    }
+    #[cfg(not(feature = "pictures"))]
+    drop(placed);
     warn(&clip, cog.remarks().into_iter().chain(warnings::of(&report)));
     if clip.json {
         print(&format!("{:#}\n", report::json(&cog, &clip.dst, &report, opened)))?;
@@ -295,30 +300,50 @@ fn warn(clip: &args::ClipCommand, warnings: impl Iterator<Item = String>) {
 
 async fn plan_command(plan: args::PlanCommand) -> Result<ExitCode> {
     let options = plan.cutline.apply(plan.what.options()?, &plan.store).await?;
-    let mut cog = Cog::open_image(&plan.src, plan.image.ifd, &plan.store.options(), &options.limits).await?;
+    let cog = Cog::open_image(&plan.src, plan.image.ifd, &plan.store.options(), &options.limits).await?;
     for warning in cog.remarks() {
         note(&format!("warning: {warning}"));
     }
     let selection = plan.cutline.selection(&options.limits)?;
     let selected = selection.read(&cog, &plan.store.options(), &options, false).await?;
-    let work = options.clone();
-    let made;
-    (cog, made) = blocking(move || {
-        let made = cog.plan(&selected.united(&work)?, &work)?;
-        Ok((cog, made))
-    })
-    .await?;
-    let Some(made) = made else {
+    #[cfg(feature = "pictures")]
+    let pictures = picture::OfPlan::begin(&plan).await?;
+    let (mut cog, made) = planned(cog, selected, &options, plan.is_drawn()).await?;
+    let Some((made, placed)) = made else {
         print(&if plan.json { format!("{:#}\n", report::skipped(&cog)) } else { "no overlap\n".to_owned() })?;
         return Ok(ExitCode::SUCCESS);
     };
     let requests = cog.requests(&made, &options).await?;
+    #[cfg(feature = "pictures")]
+    if let Some(placed) = placed {
+        pictures.publish((&cog, &made, &requests), &placed, &options).await?;
+    }
+    #[cfg(not(feature = "pictures"))]
+    drop(placed);
     print(&if plan.json {
         format!("{:#}\n", report::plan_json(&cog, &made, &requests))
     } else {
         report::plan_text(&cog, &made, &requests)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The plan, and beside it the cutline in the raster's CRS if the plan `is_drawn`; `None` when nothing overlaps, and that is to be
+/// skipped.
+async fn planned(
+    cog: Cog,
+    selected: Selected,
+    options: &ClipOptions,
+    is_drawn: bool,
+) -> Result<(Cog, Option<(Plan, Option<Cutline>)>)> {
+    let work = options.clone();
+    blocking(move || {
+        let cutline = selected.united(&work)?;
+        let Some(plan) = cog.plan(&cutline, &work)? else { return Ok((cog, None)) };
+        let placed = is_drawn.then(|| cog.placed(&cutline, &work)).transpose()?;
+        Ok((cog, Some((plan, placed))))
+    })
+    .await
 }
 
 /// Plans on a thread of its own: burning a large cutline takes a while, and signals must be heard.

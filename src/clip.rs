@@ -14,6 +14,7 @@ pub mod split;
 mod transfer;
 pub mod warnings;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -222,34 +223,42 @@ impl Cog {
     /// As [`Plan::new`] and [`Cutline::to_crs`]; [`crate::ErrorKind::Usage`] when the cutline's CRS is known and the
     /// raster's is not.
     pub fn plan(&self, cutline: &Cutline, options: &ClipOptions) -> Result<Option<Plan>> {
-        let geo = &self.header.geo;
-        let planned = (|| {
-            if cutline.crs.is_none() {
-                return Plan::new(&self.header, cutline, options);
-            }
-            let raster = geo.crs()?.ok_or_else(|| {
-                Error::usage(
-                    "the raster names no CRS, so the cutline cannot be placed on it; if the cutline is already in \
-                     the raster's coordinates, say --cutline-crs source",
-                )
-            })?;
-            let Some(frame) = self.frame(options) else {
-                return Err(Error::unsupported(
-                    "the raster has a CRS but no geotransform, only ground control points or RPCs; warp it first, or \
-                     give the cutline in pixel coordinates with --cutline-crs source",
-                ));
-            };
-            Plan::new(
-                &self.header,
-                &cutline.to_crs(&raster, &frame, &terms(options), &options.limits)?,
-                options,
-            )
-        })();
+        let planned =
+            self.place(cutline, options).and_then(|placed| Plan::new(&self.header, &placed, options));
         let mut planned = planned.map_err(|error| error.at(self.uri()))?;
         if let Some(plan) = planned.as_mut().filter(|_| options.provenance) {
             plan.provenance = Some(self.provenance(cutline, options));
         }
         Ok(planned)
+    }
+
+    /// The cutline as [`Self::plan`] lays it over the raster: in the raster's CRS.
+    ///
+    /// # Errors
+    /// As [`Cutline::to_crs`]; [`crate::ErrorKind::Usage`] when the cutline's CRS is known and the raster's is not.
+    pub fn placed(&self, cutline: &Cutline, options: &ClipOptions) -> Result<Cutline> {
+        let placed = self.place(cutline, options).map(Cow::into_owned);
+        placed.map_err(|error| error.at(self.uri()))
+    }
+
+    /// As [`Self::placed`], without the raster's name in errors; what need not be moved is not copied.
+    fn place<'a>(&self, cutline: &'a Cutline, options: &ClipOptions) -> Result<Cow<'a, Cutline>> {
+        if cutline.crs.is_none() {
+            return Ok(Cow::Borrowed(cutline));
+        }
+        let raster = self.header.geo.crs()?.ok_or_else(|| {
+            Error::usage(
+                "the raster names no CRS, so the cutline cannot be placed on it; if the cutline is already in \
+                 the raster's coordinates, say --cutline-crs source",
+            )
+        })?;
+        let Some(frame) = self.frame(options) else {
+            return Err(Error::unsupported(
+                "the raster has a CRS but no geotransform, only ground control points or RPCs; warp it first, or \
+                 give the cutline in pixel coordinates with --cutline-crs source",
+            ));
+        };
+        cutline.to_crs(&raster, &frame, &terms(options), &options.limits).map(Cow::Owned)
     }
 
     /// What an output of these says of how it was made.

@@ -141,6 +141,16 @@ impl Requests {
         self.requests.iter().map(|request| request.range.end - request.range.start).sum()
     }
 
+    /// Where the full-resolution image's tiles lie, sparse ones included, in order of tile and plane.
+    #[must_use]
+    pub fn places(&self) -> Vec<&Place> {
+        let all = self.requests.iter().flat_map(|request| &request.tiles).chain(&self.rest);
+        let mut places: Vec<_> =
+            all.filter(|(which, _)| *which == Which::Main).map(|(_, place)| place).collect();
+        places.sort_by_key(|place| (place.index, place.plane));
+        places
+    }
+
     /// Tiles of all requests.
     #[must_use]
     pub fn tiles(&self) -> u64 {

@@ -4,12 +4,14 @@
 pub mod colour;
 pub mod coverage;
 pub mod encoding;
+pub mod fate;
 pub mod passage;
 pub mod validity;
 pub mod window;
 
 pub use colour::Colour;
 pub use coverage::CoverageBand;
+pub use fate::{Fate, Tallies, Tally};
 pub use passage::Passage;
 pub use validity::{NoDataOrigin, SourceValidity, Validity};
 
@@ -62,6 +64,8 @@ pub struct Plan {
     pub validity: Validity,
     /// The source's tiles to fetch: plane and tile, row by row.
     pub tiles: Vec<(u16, TileIndex)>,
+    /// Planes in which each of the window's tiles is stored and, if it is needed, fetched.
+    pub planes: usize,
     /// The tiles of the source's internal mask to fetch.
     pub mask_tiles: Vec<(u16, TileIndex)>,
     /// The window's tiles by class.
@@ -178,6 +182,7 @@ impl Plan {
             colour,
             validity,
             tiles,
+            planes: planes.len(),
             mask_tiles,
             classes,
             levels,
@@ -285,16 +290,9 @@ fn walkable(grid: &TileGrid, window: PixelRect, planes: usize, limits: &Limits) 
     Ok(())
 }
 
-/// The tiles of a grid that hold a pixel of the cutline, row by row, every plane of a tile in turn.
-fn needed(
-    grid: &TileGrid,
-    window: PixelRect,
-    mask: &Mask,
-    planes: &[u16],
-    mut classes: Option<&mut Classes>,
-) -> Vec<(u16, TileIndex)> {
-    let mut tiles = Vec::new();
-    let Some(window) = window.intersection(PixelRect::of(grid.image)) else { return tiles };
+/// Tells of the tiles of a grid that have a pixel in the window, row by row, what the cutline makes of them.
+fn walk(grid: &TileGrid, window: PixelRect, mask: &Mask, mut tell: impl FnMut(TileIndex, TileClass)) {
+    let Some(window) = window.intersection(PixelRect::of(grid.image)) else { return };
     // Where the tiles begin and end in the window's own columns: those at its sides are cut off there.
     let cols = window.x0 / grid.tile.width..window.x1.div_ceil(grid.tile.width);
     let lefts = cols.clone().map(|col| col.saturating_mul(grid.tile.width).max(window.x0) - window.x0);
@@ -304,19 +302,33 @@ fn needed(
         let bottom = top.saturating_add(grid.tile.height).min(window.y1);
         let rows = top.max(window.y0) - window.y0..bottom - window.y0;
         for (col, class) in cols.clone().zip(mask.classes(rows, &edges)) {
-            if let Some(classes) = classes.as_deref_mut() {
-                let counter = match class {
-                    TileClass::Outside => &mut classes.outside,
-                    TileClass::Inside => &mut classes.inside,
-                    TileClass::Edge => &mut classes.edge,
-                };
-                *counter += planes.len() as u64;
-            }
-            if class != TileClass::Outside {
-                tiles.extend(planes.iter().map(|&plane| (plane, TileIndex { row, col })));
-            }
+            tell(TileIndex { row, col }, class);
         }
     }
+}
+
+/// The tiles of a grid that hold a pixel of the cutline, row by row, every plane of a tile in turn.
+fn needed(
+    grid: &TileGrid,
+    window: PixelRect,
+    mask: &Mask,
+    planes: &[u16],
+    mut classes: Option<&mut Classes>,
+) -> Vec<(u16, TileIndex)> {
+    let mut tiles = Vec::new();
+    walk(grid, window, mask, |tile, class| {
+        if let Some(classes) = classes.as_deref_mut() {
+            let counter = match class {
+                TileClass::Outside => &mut classes.outside,
+                TileClass::Inside => &mut classes.inside,
+                TileClass::Edge => &mut classes.edge,
+            };
+            *counter += planes.len() as u64;
+        }
+        if class != TileClass::Outside {
+            tiles.extend(planes.iter().map(|&plane| (plane, tile)));
+        }
+    });
     tiles
 }
 

@@ -146,6 +146,10 @@ pub(super) struct ClipCommand {
     /// Describe the output in a STAC Item: a path, a URL, or auto for DST with the extension .json (see docs/stac.md)
     #[arg(long, value_name = "FILE", help_heading = "Output", conflicts_with = "split")]
     pub(super) stac: Option<String>,
+    /// Write a page to look at: the plan's picture and the report's numbers; a path or a URL (see docs/pictures.md)
+    #[cfg(feature = "pictures")]
+    #[arg(long, value_name = "FILE", help_heading = "Report", conflicts_with = "split")]
+    pub(super) report_html: Option<String>,
     /// Print a report as one JSON object on standard output
     #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
@@ -180,6 +184,18 @@ pub(super) struct PlanCommand {
     pub(super) what: WhatArgs,
     #[command(flatten)]
     pub(super) store: StoreArgs,
+    /// Draw the plan as SVG: the tile grid, the polygon, tiles by what becomes of them; a path or a URL
+    #[cfg(feature = "pictures")]
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(super) svg: Option<String>,
+    /// The same as a page to look around in, with the numbers
+    #[cfg(feature = "pictures")]
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    pub(super) html: Option<String>,
+    /// Replace what is there already [default: exit code 9]
+    #[cfg(feature = "pictures")]
+    #[arg(long, help_heading = "Report")]
+    pub(super) overwrite: bool,
     /// Print one JSON object
     #[arg(long, help_heading = "Report")]
     pub(super) json: bool,
@@ -452,7 +468,27 @@ impl DoctorCommand {
     }
 }
 
+impl PlanCommand {
+    /// Whether a picture is asked for.
+    #[cfg_attr(not(feature = "pictures"), expect(clippy::unused_self, reason = "then it draws none"))]
+    pub(super) fn is_drawn(&self) -> bool {
+        #[cfg(feature = "pictures")]
+        return self.svg.is_some() || self.html.is_some();
+        #[cfg(not(feature = "pictures"))]
+        return false;
+    }
+}
+
 impl ClipCommand {
+    /// Where the page of the report goes.
+    #[cfg_attr(not(feature = "pictures"), expect(clippy::unused_self, reason = "then it writes none"))]
+    pub(super) fn page(&self) -> Option<&str> {
+        #[cfg(feature = "pictures")]
+        return self.report_html.as_deref();
+        #[cfg(not(feature = "pictures"))]
+        return None;
+    }
+
     /// Refuses options of stores that none knows, also where no store is spoken to.
     pub(super) fn check(&self) -> Result<()> {
         self.store.options().check()?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::clip::split::SplitReport;
 use crate::clip::{Cog, Report, warnings};
 use crate::fetch::Requests;
-use crate::plan::{NoDataOrigin, Plan};
+use crate::plan::{Fate, NoDataOrigin, Plan};
 use crate::store::redact;
 
 /// Milliseconds, to the microsecond.
@@ -248,6 +248,19 @@ pub(super) fn split_text(cog: &Cog, report: &SplitReport, skipped: &[String]) ->
     )
 }
 
+/// The window's tiles by what becomes of them, with their bytes as they are stored.
+pub(super) fn classes(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
+    let tallies = plan.tallies(&cog.header().main.grid, &requests.places());
+    let class = |fate: Fate| {
+        let tally = tallies.of(fate);
+        (
+            fate.name().to_owned(),
+            json!({ "tiles": tally.tiles, "sparse": tally.absent, "bytes": tally.bytes }),
+        )
+    };
+    Value::Object(Fate::ALL.into_iter().map(class).collect())
+}
+
 /// A plan as JSON: every request with its byte range.
 pub(super) fn plan_json(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
     let grids = |grid: &crate::grid::TileGrid| json!({ "width": grid.image.width, "height": grid.image.height, "tiles": grid.count() });
@@ -262,6 +275,7 @@ pub(super) fn plan_json(cog: &Cog, plan: &Plan, requests: &Requests) -> Value {
         "masked": plan.size().pixels() - plan.mask.count(),
     });
     out["tiles"] = tiles;
+    out["classes"] = classes(cog, plan, requests);
     out["header"] = json!({ "requests": cog.stats().requests, "bytes": cog.stats().bytes });
     out["requests"] = requests.count().into();
     out["bytes"] = requests.bytes().into();

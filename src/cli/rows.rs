@@ -62,7 +62,7 @@ pub(super) fn given(matches: &clap::ArgMatches) -> Given {
 }
 
 /// Options that are no row's.
-const NOT_OF_A_ROW: [&str; 5] = ["json", "quiet", "verbose", "log-format", "split"];
+const NOT_OF_A_ROW: [&str; 6] = ["json", "quiet", "verbose", "log-format", "split", "report-html"];
 
 /// JSON Schemas of what a row may hold beside its places, by name.
 #[cfg(feature = "serve")]

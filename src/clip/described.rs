@@ -86,7 +86,7 @@ fn id(dst: &str) -> String {
 }
 
 /// A location as a URL without secrets; a path of this machine as a file:// URL, since nobody knows where it is relative to.
-fn absolute(uri: &str) -> Result<String> {
+pub(crate) fn absolute(uri: &str) -> Result<String> {
     let Location::Local(path) = Location::parse(uri)? else { return Ok(redact(uri)) };
     let path = std::path::absolute(&path)
         .map_err(|cause| Error::io(format!("where {} is cannot be said", path.display())).caused_by(cause))?;

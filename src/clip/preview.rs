@@ -165,7 +165,9 @@ impl Cog {
             let parts = gathering.take(arrival?)?;
             if !parts.is_empty() {
                 let work = move || {
-                    parts.iter().for_each(|part| reducer.add(part));
+                    for part in &parts {
+                        reducer.add(part);
+                    }
                     Ok(reducer)
                 };
                 reducer = joined(spawn_blocking(work).await)?;

@@ -163,7 +163,7 @@ impl Reducer {
                 }
                 // Alpha is the last; 0 is transparent.
                 counts &=
-                    !(by_alpha && pixel.last() == Some(&0.0)) && !pixel.iter().any(|value| value.is_nan());
+                    !(pixel.iter().any(|value| value.is_nan()) || by_alpha && pixel.last() == Some(&0.0));
                 if counts {
                     let at = row * picture.width as usize + column;
                     if let Some(count) = self.counts.get_mut(at) {
@@ -185,7 +185,9 @@ impl Reducer {
         for (pixel, &count) in self.sums.chunks_exact_mut(channels).zip(&self.counts) {
             if count > 1 {
                 #[expect(clippy::cast_precision_loss, reason = "of 2^53 pixels a mean is not exact")]
-                pixel.iter_mut().for_each(|sum| *sum /= count as f64);
+                for sum in pixel.iter_mut() {
+                    *sum /= count as f64;
+                }
             }
         }
         Reduced {

@@ -37,6 +37,10 @@ mod invalid_geometries;
 /// The STAC Item beside an output.
 mod stac;
 
+/// Pictures of plans and pages of reports.
+#[cfg(all(feature = "cli", feature = "pictures"))]
+mod pictures;
+
 /// Pictures of rasters: what they are made from, and what their pixels are.
 #[cfg(feature = "pictures")]
 mod preview;
