@@ -193,6 +193,18 @@ const covered = arguments[0].map(([x, y]) => paths.some((path) => path.isPointIn
 const box = group.getBBox();
 return [covered, [column + box.x, row + box.y, column + box.x + box.width, row + box.y + box.height]];
 """
+# The size of the output's image, and its alpha.
+PREVIEW = """
+const done = arguments[0], image = document.getElementById("preview");
+image.decode().then(() => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  done([[canvas.width, canvas.height], Array.from(data).filter((_, place) => place % 4 === 3)]);
+});
+"""
 COLOURS = """
 const css = (element) => getComputedStyle(element);
 return [css(document.body).backgroundColor, css(document.body).color, css(document.querySelector("p")).color];
@@ -429,6 +441,24 @@ def planned(binary, driver, folder, name, how, cutline, options, expected):
     return f"{plan['tiles']['intersecting']} tiles, {plan['bytes']} bytes, {drawing.stat().st_size} bytes of SVG; clicked: {', '.join(sorted(met))}"
 
 
+def output_shown(driver, out):
+    """The browser shows the output, and transparent is what rasterio finds masked in the overview of its size."""
+    size, alpha = driver.execute_async_script(PREVIEW)
+    found = np.reshape(alpha, size[::-1])
+    with rasterio.open(out) as dataset:
+        sizes = {(dataset.width, dataset.height): None}
+    with rasterio.open(out) as dataset:
+        for level, factor in enumerate(dataset.overviews(1)):
+            with rasterio.open(out, overview_level=level) as overview:
+                sizes[overview.width, overview.height] = level
+    need(tuple(size) in sizes, f"{size} is the size of no level, {sorted(sizes)}")
+    level = sizes[tuple(size)]
+    with rasterio.open(out, **({} if level is None else {"overview_level": level})) as dataset:
+        valid = dataset.dataset_mask() > 0
+    need(valid.any() and not valid.all() and (valid == (found > 0)).all(), "what is transparent is what is masked")
+    return size
+
+
 def reported(binary, driver, folder):
     scene = raster(folder / "scene.tif", hole=np.s_[640:896, 1024:1280])
     with rasterio.open(scene) as src:
@@ -449,8 +479,9 @@ def reported(binary, driver, folder):
             value = value[part]
         same(int(numbers[path]), value, path)
     clicked(driver, scene, False)
+    width, height = output_shown(driver, out)
     quiet(driver, page)
-    return f"{len(numbers)} numbers"
+    return f"{len(numbers)} numbers, the output in {width} x {height}"
 
 
 def hostile(binary, driver, folder):

@@ -44,7 +44,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn number(node: roxmltree::Node<'_, '_>, name: &str) -> u64 {
-    node.attribute(name).unwrap_or_default().parse().unwrap_or_else(|_| panic!("{name} of {node:?}"))
+    node.attribute(name).unwrap_or_default().parse().expect(name)
 }
 
 /// Tiles, and bytes, of the rectangles of a class; and how many rectangles have it.
@@ -160,6 +160,13 @@ fn names_of_files_are_text() {
     );
     let page = std::fs::read_to_string(folder.path().join("r.html")).unwrap();
     assert_eq!(page.matches("<script>").count(), 1, "its own");
+    // The output's image is the picture that `preview` makes.
+    succeeds(folder.path(), &["preview", "out.tif", "--png", "out.png", "--size", "800", "--quiet"]);
+    let image = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        std::fs::read(folder.path().join("out.png")).unwrap(),
+    );
+    assert_eq!(page.matches(&format!("src=\"data:image/png;base64,{image}\"")).count(), 1);
 }
 
 #[test]
@@ -355,8 +362,9 @@ fn a_polygon_is_drawn_where_its_pixels_are() {
         .collect();
     // 70 x 45 pixels: testdata/manifest.tsv.
     let (across, down) = (70.0, 45.0);
-    let xs = numbers.iter().step_by(2).map(|x| x + column as f64);
-    let ys = numbers.iter().skip(1).step_by(2).map(|y| y + row as f64);
+    let [column, row] = [column, row].map(|place| f64::from(u32::try_from(place).unwrap()));
+    let xs = numbers.iter().step_by(2).map(|x| x + column);
+    let ys = numbers.iter().skip(1).step_by(2).map(|y| y + row);
     let ends = |values: &mut dyn Iterator<Item = f64>| {
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
     };
