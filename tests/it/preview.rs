@@ -46,10 +46,8 @@ fn by_tiff(name: &str, directory: usize) -> tiff::decoder::DecodingResult {
 }
 
 fn bytes(result: tiff::decoder::DecodingResult) -> Vec<u8> {
-    match result {
-        tiff::decoder::DecodingResult::U8(bytes) => bytes,
-        other => unreachable!("these are bytes, not {other:?}"),
-    }
+    let tiff::decoder::DecodingResult::U8(bytes) = result else { unreachable!("these are bytes") };
+    bytes
 }
 
 #[tokio::test]
