@@ -513,12 +513,17 @@ def screenshot(binary, driver, folder, target):
     with rasterio.open(scene) as src:
         (folder / "cutline.geojson").write_text(json.dumps(mapping(lake(src))))
     subprocess.run(
-        [binary, "plan", "scene.tif", "--cutline", "cutline.geojson", "--cutline-crs", "source", "--align-tiles", "--svg", "p.svg"],
+        [binary, "plan", "scene.tif", "--cutline", "cutline.geojson", "--cutline-crs", "source", "--align-tiles", "--html", "p.html"],
         cwd=folder, check=True, capture_output=True,
     )
-    visit(driver, folder / "p.svg")
-    size = driver.execute_script("const b = document.documentElement.getBoundingClientRect(); return [b.width, b.height]")
-    image = png(driver)[: int(size[1]), : int(size[0])]
+    driver.set_window_size(1100, 1400)
+    visit(driver, folder / "p.html")
+    # A tile is clicked, as the page says that one may; the list of numbers below is left out.
+    tile = driver.find_elements(By.CSS_SELECTOR, "#cogclip-tiles rect[data-class=copied]")[12]
+    ActionChains(driver).move_to_element(tile).click().perform()
+    size = driver.execute_script("const b = document.documentElement; return [b.clientWidth, document.getElementById('legend').getBoundingClientRect().bottom]")
+    need(size[1] <= driver.execute_script("return innerHeight"), "the page is cut off")
+    image = png(driver)[: int(size[1]) + 12, : int(size[0])]
     coarse = (np.round(image / 17) * 17).astype("uint8")
     colours, index, often = np.unique(coarse.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
     kept = np.argsort(-often)[:64]

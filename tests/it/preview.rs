@@ -108,11 +108,14 @@ async fn what_is_invalid_is_transparent_and_does_not_count() {
 #[tokio::test]
 async fn colours_of_a_table_are_not_averaged() {
     let made = preview("palette-u8.tif", &of_size(50)).await;
-    // The crate tiff reads no colour tables: told that the numbers are greys (PhotometricInterpretation), it reads these.
+    // The crate tiff reads no colour tables: told that the numbers are greys (PhotometricInterpretation), and that the table is
+    // something else (HalftoneHints in place of ColorMap), it reads these.
     let mut file = std::fs::read(testdata("palette-u8.tif")).unwrap();
     let entry = [6, 1, 3, 0, 1, 0, 0, 0, 3, 0];
     let at = file.windows(entry.len()).position(|window| window == entry).unwrap();
     file[at + 8] = 1;
+    let table = file.windows(8).position(|window| window == [64, 1, 3, 0, 0, 3, 0, 0]).unwrap();
+    file[table] = 65;
     let mut decoder = tiff::decoder::Decoder::new(std::io::Cursor::new(file)).unwrap();
     let numbers = bytes(decoder.read_image().unwrap());
     let cog = open("palette-u8.tif").await;
