@@ -26,21 +26,27 @@ pub struct Part {
 }
 
 /// One side of the level on one side of the picture: pixel `n` of the picture is made from the level's pixels
-/// `n * level / picture` to `(n + 1) * level / picture`, rounded down; each of these belongs to one.
+/// `n * level / picture` to `(n + 1) * level / picture`, rounded down; each of these belongs to one. Where nothing may be averaged,
+/// it is made from the one in which its middle lies, `(n + 1/2) * level / picture`, which need not be among those.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
     level: u64,
     picture: u64,
-    /// Whether only the pixel in the middle counts.
+    /// Whether only the pixel in which the middle lies counts.
     nearest: bool,
 }
 
 impl Axis {
     /// The picture's pixel that pixel `at` of the level goes into, if any.
     fn target(self, at: u32) -> Option<usize> {
-        let target = ((u64::from(at) + 1) * self.picture).checked_sub(1)? / self.level;
-        let middle = (2 * target + 1) * self.level / (2 * self.picture);
-        let counts = !self.nearest || middle == u64::from(at);
+        let at = u64::from(at);
+        let (target, counts) = if self.nearest {
+            // The first whose middle does not lie before `at`.
+            let target = (2 * at * self.picture).saturating_sub(self.level).div_ceil(2 * self.level);
+            (target, (2 * target + 1) * self.level / (2 * self.picture) == at)
+        } else {
+            (((at + 1) * self.picture - 1) / self.level, true)
+        };
         usize::try_from(target).ok().filter(|_| counts && target < self.picture)
     }
 }
@@ -239,6 +245,38 @@ fn mask_row(masks: &[(PixelRect, Read)], rect: PixelRect, y: u32, row: &mut [u8]
         let to = (shared.x0 - rect.x0) as usize;
         if let (Some(out), Some(samples)) = (row.get_mut(to..to + len), samples.get(from..from + len)) {
             out.copy_from_slice(samples);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pixel_of_a_picture_is_made_from_some_of_the_level() {
+        for level in 1..=40_u32 {
+            for picture in 1..=level {
+                let of = |nearest| {
+                    let axis = Axis { level: level.into(), picture: picture.into(), nearest };
+                    (0..level).map(move |at| axis.target(at)).collect::<Vec<_>>()
+                };
+                // Each belongs to one, in order, and none is left over.
+                let mut shares = of(false);
+                assert!(shares.iter().all(Option::is_some) && shares.is_sorted(), "{level} to {picture}");
+                shares.dedup();
+                assert_eq!(shares.len(), picture as usize, "{level} to {picture}");
+                // Of nearest ones, exactly the middles: here in floating point, which is exact for these.
+                let middles: Vec<_> = (0..picture)
+                    .map(|n| (f64::from(2 * n + 1) * f64::from(level) / f64::from(2 * picture)).floor())
+                    .collect();
+                let found: Vec<_> = of(true)
+                    .into_iter()
+                    .zip(0_u32..)
+                    .filter_map(|(target, at)| target.map(|_| f64::from(at)))
+                    .collect();
+                assert_eq!(found, middles, "{level} to {picture}");
+            }
         }
     }
 }
