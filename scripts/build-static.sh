@@ -104,6 +104,8 @@ build=(--locked --release --target "$triple" --bin cogclip)
 [[ -z $features ]] || build+=(--features "$features")
 flags=(-C target-feature=+crt-static)
 export CC_x86_64_unknown_linux_musl=musl-gcc
+# mimalloc as it comes takes memory by the GiB and keeps much of it: three times what a clip needs (docs/static.md).
+export CFLAGS_x86_64_unknown_linux_musl="${CFLAGS_x86_64_unknown_linux_musl:-} -DMI_DEFAULT_DISALLOW_ARENA_ALLOC=1"
 
 if [[ $std == source ]]; then
     fetch_source
