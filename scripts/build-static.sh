@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # Builds a fully static cogclip for x86_64-unknown-linux-musl, of the release profile and every default feature:
 #
-#     scripts/build-static.sh [--std rustup|source] [--features LIST] [--allocator mimalloc|musl]
+#     scripts/build-static.sh [--std rustup|source] [--features LIST]
 #
 # `--std rustup` adds rustup's prebuilt standard library; `source` compiles it of Debian's package rust-src of exactly this rustc's
 # version, where rustup's server is out of reach. Without the option the second is tried where the first fails.
-# `--features` are added to the default ones. `--allocator musl` leaves musl's own allocator in place, to be measured.
+# `--features` are added to the default ones.
 # Takes cargo and a C compiler; musl-tools, which compiles the parts that are C, is installed through apt if missing.
 # Writes to the target folder, and for `source` to ~/.cache/cogclip; the last line printed is `static: PATH, N bytes`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 triple=x86_64-unknown-linux-musl
-std='' features='' allocator=mimalloc
+std='' features=''
 
 usage() {
-    echo "usage: scripts/build-static.sh [--std rustup|source] [--features LIST] [--allocator mimalloc|musl]" >&2
+    echo "usage: scripts/build-static.sh [--std rustup|source] [--features LIST]" >&2
     exit 2
 }
 
@@ -29,7 +29,6 @@ while (($#)); do
     case $1 in
     --std) std=$2 && [[ $std == rustup || $std == source ]] || usage ;;
     --features) features=$2 ;;
-    --allocator) allocator=$2 && [[ $allocator == mimalloc || $allocator == musl ]] || usage ;;
     *) usage ;;
     esac
     shift 2
@@ -98,14 +97,12 @@ if [[ -z $std ]]; then
 elif [[ $std == rustup ]]; then
     add_target || stop "rustup could not add $triple; --std source compiles the standard library instead"
 fi
-echo "standard library: $std; allocator: $allocator; features: default${features:+,$features}"
+echo "standard library: $std; features: default${features:+,$features}"
 
 build=(--locked --release --target "$triple" --bin cogclip)
 [[ -z $features ]] || build+=(--features "$features")
 flags=(-C target-feature=+crt-static)
 export CC_x86_64_unknown_linux_musl=musl-gcc
-# mimalloc as it comes takes memory by the GiB and keeps much of it: three times what a clip needs (docs/static.md).
-export CFLAGS_x86_64_unknown_linux_musl="${CFLAGS_x86_64_unknown_linux_musl:-} -DMI_DEFAULT_DISALLOW_ARENA_ALLOC=1"
 
 if [[ $std == source ]]; then
     fetch_source
@@ -123,7 +120,7 @@ if [[ $std == source ]]; then
     cp "$(gcc -print-file-name=libgcc_eh.a)" "$lib/libunwind.a"
     ar r "$lib/libunwind.a" "$lib/find.o"
     # A position that may change would need crt files that musl-tools lacks: the file would name an interpreter that an
-    # empty root has not. mimalloc needs libgcc.
+    # empty root has not.
     flags+=(-C relocation-model=static -C link-self-contained=no -C link-arg=-lgcc -L "native=$lib")
     export RUSTC_BOOTSTRAP=1 CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
     build+=(-Z build-std=std,panic_abort)
@@ -131,14 +128,7 @@ fi
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS="${flags[*]}"
 
 bin=${CARGO_TARGET_DIR:-target}/$triple/release/cogclip
-if [[ $allocator == musl ]]; then
-    # Only the binary itself is compiled otherwise.
-    cargo rustc "${build[@]}" -- --cfg musl_allocator
-    cp "$bin" "$bin-musl-allocator"
-    bin=$bin-musl-allocator
-else
-    cargo build "${build[@]}"
-fi
+cargo build "${build[@]}"
 
 # What `ldd` does not show: an interpreter, which would be looked for when the file starts.
 if readelf -lW "$bin" | grep -q INTERP; then

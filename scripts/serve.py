@@ -5,10 +5,9 @@
 
 The binary has the feature `serve`. A small S3 server on loopback, of this script's own, holds a scene and takes the outputs:
 signatures are not looked at, conditions and ranges are. Every tenth output of the load is made again by `cogclip clip` and must be
-the same bytes; some of these are held against rasterio.mask, too. Before the load that is
-measured comes as much again, in which the allocator fills its pools (mimalloc's take most of a minute; with musl's own, 23 MiB are held
-from the first seconds on). Memory is flat when the mean of what the service holds in the last third of the load is at most a tenth
-above that in the second, and it never holds more than the memory that it was given. Needs the packages of scripts/serve-requirements.txt and /proc; reaches the loopback interface only.
+the same bytes; some of these are held against rasterio.mask, too. Memory is flat when the mean of what the service holds in the last
+third of the load is at most a tenth above that in the second (in the first, it fills its pools), and it never holds more than the
+memory that it was given. Needs the packages of scripts/serve-requirements.txt and /proc; reaches the loopback interface only.
 """
 
 import argparse
@@ -266,7 +265,7 @@ def is_right(scene_bytes, output, cutline):
 
 
 def load(checks, service, store, scene_bytes, arguments):
-    stop, lock = time.monotonic() + arguments.warm_up + arguments.seconds, threading.Lock()
+    stop, lock = time.monotonic() + arguments.seconds, threading.Lock()
     done, errors, kept, samples = [0], [], [], []
 
     def client(number):
@@ -290,7 +289,7 @@ def load(checks, service, store, scene_bytes, arguments):
             count += 1
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(arguments.clients)]
-    began = time.monotonic() + arguments.warm_up
+    began = time.monotonic()
     for thread in threads:
         thread.start()
     while time.monotonic() < stop:
@@ -301,7 +300,7 @@ def load(checks, service, store, scene_bytes, arguments):
     third = arguments.seconds / 3
     thirds = [statistics.mean(mib for at, mib in samples if number * third <= at < (number + 1) * third) for number in range(3)]
     most = max(mib for _, mib in samples)
-    checks.that(not errors and done[0] >= arguments.clients, f"{done[0]} clips by {arguments.clients} clients in {arguments.warm_up} + {arguments.seconds} s, {len(errors)} errors {errors[:3]}")
+    checks.that(not errors and done[0] >= arguments.clients, f"{done[0]} clips by {arguments.clients} clients in {arguments.seconds} s, {len(errors)} errors {errors[:3]}")
     shown = ", ".join(f"{mib:.1f}" for mib in thirds)
     checks.that(thirds[2] <= MOST_GROWTH * thirds[1], f"memory is flat: {shown} MiB on average in the thirds, the last at most {MOST_GROWTH} times the second")
     checks.that(most <= MOST_MIB, f"{most:.1f} MiB at most, not over {MOST_MIB}")
@@ -389,7 +388,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin", required=True, help="the binary, with the feature serve")
     parser.add_argument("--seconds", type=int, default=60, help="of load")
-    parser.add_argument("--warm-up", type=int, default=60, help="seconds of the same load before, while pools fill")
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--examples", type=int, default=100, help="of schemathesis, for each operation and phase")
     parser.add_argument("--fuzz", type=int, default=50, help="seconds that schemathesis may take for each of two documents")
