@@ -13,7 +13,7 @@ Needs root for the chroot and for port 53, or a kernel that lets users have name
 scripts/requirements.txt. --image takes root. Reaches the loopback
 interface only.
 
-With --compare, another binary (that of `scripts/build-static.sh --allocator musl`) and the two above take turns at clips of a raster
+With --compare, another binary (one with another allocator, say) and the two above take turns at clips of a raster
 of noise, five times each; medians are printed and prove nothing right or wrong.
 
 Prints `N passed, N failed`; exit code 1 if any failed.
